@@ -1,0 +1,1 @@
+"""Has a patient's earlier imaging studies verified complete on the reading workstation before the exam."""

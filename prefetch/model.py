@@ -1,0 +1,425 @@
+"""The nouns of the walk, frozen: orders and what is said of them, studies, plans and retrieves.
+
+Knows no I/O and no rule. Words are DICOM's and HL7's own (docs/reference/vocabulary.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from typing import NewType
+
+AETitle = NewType("AETitle", str)
+StudyInstanceUID = NewType("StudyInstanceUID", str)
+
+
+# --- what a feed says ------------------------------------------------------------------------------
+
+
+class Action(StrEnum):
+    """What a message or worklist item asks of us."""
+
+    NEW = "new"
+    CHANGE = "change"
+    CANCEL = "cancel"
+    MERGE = "merge"
+    IGNORE = "ignore"
+
+
+class OrderStatus(StrEnum):
+    """Where the exam stands in its own life, as the feed tells it."""
+
+    SCHEDULED = "scheduled"
+    ON_HOLD = "on hold"
+    IN_PROGRESS = "in progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Priority(IntEnum):
+    """Urgency of an order; the mover's lane. Smaller goes first."""
+
+    STAT = 0
+    HIGH = 1
+    MEDIUM = 2
+    ROUTINE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent:
+    """One thing that a message says of one order or patient; every value as it was sent.
+
+    `None` is "not said" and leaves what is known alone; a name in `cleared` was sent as the explicit
+    null `""` and deletes (HL7 v2.5.1 2.5.3). Times read `YYYY-MM-DDTHH:MM[:SS][±hh:mm]`, dates of
+    birth `YYYY[MM[DD]]`; nothing is converted.
+    """
+
+    action: Action
+    status: OrderStatus | None = None
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    patient_name: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    accession_number: str | None = None
+    placer_order_number: str | None = None
+    filler_order_number: str | None = None
+    requested_procedure_id: str | None = None
+    scheduled_procedure_step_id: str | None = None
+    placer_appointment_id: str | None = None
+    filler_appointment_id: str | None = None
+    procedure_code: str | None = None
+    procedure_description: str | None = None
+    modality: str | None = None
+    scheduled_start: str | None = None
+    station_ae_title: str | None = None
+    station_name: str | None = None
+    location: str | None = None
+    patient_class: str | None = None
+    priority: str | None = None
+    study_instance_uid: str | None = None
+    prior_patient_id: str | None = None
+    prior_issuer_of_patient_id: str | None = None
+    message_time: str | None = None
+    cleared: frozenset[str] = frozenset()
+
+    @property
+    def identifies_an_order(self) -> bool:
+        """Whether a later message could name the same order again."""
+        return any(
+            (
+                self.accession_number,
+                self.placer_order_number,
+                self.filler_order_number,
+                self.study_instance_uid,
+                self.placer_appointment_id,
+                self.filler_appointment_id,
+            )
+        )
+
+
+# --- what we hold ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """Whose images may move: an ID, who issued it, and the second identifiers (design, section 6)."""
+
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    name: str | None = None
+    birth_date: str | None = None
+    """`YYYYMMDD`, or less of it where less was said."""
+    sex: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One Requested Procedure for one patient, as the last message left it."""
+
+    id: int
+    version: int
+    status: OrderStatus
+    patient: Patient
+    source: str
+    accession_number: str | None = None
+    placer_order_number: str | None = None
+    filler_order_number: str | None = None
+    requested_procedure_id: str | None = None
+    scheduled_procedure_step_id: str | None = None
+    placer_appointment_id: str | None = None
+    filler_appointment_id: str | None = None
+    study_instance_uid: str | None = None
+    procedure_code: str | None = None
+    procedure_description: str | None = None
+    modality: str | None = None
+    scheduled_start: datetime | None = None
+    """Aware; the site's zone where the message gave none."""
+    station_ae_title: str | None = None
+    station_name: str | None = None
+    location: str | None = None
+    patient_class: str | None = None
+    priority: Priority = Priority.ROUTINE
+    message_time: datetime | None = None
+    created_at: datetime
+    changed_at: datetime
+    plan_at: datetime | None = None
+    """When it is to be planned next; `None`: nothing to plan."""
+    plan_attempts: int = 0
+    plan_problem: str | None = None
+    """Why the last planning is incomplete, in words for the administrator."""
+    planned_at: datetime | None = None
+    planned_version: int | None = None
+    ready_by: datetime | None = None
+    """The earliest deadline among its wants."""
+    ready_at: datetime | None = None
+    """When the last wanted prior was verified; `None` while any is not."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls this order: accession, filler or placer number, else ours."""
+        return (
+            self.accession_number
+            or self.filler_order_number
+            or self.placer_order_number
+            or self.filler_appointment_id
+            or self.placer_appointment_id
+            or f"#{self.id}"
+        )
+
+
+class Readiness(StrEnum):
+    """Whether an exam has its priors, in the operator's words."""
+
+    UNPLANNED = "unplanned"
+    UNSCHEDULED = "waits for a time"
+    NOTHING = "nothing to fetch"
+    OBSERVED = "observed"
+    WAITING = "waiting"
+    READY = "ready"
+    LATE = "late"
+    INCOMPLETE = "incomplete"
+    QUARANTINED = "quarantined"
+    ON_HOLD = "on hold"
+    CANCELLED = "cancelled"
+
+
+# --- what an archive answers -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One STUDY-level C-FIND answer (PS3.4 C.6.2.1.2), malformed values read as absent.
+
+    `None` and `()` mean that the archive did not say; a missing count is not zero.
+    """
+
+    study_instance_uid: str
+    archive: str
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    patient_name: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    study_date: date | None = None
+    study_time: str | None = None
+    accession_number: str | None = None
+    description: str | None = None
+    modalities: tuple[str, ...] = ()
+    instances: int | None = None
+    series: int | None = None
+    availability: str | None = None
+    """Instance Availability: ONLINE, NEARLINE, OFFLINE, UNAVAILABLE (PS3.3 C.4.23.1.1)."""
+
+
+class Outcome(StrEnum):
+    """What became of a C-FIND or C-MOVE, after the status tables of `dimse.status`."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    PARTIAL = "partial"
+    """Some sub-operations failed."""
+    SUSPECT = "suspect"
+    """Success that stored nothing, or said nothing of what it stored."""
+    TRANSIENT = "transient"
+    """Refused in a way that time may mend."""
+    UNKNOWN = "unknown"
+    """The association was lost on the way: anything may have arrived."""
+    UNKNOWN_DESTINATION = "unknown destination"
+    """The archive does not know the Move Destination (0xA801): every move of the pair waits."""
+    CANCELLED = "cancelled"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindResult:
+    """All answers to one query, or why there are none. `studies` is whole only on `SUCCESS`."""
+
+    outcome: Outcome
+    studies: tuple[Study, ...] = ()
+    status: int | None = None
+    because: str = ""
+    milliseconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveResult:
+    """What an archive said of one C-MOVE. Counts are `None` where it said nothing (PS3.7 9.1.4)."""
+
+    outcome: Outcome
+    status: int | None = None
+    because: str = ""
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+    failed_sop_instance_uids: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+
+
+# --- what we decide --------------------------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    """What a plan says of one candidate."""
+
+    TAKEN = "taken"
+    PRESENT = "present"
+    """Wanted, and already complete at the destination."""
+    OBSERVED = "observed"
+    """Wanted, but observe mode moves nothing."""
+    QUARANTINED = "quarantined"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why: in words, with the rule and the place in its file where one decided."""
+
+    because: str
+    rule: str | None = None
+    prior_class: str | None = None
+    place: str | None = None
+    """`file:line` of the rule or class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A study that rules want at a destination: what the planner turns into a Retrieve and a want."""
+
+    study: Study
+    archives: tuple[str, ...]
+    """Archives that hold it, in order of preference; the first is asked to move it."""
+    destination: str
+    rule: str
+    prior_class: str
+    grade: int
+    """Relevance 0–3; 3 where the class does not grade."""
+    start_at: datetime
+    deadline: datetime
+    observe: bool
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One study of the patient and what was decided, for `explain`. `destination` is None when left."""
+
+    study: Study
+    decision: Decision
+    destination: str | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consulted:
+    """One archive's part in a plan: when it was asked and how it answered."""
+
+    archive: str
+    asked_at: datetime
+    outcome: Outcome
+    answers: int
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that one planning of one order decided, and on what ground."""
+
+    order_id: int
+    order_version: int
+    made_at: datetime
+    rules: tuple[Reason, ...] = ()
+    """Each rule, and why it did or did not match."""
+    consulted: tuple[Consulted, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    problem: str | None = None
+
+
+# --- the queue -------------------------------------------------------------------------------------
+
+
+class RetrieveState(StrEnum):
+    """States of a Retrieve; the transitions stand in `lifecycle.TRANSITIONS`."""
+
+    WAITING = "waiting"
+    DUE = "due"
+    MOVING = "moving"
+    MOVED = "moved"
+    VERIFIED = "verified"
+    QUARANTINED = "quarantined"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class VerifiedBy(StrEnum):
+    """On whose word a prior is complete."""
+
+    QUERY = "query"
+    COMMITMENT = "commitment"
+    COUNTERS = "counters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieve:
+    """One study to be moved from one archive to one destination by a deadline."""
+
+    id: int
+    state: RetrieveState
+    study_instance_uid: str
+    archive: str
+    archives: tuple[str, ...]
+    """All archives that hold it, in order of preference."""
+    destination: str
+    patient_id: str
+    """As the archive answered it: the key to ask the destination with."""
+    issuer_of_patient_id: str | None = None
+    lane: Priority = Priority.ROUTINE
+    start_at: datetime
+    deadline: datetime
+    expire_at: datetime
+    attempts: int = 0
+    checks: int = 0
+    """How often the destination was asked since the last move."""
+    fence: int = 0
+    """Grows with each claim; a result with an older fence is dropped."""
+    expected_instances: int | None = None
+    expected_series: int | None = None
+    arrived_instances: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+    last_outcome: Outcome | None = None
+    problem: str | None = None
+    verified_by: VerifiedBy | None = None
+    created_at: datetime
+    claimed_at: datetime | None = None
+    moved_at: datetime | None = None
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One order's wish for one Retrieve; cancelling the order withdraws only this."""
+
+    order_id: int
+    retrieve_id: int
+    rule: str
+    prior_class: str
+    grade: int
+    deadline: datetime
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One entry of the append-only history, written in the transaction that it tells of."""
+
+    at: datetime
+    what: str
+    """Event name as in the log: `message_acknowledged`, `order_planned`, `retrieve_verified`, …"""
+    order_id: int | None = None
+    retrieve_id: int | None = None
+    detail: dict[str, object] = field(default_factory=dict)
