@@ -99,7 +99,7 @@ class Patience:
 
     def delay(self, attempt: int) -> timedelta:
         """The wait after the given attempt (from 1): doubled each time, up to the most."""
-        return min(self.most, self.first * 2 ** min(max(attempt, 1) - 1, 20))
+        return min(self.most, self.first * (1 << min(max(attempt, 1) - 1, 20)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import sys
+from importlib.metadata import version
+from typing import Annotated, Any
 
-import click
 import typer
+import typer.core
 
 VERBS: dict[str, str] = {
     "check": "prefetch.cli.rules",
@@ -18,14 +19,14 @@ VERBS: dict[str, str] = {
 """Verb → module that defines a function of the same name; imported only when the verb is used."""
 
 
-class Verbs(click.Group):
+class Verbs(typer.core.TyperGroup):
     """A group that imports a verb's module when the verb is called: `prefetch check` never loads DICOM."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's signature)
         """The verbs, in the order of the table."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (typer's signature)
         """Import the verb's module and make a command of its function."""
         if cmd_name not in VERBS:
             return None
@@ -35,12 +36,25 @@ class Verbs(click.Group):
         return typer.main.get_command(single)
 
 
-@click.command(cls=Verbs, no_args_is_help=True)
-@click.version_option(package_name="prior-study-prefetch")
-def program() -> None:
+program = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prefetch {version('prior-study-prefetch')}")
+        raise typer.Exit
+
+
+@program.callback(no_args_is_help=True)
+def prefetch(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Prior studies, verified complete on the reading workstation before the exam starts."""
 
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(program())
+    program()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
@@ -43,7 +42,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines instead of 
 
 def say(line: str) -> None:
     """Print a line for the person, beside the answer: on stderr."""
-    print(line, file=sys.stderr)
+    typer.echo(line, err=True)
 
 
 def stop(exit_status: Exit, line: str = "") -> NoReturn:
@@ -64,7 +63,7 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Map
     """Print rows as JSON lines with all their keys, or as a table of the given columns (key → heading)."""
     if as_json:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False, default=str))
+            typer.echo(json.dumps(row, ensure_ascii=False, default=str))
         return
     table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
