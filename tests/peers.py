@@ -1,0 +1,302 @@
+"""Real peers from Debian: Orthanc, dcmqrscp and storescp, each on a free port in a directory of its own.
+
+    with Storescp(ae_title="WS", directory=tmp) as workstation:
+        with Orthanc(ae_title="MAIN", directory=tmp, knows=[workstation]) as archive:
+            archive.load(paths)
+
+A server that was stopped starts again on its port with what it held. Tests that use one are marked `peers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import pydicom
+import pytest
+
+HOST = "127.0.0.1"
+STARTS_WITHIN = 20.0
+STOPS_WITHIN = 10.0
+
+
+class Addressed(Protocol):
+    """Something with an AE title that a server can be told of: another server, or a test's own SCP."""
+
+    @property
+    def ae_title(self) -> str:
+        """Its AE Title."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+
+    @property
+    def port(self) -> int:
+        """The TCP port of its DICOM service."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def installed(program: str) -> str:
+    """The program's path; without it a test is skipped, and with `CI=true` it fails."""
+    if Path(program).exists():
+        return program
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed")
+    pytest.skip(f"{program} is not installed")
+
+
+class Server(ABC):
+    """A DICOM server as a child process; `log` names the file that it writes its words to."""
+
+    program: str
+
+    def __init__(self, *, ae_title: str, directory: Path, knows: Iterable[Addressed] = ()) -> None:
+        """Choose a port and make `directory/ae_title`; `knows` are its possible move destinations."""
+        self.ae_title = ae_title
+        self.host = HOST
+        self.port = free_port()
+        self.knows = tuple(knows)
+        self.directory = directory / ae_title
+        self.directory.mkdir(parents=True)
+        self.log = self.directory / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, or start it again, and wait until it answers."""
+        command = [installed(self.program), *self._arguments()]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+            )
+        deadline = time.monotonic() + STARTS_WITHIN
+        while not all(answers(port) for port in self._ports()):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self.program} does not answer:\n{self.log.read_text(errors='replace')}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it in order, to be started again; Orthanc takes 3 seconds over it."""
+        if self._process is not None:
+            _signal(self._process, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOPS_WITHIN)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its children at once, as a power cut would; connections that are open break."""
+        process, self._process = self._process, None
+        if process is not None:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+    @abstractmethod
+    def load(self, paths: Iterable[Path]) -> None:
+        """Make it hold these DICOM files."""
+
+    @abstractmethod
+    def instances(self) -> dict[str, pydicom.Dataset]:
+        """All that it holds, by SOP Instance UID."""
+
+    def studies(self) -> dict[str, int]:
+        """How many instances it holds of each study, by Study Instance UID."""
+        counts: dict[str, int] = {}
+        for instance in self.instances().values():
+            uid = str(instance.StudyInstanceUID)
+            counts[uid] = counts.get(uid, 0) + 1
+        return counts
+
+    @abstractmethod
+    def _arguments(self) -> Sequence[str]: ...
+
+    def _ports(self) -> Sequence[int]:
+        return [self.port]
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+class Orthanc(Server):
+    """Orthanc; `settings` are added to its configuration file, `rest` asks its REST API."""
+
+    program = "/usr/sbin/Orthanc"
+
+    def __init__(
+        self,
+        *,
+        ae_title: str,
+        directory: Path,
+        knows: Iterable[Addressed] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Choose a port for its REST API as well."""
+        super().__init__(ae_title=ae_title, directory=directory, knows=knows)
+        self.http_port = free_port()
+        self._settings = dict(settings or {})
+
+    def load(self, paths: Iterable[Path]) -> None:
+        """Post the files to its REST API."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.http_port)) as connection:
+            for path in paths:
+                _ask(connection, "POST", "/instances", path.read_bytes())
+
+    def rest(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """The JSON answer of its REST API."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.http_port)) as connection:
+            return json.loads(_ask(connection, method, path, body))
+
+    def instances(self) -> dict[str, pydicom.Dataset]:
+        """Read every instance back by REST."""
+        with contextlib.closing(http.client.HTTPConnection(HOST, self.http_port)) as connection:
+            names = json.loads(_ask(connection, "GET", "/instances"))
+            files = [_ask(connection, "GET", f"/instances/{name}/file") for name in names]
+        return _by_uid(pydicom.dcmread(pydicom.filebase.DicomBytesIO(file)) for file in files)
+
+    def _arguments(self) -> Sequence[str]:
+        configuration = self.directory / "orthanc.json"
+        configuration.write_text(json.dumps(self._configuration(), indent=1))
+        return [str(configuration)]
+
+    def _ports(self) -> Sequence[int]:
+        return [self.port, self.http_port]
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "Name": self.ae_title,
+            "StorageDirectory": str(self.directory / "db"),
+            "IndexDirectory": str(self.directory / "db"),
+            "SyncStorageArea": False,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "DicomAet": self.ae_title,
+            "DicomPort": self.port,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowMove": True,
+            "DicomAlwaysAllowGet": True,
+            "DicomModalities": {peer.ae_title: [peer.ae_title, peer.host, peer.port] for peer in self.knows},
+            "SynchronousCMove": True,
+            "ConcurrentJobs": 4,
+            "StableAge": 1,
+            **self._settings,
+        }
+
+
+def _ask(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> bytes:
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status != http.HTTPStatus.OK:
+        raise RuntimeError(f"{method} {path}: {response.status} {answer.decode(errors='replace')}")
+    return answer
+
+
+class Dcmqrscp(Server):
+    """dcmtk's archive, one process per association; it answers only peers that call it by its AE title."""
+
+    program = "/usr/bin/dcmqrscp"
+
+    def load(self, paths: Iterable[Path]) -> None:
+        """Put the files into its storage area and register them in its index."""
+        copies = [
+            shutil.copy(path, self._storage / f"loaded-{number}-{path.name}")
+            for number, path in enumerate(paths, start=len(self._files()))
+        ]
+        if copies:
+            subprocess.run([installed("/usr/bin/dcmqridx"), str(self._storage), *copies], check=True)
+
+    def instances(self) -> dict[str, pydicom.Dataset]:
+        """Read the files of its storage area."""
+        return _by_uid(pydicom.dcmread(path) for path in self._files())
+
+    @property
+    def _storage(self) -> Path:
+        storage = self.directory / "storage"
+        storage.mkdir(exist_ok=True)
+        return storage
+
+    def _files(self) -> list[Path]:
+        return [path for path in self._storage.iterdir() if path.name != "index.dat"]
+
+    def _arguments(self) -> Sequence[str]:
+        configuration = self.directory / "dcmqrscp.cfg"
+        hosts = "\n".join(f"h{n} = ({p.ae_title}, {p.host}, {p.port})" for n, p in enumerate(self.knows))
+        configuration.write_text(
+            f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+            f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) ANY\nAETable END\n"
+        )
+        return ["--config", str(configuration)]
+
+
+class Storescp(Server):
+    """dcmtk's storage SCP: a workstation that receives and cannot be asked."""
+
+    program = "/usr/bin/storescp"
+
+    def __init__(self, *, ae_title: str, directory: Path, options: Sequence[str] = ()) -> None:
+        """`options` are storescp's own, such as `--abort-after`."""
+        super().__init__(ae_title=ae_title, directory=directory)
+        self.received = self.directory / "received"
+        self.received.mkdir()
+        self._options = options
+
+    def load(self, paths: Iterable[Path]) -> None:
+        """Put files where it keeps what it received."""
+        for path in paths:
+            shutil.copy(path, self.received)
+
+    def instances(self) -> dict[str, pydicom.Dataset]:
+        """Read what it received."""
+        return _by_uid(pydicom.dcmread(path) for path in self.received.iterdir())
+
+    def _arguments(self) -> Sequence[str]:
+        own = [
+            "--fork",
+            "--promiscuous",
+            "--aetitle",
+            self.ae_title,
+            "--output-directory",
+            str(self.received),
+        ]
+        return [*own, *self._options, str(self.port)]
+
+
+def _by_uid(instances: Iterator[pydicom.Dataset]) -> dict[str, pydicom.Dataset]:
+    return {str(instance.SOPInstanceUID): instance for instance in instances}
