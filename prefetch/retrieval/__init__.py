@@ -1,0 +1,1 @@
+"""Moving what the planner wrote, and looking whether it arrived: the mover and the verifier stages."""

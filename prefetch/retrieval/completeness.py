@@ -1,0 +1,71 @@
+"""PURE: whether a study is complete at its destination, and on whose word.
+
+A missing count is not zero: it is unknown, and unknown is never complete by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefetch import model
+from prefetch.model import Outcome, VerifiedBy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """The verdict: complete or not, or None where nobody could say; with the counts that it stands on."""
+
+    complete: bool | None
+    because: str
+    verified_by: VerifiedBy
+    arrived: int | None = None
+
+
+def expected_instances(retrieve: model.Retrieve) -> int | None:
+    """How many instances should be there: the archive's count, else what it counted while it sent."""
+    if retrieve.expected_instances is not None:
+        return retrieve.expected_instances
+    return _sent(retrieve) or None
+
+
+def by_query(
+    retrieve: model.Retrieve, *, answered: model.Study | None, counted: int | None = None
+) -> Completeness:
+    """Compare with the destination's answer to a C-FIND; None: it does not hold the study.
+
+    `counted` is the number of instances found at IMAGE level, asked where no count came at STUDY level.
+    """
+    if answered is None:
+        return _asked(False, "the destination does not have the study", arrived=0)
+    arrived = counted if counted is not None else answered.instances
+    expected = expected_instances(retrieve)
+    if arrived is None:
+        return _asked(None, "the destination has the study but does not say how many instances")
+    if expected is None:
+        return _asked(None, f"{arrived} instances are there, but the archive does not say how many it holds")
+    complete = arrived >= expected
+    return _asked(complete, f"{arrived} of {expected} instances are there", arrived=arrived)
+
+
+def by_counters(retrieve: model.Retrieve) -> Completeness:
+    """Judge by what the archive counted, where the destination cannot be asked (PS3.7 9.1.4.1)."""
+    sent, expected = _sent(retrieve), expected_instances(retrieve)
+    good = retrieve.last_outcome in {Outcome.SUCCESS, Outcome.WARNING} and not retrieve.failed
+    complete = good and bool(sent) and (expected is None or (sent or 0) >= expected)
+    of = "" if expected is None else f" of {expected}"
+    return Completeness(
+        complete=complete,
+        because=f"the archive counted {sent or 0}{of} instances sent, {retrieve.failed or 0} failed",
+        verified_by=VerifiedBy.COUNTERS,
+        arrived=sent,
+    )
+
+
+def _asked(complete: bool | None, because: str, *, arrived: int | None = None) -> Completeness:
+    return Completeness(complete=complete, because=because, verified_by=VerifiedBy.QUERY, arrived=arrived)
+
+
+def _sent(retrieve: model.Retrieve) -> int | None:
+    if retrieve.completed is None and retrieve.warning is None:
+        return None
+    return (retrieve.completed or 0) + (retrieve.warning or 0)

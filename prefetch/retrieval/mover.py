@@ -1,0 +1,120 @@
+"""The mover stage: due retrieves → C-MOVE (design, section 2, step 5).
+
+As many workers an archive as it has slots; each claims the nearest deadline, has the study moved, and writes
+what the archive said. What that means is decided by `lifecycle.after_move`; nothing is retried here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from prefetch import bell, config, lifecycle, model
+from prefetch.dimse import association
+from prefetch.model import Outcome
+from prefetch.store import database, retrieves
+from prefetch.timing import Now
+
+log = structlog.get_logger()
+
+
+class Mover:
+    """Moves what is due from one archive."""
+
+    def __init__(
+        self,
+        *,
+        site: config.Config,
+        archive: str,
+        remote: association.RemoteAE,
+        store: database.Database,
+        owner: str,
+        now: Now,
+        bells: bell.Bells,
+    ) -> None:
+        self._site = site
+        self._archive = archive
+        self._remote = remote
+        self._store = store
+        self._owner = owner
+        self._now = now
+        self._bells = bells
+        self._closing = False
+
+    def stop_claiming(self) -> None:
+        """Let what is moving end, and begin nothing new."""
+        self._closing = True
+
+    async def move_next(self) -> int:
+        """Claim the nearest deadline and have it moved; gives how many were: 0 or 1."""
+        if self._closing:
+            return 0
+        retrieve = await self._claim()
+        if retrieve is None:
+            return 0
+        await self.move(retrieve)
+        return 1
+
+    async def _claim(self) -> model.Retrieve | None:
+        claimed = await self._store.write(
+            retrieves.claim_retrieves,
+            archive=self._archive,
+            slots=self._remote.move_slots,
+            owner=self._owner,
+            now=self._now(),
+            lease=self._site.retrieval.lease,
+            limit=1,
+        )
+        return claimed[0] if claimed else None
+
+    async def move(self, retrieve: model.Retrieve) -> None:
+        """Move one claimed study; interrupted, the row goes back into the queue."""
+        destination = self._site.workstations[retrieve.destination]
+        result = await self._remote.move_study(
+            study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
+        )
+        await self._finish(retrieve, result, destination)
+
+    async def _finish(
+        self, retrieve: model.Retrieve, result: model.MoveResult, destination: config.Workstation
+    ) -> None:
+        now = self._now()
+        retrieval = self._site.retrieval
+        following = lifecycle.after_move(
+            result.outcome,
+            arrived=bool(result.completed or result.warning),
+            attempts=retrieve.attempts,
+            now=now,
+            patience=retrieval.patience,
+            settle=destination.settle,
+            park=retrieval.park,
+            because=result.because,
+        )
+        kept = await self._store.write(retrieves.finish_move, retrieve, result, following, now=now)
+        log.log(
+            _LEVELS.get(following.step, _INFO),
+            "move_finished" if kept else "move_result_dropped",
+            retrieve_id=retrieve.id,
+            study_instance_uid=retrieve.study_instance_uid,
+            archive=retrieve.archive,
+            destination=retrieve.destination,
+            attempt=retrieve.attempts,
+            outcome=result.outcome.value,
+            status=None if result.status is None else f"0x{result.status:04X}",
+            completed=result.completed,
+            failed=result.failed,
+            warning=result.warning,
+            milliseconds=round(result.milliseconds, 1),
+            because=result.because,
+            next=following.step.value,
+            next_at=following.at,
+        )
+        self._bells.verifier.ring()
+
+
+_INFO, _WARNING = 20, 30
+_LEVELS: Mapping[lifecycle.Step, int] = {
+    lifecycle.Step.RETRY: _WARNING,
+    lifecycle.Step.FAIL: _WARNING,
+}

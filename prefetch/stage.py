@@ -1,0 +1,30 @@
+"""How every stage lives: do what is due, and when nothing is, wait for the bell.
+
+A store that is away for a while stops a stage, never the daemon: the work is in the store and waits there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from prefetch import bell, errors
+
+log = structlog.get_logger()
+
+PAUSE = 1.0
+"""Seconds between two tries of a store that is away."""
+
+
+async def work(name: str, once: Callable[[], Awaitable[int]], wake: bell.Bell) -> None:
+    """Call `once` (it gives how much it did) again and again, until cancelled."""
+    while True:
+        try:
+            done = await once()
+        except errors.StoreUnavailableError as error:
+            log.error("stage_waits", stage=name, because=str(error), retry_seconds=PAUSE)
+            await wake.wait(PAUSE)
+            continue
+        if not done:
+            await wake.wait()
