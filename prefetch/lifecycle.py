@@ -25,10 +25,8 @@ class Step(StrEnum):
     MOVE = "move"
     """The archive ended the C-MOVE, or was lost on the way: look at the destination."""
     RETRY = "retry"
-    PUT_BACK = "put back"
-    """Interrupted by us: tried again at once, the attempt not counted."""
     RECOVER = "recover"
-    """Its process died in mid-move: look at the destination before moving again."""
+    """Interrupted by us, or its process died in mid-move: look at the destination before moving again."""
     VERIFY = "verify"
     CHECK_AGAIN = "check again"
     FALL_SHORT = "fall short"
@@ -53,7 +51,6 @@ TRANSITIONS: dict[tuple[RetrieveState, Step], RetrieveState] = {
     (S.DUE, Step.EXPIRE): S.EXPIRED,
     (S.MOVING, Step.MOVE): S.MOVED,
     (S.MOVING, Step.RETRY): S.WAITING,
-    (S.MOVING, Step.PUT_BACK): S.WAITING,
     (S.MOVING, Step.RECOVER): S.MOVED,
     (S.MOVING, Step.FAIL): S.FAILED,
     (S.MOVED, Step.VERIFY): S.VERIFIED,
@@ -140,8 +137,6 @@ def after_move(
         return Next(step=Step.MOVE, at=now + settle, because=because)
     if outcome is Outcome.UNKNOWN_DESTINATION:
         return Next(step=Step.RETRY, at=now + park, because=because, counts=False, parks_pair=True)
-    if outcome is Outcome.CANCELLED:
-        return Next(step=Step.PUT_BACK, at=now, because=because, counts=False)
     if outcome is Outcome.PERMANENT:
         return Next(step=Step.FAIL, at=now, because=because)
     if attempts >= patience.attempts:
@@ -157,16 +152,20 @@ def after_check(
     checks: int,
     attempts: int,
     now: datetime,
+    expire_at: datetime,
     patience: Patience,
     recheck: Patience,
 ) -> Next:
     """What follows a look at the destination.
 
-    `complete` is None where it could not be asked this time; `outcome` is the last C-MOVE's.
+    `complete` is None where nobody could say this time; `outcome` is the last C-MOVE's. An archive that
+    itself counted failures is not waited for, and an exam that has passed is not waited for either.
     """
     if complete:
         return Next(step=Step.VERIFY, at=now, because=because)
-    if complete is None or checks < recheck.attempts:
+    if now >= expire_at:
+        return Next(step=Step.FALL_SHORT, at=now, because=f"the exam has passed: {because}")
+    if complete is None or (outcome is not Outcome.PARTIAL and checks < recheck.attempts):
         return Next(step=Step.CHECK_AGAIN, at=now + recheck.delay(checks), because=because)
     # Success with nothing stored gets one more move and no more (field guide, section 2).
     allowed = min(2, patience.attempts) if outcome is Outcome.SUSPECT else patience.attempts

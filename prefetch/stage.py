@@ -23,7 +23,7 @@ async def work(name: str, once: Callable[[], Awaitable[int]], wake: bell.Bell) -
         try:
             done = await once()
         except errors.StoreUnavailableError as error:
-            log.error("stage_waits", stage=name, because=str(error), retry_seconds=PAUSE)
+            log.error("stage_waits", stage=name, because=str(error), retry_seconds=PAUSE)  # noqa: TRY400 (said whole)
             await wake.wait(PAUSE)
             continue
         if not done:
