@@ -312,6 +312,21 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A choice as the queue takes it: the Retrieve that it joins, or the one to be made for it."""
+
+    choice: Choice
+    state: RetrieveState
+    """`WAITING`; `VERIFIED` where the destination has it complete; `QUARANTINED` where a person decides."""
+    patient_id: str
+    """As the archive answered it: the key to ask the destination with."""
+    issuer_of_patient_id: str | None
+    lane: Priority
+    expire_at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consulted:
     """One archive's part in a plan: when it was asked and how it answered."""
 
