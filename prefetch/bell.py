@@ -6,38 +6,40 @@ A bell is only a hint; the store says what there is to do, and a slow tick rings
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 
 class Bell:
-    """Rings once for however many times it was struck since the last wait."""
+    """Wakes one worker, now or when it next waits, however many times it was struck.
+
+    A worker that found work rings again before it begins, so that the next one looks too: as many wake as
+    there is work for, and one in vain.
+    """
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._struck: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
 
     def ring(self) -> None:
-        """Wake whoever waits, or the next one who would."""
-        self._event.set()
+        """Wake a worker that waits, or the next one that would."""
+        if not self._struck.full():
+            self._struck.put_nowait(None)
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait for the bell, or for so many seconds at most."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._event.clear()
+                await self._struck.get()
 
 
 class Bells:
-    """The bells of the walk, one a stage; `movers` holds one an archive."""
+    """The bells of the walk: the reader's, the planner's, one an archive's movers, one a workstation's verifier."""
 
-    def __init__(self, archives: Iterable[str] = ()) -> None:
+    def __init__(self, *, archives: Iterable[str], destinations: Iterable[str]) -> None:
         self.reader = Bell()
         self.planner = Bell()
-        self.verifier = Bell()
         self.movers = {archive: Bell() for archive in archives}
+        self.verifiers = {destination: Bell() for destination in destinations}
 
     def ring_movers(self) -> None:
         """Wake every mover."""
@@ -46,6 +48,5 @@ class Bells:
 
     def ring_all(self) -> None:
         """Wake every stage."""
-        for bell in (self.reader, self.planner, self.verifier):
+        for bell in (self.reader, self.planner, *self.movers.values(), *self.verifiers.values()):
             bell.ring()
-        self.ring_movers()

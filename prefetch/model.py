@@ -349,6 +349,9 @@ class Plan:
     consulted: tuple[Consulted, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     problem: str | None = None
+    """What keeps the plan from being whole, in words; `None` where nothing does."""
+    waits_for_a_time: bool = False
+    """Whether a rule matched that fetches only when a message has brought the exam's time."""
 
 
 # --- the queue -------------------------------------------------------------------------------------
