@@ -1,0 +1,235 @@
+"""A DICOM server of the sandbox: C-ECHO and C-FIND on what it holds, faults by name, a journal."""
+
+from __future__ import annotations
+
+import copy
+import socketserver
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+
+from pydicom import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
+from pynetdicom.transport import ThreadedAssociationServer
+
+from prefetch.dimse import wire
+from prefetch.sandbox.faults import FAULTS, Fault, is_final
+from prefetch.sandbox.holdings import Holdings, IdentifierError
+from prefetch.sandbox.operation import Operation, Service
+
+_POLL = 0.05
+"""Seconds until a server notices that it shall stop."""
+
+# SOP Classes (PS3.6 table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
+VERIFICATION = "1.2.840.10008.1.1"
+PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+
+_REJECT_LOCAL_LIMIT = (0x02, 0x03, 0x02)
+"""Rejected transient, DUL service provider (presentation), local limit exceeded (PS3.8 9.3.4)."""
+
+IDENTIFIER_DOES_NOT_MATCH = 0xA900
+CANCELLED = 0xFE00
+PENDING = 0xFF00
+
+
+class _Server(ThreadedAssociationServer):
+    """Stops within a moment, and leaves the garbage to Python."""
+
+    def service_actions(self) -> None:
+        """Do nothing: pynetdicom collects garbage here, which stalls a process full of data sets."""
+
+    def shutdown(self) -> None:
+        """Stop accepting and close the socket."""
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
+
+
+class Scp:
+    """An AE that is asked; subclasses add what else it answers."""
+
+    def __init__(
+        self,
+        *,
+        ae_title: str,
+        holdings: Holdings | None = None,
+        faults: Iterable[str | Fault] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Port 0 is any free one; `port` tells which once it is started."""
+        self.ae_title = ae_title
+        self.host = host
+        self.port = port
+        self.holdings = Holdings() if holdings is None else holdings
+        self.journal: list[Operation] = []
+        self.rejected = 0
+        self.most_open = 0
+        """The most associations that were open at once."""
+        self.faults: list[Fault] = []
+        self._open: set[Association] = set()
+        self._running: dict[Association, Operation] = {}
+        self._counted: Counter[Service] = Counter()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._server: _Server | None = None
+        self._entity = AE(ae_title)
+        self._entity.require_called_aet = True
+        self._entity.maximum_associations = 1000
+        self._offer(self._entity)
+        self.misbehave(*faults)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen; a stopped server starts again on its port."""
+        self._stopping.clear()
+        self._server = _Server(
+            self._entity,
+            (self.host, self.port),
+            self.ae_title,
+            self._entity.supported_contexts,
+            evt_handlers=self._handlers(),
+        )
+        self.port = self._server.server_address[1]
+        threading.Thread(target=partial(self._server.serve_forever, _POLL), daemon=True).start()
+
+    def stop(self) -> None:
+        """Abort what is open and stop listening."""
+        self._stopping.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server = None
+        self._entity.shutdown()
+
+    def misbehave(self, *faults: str | Fault) -> None:
+        """From now on with these faults as well, by name or made for the occasion."""
+        made = [FAULTS[fault] if isinstance(fault, str) else fault for fault in faults]
+        self.faults = [*self.faults, *made]
+
+    def behave(self) -> None:
+        """From now on without faults."""
+        self.faults = []
+
+    def operations(self, service: Service) -> list[Operation]:
+        """What was asked of one service, in order."""
+        return [operation for operation in list(self.journal) if operation.service is service]
+
+    # --- for subclasses ----------------------------------------------------------------------------
+
+    def _offer(self, entity: AE) -> None:
+        """Say which SOP Classes are supported."""
+        entity.add_supported_context(VERIFICATION)
+        entity.add_supported_context(STUDY_ROOT_FIND)
+        entity.add_supported_context(PATIENT_ROOT_FIND)
+
+    def _handlers(self) -> list[evt.EventHandlerType]:
+        """What is done on each event."""
+        return [
+            *wire.fast_handlers(),
+            (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_ESTABLISHED, self._opened),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_DIMSE_SENT, self._edit_response),
+            (evt.EVT_C_ECHO, self._echo),
+            (evt.EVT_C_FIND, self._find),
+        ]
+
+    def _begin(self, event: evt.Event, service: Service, identifier: Dataset) -> Operation:
+        """Note the operation and let the faults have their first word."""
+        association = event.assoc
+        with self._lock:
+            self._counted[service] += 1
+            operation = Operation(
+                service=service,
+                number=self._counted[service],
+                calling_ae_title=association.requestor.ae_title.strip(),
+                at=datetime.now(UTC),
+                identifier=identifier,
+                abandoned=lambda: self._abandoned(association),
+            )
+            self.journal.append(operation)
+            self._running[association] = operation
+        for fault in self.faults:
+            if operation.refused is None:
+                operation.refused = fault.begins(operation)
+        return operation
+
+    def _abandoned(self, association: Association) -> bool:
+        return self._stopping.is_set() or association.acse.is_aborted() or not association.dul.is_alive()
+
+    # --- associations ------------------------------------------------------------------------------
+
+    def _admit(self, event: evt.Event) -> None:
+        with self._lock:
+            admitted = all(fault.admits(len(self._open)) for fault in self.faults)
+            self.rejected += not admitted
+        if not admitted:
+            event.assoc.acse.send_reject(*_REJECT_LOCAL_LIMIT)
+            event.assoc.kill()
+
+    def _opened(self, event: evt.Event) -> None:
+        with self._lock:
+            self._open.add(event.assoc)
+            self.most_open = max(self.most_open, len(self._open))
+
+    def _closed(self, event: evt.Event) -> None:
+        with self._lock:
+            self._open.discard(event.assoc)
+            self._running.pop(event.assoc, None)
+
+    # --- operations --------------------------------------------------------------------------------
+
+    def _echo(self, event: evt.Event) -> int:
+        return self._begin(event, Service.ECHO, Dataset()).refused or 0x0000
+
+    def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        operation = self._begin(event, Service.FIND, event.identifier)
+        if operation.refused is not None:
+            yield operation.refused, None
+            return
+        keys = copy.deepcopy(operation.identifier)
+        for fault in self.faults:
+            fault.hears(operation, keys)
+        try:
+            answers = self.holdings.find(keys)
+        except IdentifierError:
+            yield IDENTIFIER_DOES_NOT_MATCH, None
+            return
+        operation.matched = len(answers)
+        for fault in self.faults:
+            answers = fault.answers(operation, answers)
+        for answer in answers:
+            if event.is_cancelled:
+                yield CANCELLED, None
+                return
+            answer.RetrieveAETitle = self.ae_title
+            yield PENDING, answer
+
+    def _edit_response(self, event: evt.Event) -> None:
+        """Let the faults have the last word on a response, and note how the operation ended."""
+        operation = self._running.get(event.assoc)
+        command = event.message.command_set
+        if operation is None or "Status" not in command:
+            return
+        final = is_final(command)
+        if final and operation.refused is not None:
+            command.Status = operation.refused
+        for fault in self.faults:
+            fault.says(operation, command)
+        del command.CommandGroupLength
+        command.CommandGroupLength = len(encode(command, is_implicit_vr=True, is_little_endian=True) or b"")
+        if final:
+            operation.status = int(command.Status)
