@@ -33,7 +33,7 @@ class Bell:
 
 
 class Bells:
-    """The bells of the walk: the reader's, the planner's, one an archive's movers, one a workstation's verifier."""
+    """The bells of the walk: reader, planner, one for the movers of each archive, one a verifier."""
 
     def __init__(self, *, archives: Iterable[str], destinations: Iterable[str]) -> None:
         self.reader = Bell()

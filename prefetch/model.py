@@ -151,8 +151,12 @@ class Order:
     """Why the last planning is incomplete, in words for the administrator."""
     planned_at: datetime | None = None
     planned_version: int | None = None
+    fetch_from: datetime | None = None
+    """When the first of its fetches was to begin."""
     ready_by: datetime | None = None
     """The earliest deadline among its wants."""
+    fetch_now: bool = False
+    """Asked for by hand: fetched at once, whatever its rules say of the time."""
     ready_at: datetime | None = None
     """When the last wanted prior was verified; `None` while any is not."""
 

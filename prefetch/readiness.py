@@ -100,7 +100,7 @@ def stand(exam: Exam, now: datetime) -> Standing:
         return Standing.NOTHING
     if any(retrieve.state is RetrieveState.QUARANTINED for retrieve in exam.retrieves):
         return Standing.QUARANTINED
-    if exam.order.created_at > min(retrieve.start_at for retrieve in exam.retrieves):
+    if exam.order.fetch_from is None or exam.order.created_at > exam.order.fetch_from:
         return Standing.LATE_ORDER
     return _measured(exam.retrieves, ready_by, readiness, now)
 

@@ -1,0 +1,92 @@
+"""Whether a study is complete at its destination, and on whose word."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from prefetch.model import Outcome, Retrieve, RetrieveState, Study, VerifiedBy
+from prefetch.retrieval import completeness
+
+NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+
+
+def retrieve(**telling: Any) -> Retrieve:
+    """A moved study of which the archive holds four instances."""
+    usual: dict[str, Any] = {
+        "id": 1,
+        "state": RetrieveState.MOVED,
+        "study_instance_uid": "1.2.3",
+        "archive": "main",
+        "archives": ("main",),
+        "destination": "room-1",
+        "patient_id": "4711",
+        "start_at": NOW,
+        "deadline": NOW,
+        "expire_at": NOW,
+        "created_at": NOW,
+        "expected_instances": 4,
+        "last_outcome": Outcome.SUCCESS,
+    }
+    return Retrieve(**(usual | telling))
+
+
+def held(instances: int | None) -> Study:
+    """The destination's answer."""
+    return Study(study_instance_uid="1.2.3", archive="room-1", instances=instances)
+
+
+@pytest.mark.parametrize(("instances", "complete"), [(4, True), (5, True), (3, False), (0, False)])
+def test_the_destination_s_count_decides(instances: int, complete: bool) -> None:
+    """Complete means at least as many as the archive holds."""
+    verdict = completeness.by_query(retrieve(), answered=held(instances))
+    assert (complete, instances, VerifiedBy.QUERY) == (verdict.complete, verdict.arrived, verdict.verified_by)
+
+
+def test_a_study_that_is_not_there_is_not_complete() -> None:
+    """No answer is a clear no, with nothing arrived."""
+    verdict = completeness.by_query(retrieve(), answered=None)
+    assert (False, 0) == (verdict.complete, verdict.arrived)
+
+
+def test_a_missing_count_is_not_zero() -> None:
+    """A destination that gives no count says neither yes nor no, until the instances are counted."""
+    assert completeness.by_query(retrieve(), answered=held(None)).complete is None
+    assert completeness.by_query(retrieve(), answered=held(None), counted=4).complete is True
+    assert completeness.by_query(retrieve(), answered=held(None), counted=3).complete is False
+
+
+def test_where_the_archive_gave_no_count_what_it_sent_must_be_there() -> None:
+    """The sub-operations that it counted stand in for its count."""
+    sent = retrieve(expected_instances=None, completed=3, warning=1)
+    assert completeness.by_query(sent, answered=held(3)).complete is False
+    assert completeness.by_query(sent, answered=held(4)).complete is True
+
+
+def test_where_the_archive_said_nothing_at_all_nobody_can_say() -> None:
+    """Neither counts nor sub-operations: some instances are there, and that is all that is known."""
+    silent = retrieve(expected_instances=None)
+    assert completeness.by_query(silent, answered=held(4)).complete is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "complete"),
+    [
+        ({"completed": 4}, True),
+        ({"completed": 3, "warning": 1}, True),
+        ({"completed": 3}, False),
+        ({"completed": 4, "failed": 1}, False),
+        ({}, False),
+        ({"completed": 4, "last_outcome": Outcome.UNKNOWN}, False),
+        ({"completed": 2, "expected_instances": None}, True),
+        ({"completed": 0, "expected_instances": None}, False),
+    ],
+)
+def test_counters_stand_in_where_the_destination_cannot_be_asked(
+    counts: dict[str, Any], complete: bool
+) -> None:
+    """All that the archive holds was counted as sent, and nothing as failed; the prior says so."""
+    verdict = completeness.by_counters(retrieve(**counts))
+    assert (complete, VerifiedBy.COUNTERS) == (verdict.complete, verdict.verified_by)
