@@ -1,0 +1,180 @@
+"""Each scripted fault of the sandbox, shown on the wire as a peer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from prefetch import model
+from prefetch.sandbox import faults, scp, studies
+from prefetch.sandbox.archive import Archive
+from prefetch.sandbox.holdings import Holdings
+from prefetch.sandbox.operation import Service
+from prefetch.sandbox.workstation import Workstation
+from tests import scu
+
+
+def study(patient_id: str) -> studies.Study:
+    """The one study of a patient: three instances of CT."""
+    return studies.Study(
+        patient=model.Patient(patient_id=patient_id, name="Quist^Ada", birth_date="19500102", sex="F"),
+        study_instance_uid=studies.made_up_uid(patient_id),
+        study_date=date(2024, 5, 1),
+        series=[studies.Series(modality="CT", instances=3)],
+    )
+
+
+UID = study("1").study_instance_uid
+
+
+@pytest.fixture
+def workstation() -> Iterator[Workstation]:
+    """A workstation that listens."""
+    with Workstation(ae_title="READING1") as made:
+        yield made
+
+
+@pytest.fixture
+def archive(workstation: Workstation) -> Iterator[Archive]:
+    """An archive with a study each of two patients, faithful until a test says otherwise."""
+    holdings = Holdings(instance for patient_id in "12" for instance in studies.make(study(patient_id)))
+    knows = {workstation.ae_title: (workstation.host, workstation.port)}
+    with Archive(ae_title="MAIN", holdings=holdings, knows=knows) as made:
+        yield made
+
+
+def counts(status: object) -> tuple[int | None, int | None]:
+    """Completed and failed sub-operations, None where nothing was said."""
+    return (
+        getattr(status, "NumberOfCompletedSuboperations", None),
+        getattr(status, "NumberOfFailedSuboperations", None),
+    )
+
+
+def test_find_hangs(archive: Archive) -> None:
+    """No answer comes; who gives up gets no status at all."""
+    archive.misbehave("find-hangs")
+    ((status, answer),) = scu.ask(archive, "STUDY", patience=0.3, PatientID="1")
+    assert (len(status), answer) == (0, None)
+    assert scu.move(archive, "READING1", UID)[-1][0].Status == 0x0000
+
+
+def test_find_fails_first(archive: Archive) -> None:
+    """The first C-FIND ends with 0xC000; asked again it is answered."""
+    archive.misbehave("find-fails-first")
+    ((first, _),) = scu.ask(archive, "STUDY", PatientID="1")
+    assert first.Status == 0xC000
+    assert len(scu.find(archive, "STUDY", PatientID="1")) == 1
+
+
+def test_answers_another_patient(archive: Archive) -> None:
+    """Studies of a patient who was not asked for are among the answers, and say so."""
+    archive.misbehave("answers-another-patient")
+    answers = scu.find(archive, "STUDY", PatientID="1", StudyInstanceUID="")
+    assert sorted(answer.PatientID for answer in answers) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword"),
+    [
+        ("no-modalities-in-study", "ModalitiesInStudy"),
+        ("no-instance-count", "NumberOfStudyRelatedInstances"),
+    ],
+)
+def test_an_attribute_is_not_returned(archive: Archive, name: str, keyword: str) -> None:
+    """The answer comes without the attribute that was asked for."""
+    assert keyword in scu.find(archive, "STUDY", PatientID="1", **{keyword: ""})[0]
+    archive.misbehave(name)
+    assert keyword not in scu.find(archive, "STUDY", PatientID="1", **{keyword: ""})[0]
+
+
+def test_no_counts(archive: Archive, workstation: Workstation) -> None:
+    """All arrives, and no response says how much."""
+    archive.misbehave("no-counts")
+    responses = scu.move(archive, "READING1", UID)
+    assert {counts(status) for status, _ in responses} == {(None, None)}
+    assert workstation.holdings.counts() == {UID: 3}
+
+
+def test_move_silent(archive: Archive, workstation: Workstation) -> None:
+    """No response comes and nothing arrives."""
+    archive.misbehave("move-silent")
+    ((status, _),) = scu.move(archive, "READING1", UID, patience=0.3)
+    assert len(status) == 0
+    assert workstation.holdings.counts() == {}
+
+
+def test_move_fails_first(archive: Archive) -> None:
+    """The first C-MOVE ends with 0xA702; asked again it works."""
+    archive.misbehave("move-fails-first")
+    assert [scu.move(archive, "READING1", UID)[-1][0].Status for _ in range(2)] == [0xA702, 0x0000]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "arrived"),
+    [
+        ("success-nothing-stored", (3, 0), {}),
+        ("success-all-failed", (0, 3), {}),
+        ("one-instance-missing", (3, 0), {UID: 2}),
+    ],
+)
+def test_success_that_is_none(
+    archive: Archive, workstation: Workstation, name: str, said: tuple[int, int], arrived: dict[str, int]
+) -> None:
+    """The archive says Success with these counts; the workstation holds something else."""
+    archive.misbehave(name)
+    final, _ = scu.move(archive, "READING1", UID)[-1]
+    assert (final.Status, counts(final)) == (0x0000, said)
+    assert workstation.holdings.counts() == arrived
+
+
+def test_unknown_destination(archive: Archive, workstation: Workstation) -> None:
+    """0xA801, whatever the archive was told."""
+    archive.misbehave("unknown-destination")
+    ((final, _),) = scu.move(archive, "READING1", UID)
+    assert final.Status == 0xA801
+    assert workstation.holdings.counts() == {}
+
+
+def test_store_refused(archive: Archive, workstation: Workstation) -> None:
+    """Every sub-operation fails at the workstation, and the archive names the instances."""
+    workstation.misbehave("store-refused")
+    final, identifier = scu.move(archive, "READING1", UID)[-1]
+    assert (final.Status, counts(final)) == (0xA702, (0, 3))
+    assert identifier is not None
+    assert len(identifier.FailedSOPInstanceUIDList) == 3
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_rejects_above_a_limit(archive: Archive, limit: int) -> None:
+    """One association too many is rejected as transient; when one ends there is room again."""
+    archive.misbehave(f"rejects-above-{limit}")
+    opened = [scu.entity().associate(archive.host, archive.port, ae_title="MAIN") for _ in range(limit)]
+    refused = scu.entity().associate(archive.host, archive.port, ae_title="MAIN")
+    answer = refused.acceptor.primitive
+    assert refused.is_rejected
+    assert answer is not None
+    assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)
+    for association in opened:
+        association.release()
+    assert archive.rejected == 1
+    assert archive.most_open == limit
+
+
+def test_a_fault_may_be_made_for_the_occasion_and_taken_back(archive: Archive) -> None:
+    """A fault need not be in the table, faults add up, and `behave` ends them."""
+    silent_cut = faults.Fault(because="a silent limit of answers", answers=lambda _, given: given[:1])
+    archive.misbehave("answers-another-patient", silent_cut)
+    assert len(scu.find(archive, "STUDY", PatientID="1")) == 1
+    archive.behave()
+    assert archive.operations(Service.FIND)[-1].matched == 2
+    assert len(scu.find(archive, "STUDY", PatientID="")) == 2
+
+
+def test_every_fault_says_what_it_shows() -> None:
+    """The table explains each name."""
+    assert all(fault.because for fault in faults.FAULTS.values())
+    with pytest.raises(KeyError):
+        scp.Scp(ae_title="MAIN", faults=["no-such-fault"])
