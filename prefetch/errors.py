@@ -24,7 +24,8 @@ class Problem:
     def __str__(self) -> str:
         """Read as `file:line:column: path: message`."""
         warning = "" if self.severity == "error" else f"{self.severity}: "
-        return f"{self.file}:{self.line}:{self.column}: {self.path}: {warning}{self.message}"
+        path = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}:{self.column}: {path}{warning}{self.message}"
 
 
 class ConfigurationError(PrefetchError):

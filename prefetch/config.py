@@ -1,0 +1,100 @@
+"""Loads `prefetch.yaml` and its rules, and checks them together before any of it is used.
+
+An error is what cannot be; a warning is legal and suspicious. All of them are found at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefetch import crosscheck, errors, rules, yamlfile, yamltree
+from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Verify, Workstation
+from prefetch.rules import Mode
+from prefetch.settings import (
+    Config,
+    Identity,
+    Limits,
+    Logging,
+    NameConflict,
+    Planning,
+    Retention,
+    Retrieval,
+    Retry,
+)
+
+__all__ = [
+    "Archive",
+    "ArchiveTimeouts",
+    "Config",
+    "Identity",
+    "Limits",
+    "Listener",
+    "Logging",
+    "Mode",
+    "NameConflict",
+    "Planning",
+    "Report",
+    "Retention",
+    "Retrieval",
+    "Retry",
+    "Timeouts",
+    "Verify",
+    "Workstation",
+    "examine",
+    "load",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an examination found; `config` is None where there is any error."""
+
+    config: Config | None
+    problems: tuple[errors.Problem, ...]
+    files: tuple[Path, ...]
+    """The files that were read."""
+
+
+def load(path: Path) -> Config:
+    """Load the configuration with its rules; raises `ConfigurationError` with every mistake in any file."""
+    report = examine(path)
+    if report.config is None:
+        raise errors.ConfigurationError([one for one in report.problems if one.severity == "error"])
+    return report.config
+
+
+def examine(path: Path) -> Report:
+    """Load the configuration with its rules, and tell everything that is wrong or suspicious."""
+    config, document = yamlfile.try_load(path, Config)
+    directory = path.parent / _rules_directory(config, document)
+    files, sources, problems = rules.read(directory)
+    problems = [*document.problems, *problems]
+    if not files:
+        problems.append(document.problem(("rules",), f"there are no rules: no *.yaml in {directory}"))
+    if config is not None:
+        problems += crosscheck.find_problems(
+            crosscheck.Site(config=config, document=document, sources=sources)
+        )
+    if config is None or any(problem.severity == "error" for problem in problems):
+        return Report(config=None, problems=tuple(problems), files=(path, *files))
+    rule_set = rules.RuleSet(tuple(source.rule for source in sources))
+    complete = _from_directory(config, path.parent).with_rules(rule_set)
+    return Report(config=complete, problems=tuple(problems), files=(path, *files))
+
+
+def _rules_directory(config: Config | None, document: yamltree.Document) -> Path:
+    """Where the rules are, even if all else of the configuration is wrong: their mistakes are told too."""
+    if config is not None:
+        return config.rules
+    said = document.value.get("rules") if isinstance(document.value, dict) else None
+    return Path(said if isinstance(said, str) else "rules")
+
+
+def _from_directory(config: Config, directory: Path) -> Config:
+    """Paths that were written from the directory of the file, as absolute ones."""
+    directory = directory.resolve()
+    store = config.store
+    if store.startswith("sqlite:///") and not store.startswith("sqlite:////"):
+        store = f"sqlite:///{directory / store.removeprefix('sqlite:///')}"
+    return config.model_copy(update={"rules": directory / config.rules, "store": store})

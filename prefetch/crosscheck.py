@@ -1,0 +1,237 @@
+"""PURE: what is wrong or suspicious in a configuration and its rules taken together.
+
+Each check is a function of the site and yields problems; `CHECKS` is the list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from prefetch import rules, yamlfile, yamltree
+from prefetch.errors import Problem
+from prefetch.settings import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A configuration that is right in itself, and those rules that are."""
+
+    config: Config
+    document: yamltree.Document
+    sources: list[rules.Source]
+
+    @property
+    def enabled(self) -> list[rules.Source]:
+        """The rules that are not switched off."""
+        return [source for source in self.sources if source.rule.enabled]
+
+
+def find_problems(site: Site) -> list[Problem]:
+    """All errors and warnings, errors first."""
+    found = list(chain.from_iterable(check(site) for check in CHECKS))
+    return sorted(found, key=lambda problem: problem.severity != "error")
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+def _unknown_archives(site: Site) -> Iterator[Problem]:
+    for source in site.sources:
+        for position, name in enumerate(source.rule.archives):
+            if name not in site.config.archives:
+                words = yamlfile.did_you_mean(name, site.config.archives)
+                yield source.problem("from", position, message=f"no archive is called {name}; {words}")
+
+
+def _unknown_workstations(site: Site) -> Iterator[Problem]:
+    known = site.config.workstations
+    for where, name in _destination_names(site.config.planning.to):
+        if name not in known:
+            words = yamlfile.did_you_mean(name, known)
+            message = f"no workstation is called {name}; {words}"
+            yield site.document.problem(("planning", "to", *where), message)
+    for source in site.sources:
+        for where, name in _destination_names(source.rule.destinations):
+            if name not in known:
+                words = yamlfile.did_you_mean(name, known)
+                yield source.problem("to", *where, message=f"no workstation is called {name}; {words}")
+
+
+def _destination_names(to: rules.Lookup | tuple[str, ...] | None) -> Iterator[tuple[yamltree.Where, str]]:
+    """The workstations that a `to` names, and where in it."""
+    if isinstance(to, rules.Lookup):
+        for value, names in to.cases.items():
+            yield from (((("map", value, position), name) for position, name in enumerate(names)))
+        yield from ((("otherwise", position), name) for position, name in enumerate(to.otherwise))
+    else:
+        yield from (((position,), name) for position, name in enumerate(to or ()))
+
+
+def _no_destination(site: Site) -> Iterator[Problem]:
+    if site.config.planning.to is not None or len(site.config.workstations) == 1:
+        return
+    for source in site.sources:
+        if source.rule.destinations is None and source.rule.priors:
+            yield source.problem(
+                message="says no `to`; there are several workstations, so say it here or in planning.to of "
+                f"{site.document.file.name}"
+            )
+
+
+# --- peers -----------------------------------------------------------------------------------------
+
+
+def _same_peers(site: Site) -> Iterator[Problem]:
+    config = site.config
+    yield from _same(
+        site,
+        "workstations",
+        ((name, peer.ae_title) for name, peer in config.workstations.items()),
+        "has the same AE Title as",
+    )
+    yield from _same(
+        site,
+        "archives",
+        ((name, (peer.ae_title, peer.host, peer.port)) for name, peer in config.archives.items()),
+        "is the same as",
+    )
+    yield from _same(
+        site,
+        "listeners",
+        ((name, (peer.host, peer.port)) for name, peer in config.listeners.items() if peer.port),
+        "listens at the same place as",
+    )
+
+
+def _same(site: Site, section: str, peers: Iterable[tuple[str, Hashable]], words: str) -> Iterator[Problem]:
+    first: dict[Hashable, str] = {}
+    for name, what in peers:
+        if what in first:
+            yield site.document.problem((section, name), f"{name} {words} {first[what]}", at_key=True)
+        first.setdefault(what, name)
+
+
+# --- times -----------------------------------------------------------------------------------------
+
+
+def _begins_too_late(site: Site) -> Iterator[Problem]:
+    planning = site.config.planning
+    for source in site.sources:
+        begin = (source.rule.fetch_from or planning.fetch_from).before_exam
+        ready = (source.rule.ready_by or planning.ready_by).before_exam
+        if begin is not None and ready is not None and begin <= ready:
+            key = "fetch_from" if source.rule.fetch_from else "ready_by"
+            message = (
+                f"the fetch may begin {source.rule.fetch_from or planning.fetch_from} and must be ready "
+                f"{source.rule.ready_by or planning.ready_by}: it cannot be in time"
+            )
+            yield source.problem(key, message=message)
+
+
+# --- legal, but suspicious -------------------------------------------------------------------------
+
+
+def _warn(source: rules.Source, *where: str | int, message: str) -> Problem:
+    return source.problem(*where, message=message, severity="warning")
+
+
+def _no_limit(site: Site) -> Iterator[Problem]:
+    for source in site.enabled:
+        limits = source.rule.limits
+        for position, one in enumerate(source.rule.priors):
+            if one.is_unlimited and limits.studies is None and limits.instances is None:
+                message = "fetches without limit: give it `newest`, or the rule `limits`"
+                yield _warn(source, "priors", position, message=message)
+
+
+def _never_looked_at(site: Site) -> Iterator[Problem]:
+    """After a rule that matches every order, and stops or leaves no order to a fallback."""
+    all_orders = stopped = ""
+    for source in site.enabled:
+        rule = source.rule
+        if stopped:
+            yield _warn(source, message=f"is never looked at: {stopped} matches every order and stops")
+        elif rule.fallback and all_orders:
+            yield _warn(source, "fallback", message=f"never matches: {all_orders} matches every order")
+        elif rule.when is None and not rule.fallback:
+            all_orders = all_orders or rule.name
+            stopped = rule.name if rule.stop else ""
+
+
+def _unused_peers(site: Site) -> Iterator[Problem]:
+    config, enabled = site.config, [source.rule for source in site.enabled if source.rule.priors]
+    if not enabled:
+        return
+    archives = {name for rule in enabled for name in rule.archives or config.archives}
+    yield from _unused(site, "archives", config.archives, archives, "no rule asks this archive")
+    workstations = {
+        name
+        for rule in enabled
+        for _, name in _destination_names(
+            rule.destinations or config.planning.to or tuple(config.workstations)
+        )
+    }
+    message = "no rule sends anything to this workstation"
+    yield from _unused(site, "workstations", config.workstations, workstations, message)
+
+
+def _unused(
+    site: Site, section: str, known: Collection[str], used: Collection[str], message: str
+) -> Iterator[Problem]:
+    for name in known:
+        if name not in used:
+            yield site.document.problem((section, name), message, at_key=True, severity="warning")
+
+
+def _nothing_to_do(site: Site) -> Iterator[Problem]:
+    if not site.config.listeners:
+        yield site.document.problem((), "no listener: no order will ever come", severity="warning")
+    if site.sources and not site.enabled:
+        yield site.document.problem(("rules",), "every rule is switched off", severity="warning")
+
+
+def _whole_descriptions(site: Site) -> Iterator[Problem]:
+    """A word without wildcards is compared with a whole description, and seldom equals one."""
+    for source in site.enabled:
+        for where, pattern in _description_patterns(source.rule):
+            if pattern.is_literal and " " not in pattern.text:
+                message = f'matches only a description that is just “{pattern}”; did you mean "*{pattern}*"?'
+                yield _warn(source, *where, message=message)
+
+
+def _description_patterns(rule: rules.Rule) -> Iterator[tuple[yamltree.Where, rules.Pattern]]:
+    for where, condition in _conditions(rule.when, ("when",)):
+        for position, pattern in enumerate(condition.procedure_description):
+            yield (*where, "procedure_description", position), pattern
+    for number, one in enumerate(rule.priors):
+        for position, pattern in enumerate(one.description):
+            yield ("priors", number, "description", position), pattern
+
+
+def _conditions(
+    condition: rules.Condition | None, where: yamltree.Where
+) -> Iterator[tuple[yamltree.Where, rules.Condition]]:
+    """A condition and all that are nested in it."""
+    if condition is None:
+        return
+    yield where, condition
+    yield from _conditions(condition.none, (*where, "not"))
+    for key, nested in (("all", condition.every), ("any", condition.some)):
+        for position, one in enumerate(nested):
+            yield from _conditions(one, (*where, key, position))
+
+
+CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
+    _unknown_archives,
+    _unknown_workstations,
+    _no_destination,
+    _same_peers,
+    _begins_too_late,
+    _no_limit,
+    _never_looked_at,
+    _unused_peers,
+    _nothing_to_do,
+    _whole_descriptions,
+)

@@ -1,0 +1,158 @@
+"""Whom we speak with, as prefetch.yaml says it: listeners, archives, workstations."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from prefetch.rules import Mode, Text
+from prefetch.spans import Duration
+from prefetch.yamlfile import Model, PlacedModel
+
+# --- values ----------------------------------------------------------------------------------------
+
+_AE_TITLE = r"[ -\[\]-~]{1,16}"
+"""The Default Character Repertoire without control characters and backslash (PS3.5 6.2, VR AE)."""
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_HOST_NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?"  # RFC 1123 2.1, and the underscores of the field
+
+
+def _read_ae_title(said: object) -> str:
+    text = said.strip() if isinstance(said, str) else ""  # leading and trailing blanks mean nothing
+    if not re.fullmatch(_AE_TITLE, text):
+        raise ValueError(
+            f"“{said}” is not an AE title: 1 to 16 characters of ASCII without backslash (DICOM PS3.5 6.2)"
+        )
+    return text
+
+
+def _read_host(said: object) -> str:
+    text = said.strip() if isinstance(said, str) else ""
+    is_name = re.fullmatch(_HOST_NAME, text) and not re.fullmatch(r"[\d.]+", text)
+    if not is_name and not _is_address(text):
+        raise ValueError(f"“{said}” is neither a host name nor an IP address")
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+AETitle = Annotated[
+    str, PlainValidator(_read_ae_title), WithJsonSchema({"type": "string", "pattern": f"^{_AE_TITLE}$"})
+]
+Host = Annotated[str, PlainValidator(_read_host), WithJsonSchema({"type": "string"})]
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortToListen = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Verify(StrEnum):
+    """On whose word a prior counts as arrived."""
+
+    QUERY = "query"
+    """The workstation's own: it is asked by C-FIND."""
+    COUNTERS = "counters"
+    """The archive's: its counts of completed sub-operations."""
+
+
+# --- peers -----------------------------------------------------------------------------------------
+
+
+class Listener(Model):
+    """Where a feed sends its HL7 messages (MLLP)."""
+
+    host: Host = Field(default="127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 (an example)
+    """Address to listen at: `0.0.0.0` is every network, `127.0.0.1` only this machine."""
+    port: PortToListen = Field(default=2575, examples=["2575"])
+    """Port to listen at; 0 takes one that is free."""
+    max_message_bytes: Annotated[int, Field(ge=1000)] = Field(default=5_000_000, examples=["5000000"])
+    """A longer message is refused."""
+    max_connections: Annotated[int, Field(ge=1)] = Field(default=100, examples=["100"])
+    """Connections at a time; one more is closed at once."""
+    idle_timeout: Duration = Field(default=timedelta(hours=24), examples=["24h"])
+    """A connection that sends nothing for so long is closed."""
+    message_timeout: Duration = Field(default=timedelta(seconds=60), examples=["60s"])
+    """A message that was begun must be whole after this."""
+
+
+class Timeouts(Model):
+    """How long to wait for a DICOM peer."""
+
+    connect: Duration = Field(default=timedelta(seconds=10), examples=["10s"])
+    """For the TCP connection."""
+    acse: Duration = Field(default=timedelta(seconds=20), examples=["20s"])
+    """For the answer to an association request or release."""
+    idle: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
+    """For the next C-FIND response."""
+    find_total: Duration = Field(default=timedelta(minutes=2), examples=["2m"])
+    """For a whole query, however many answers come in between."""
+
+
+class ArchiveTimeouts(Timeouts):
+    """How long to wait for an archive."""
+
+    move_idle: Duration = Field(default=timedelta(minutes=15), examples=["15m"])
+    """For the next C-MOVE response. Many archives say nothing until the last image is sent."""
+    move_total: Duration = Field(default=timedelta(hours=1), examples=["1h"])
+    """For a whole C-MOVE; pending responses do not prolong it."""
+
+
+class Archive(PlacedModel):
+    """An archive that answers C-FIND and C-MOVE."""
+
+    ae_title: AETitle = Field(examples=["PACS"])
+    """Its AE Title."""
+    host: Host = Field(examples=["pacs.example.org"])
+    """Its host name or address."""
+    port: Port = Field(examples=["104"])
+    """Its port."""
+    mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
+    """`observe` asks it and never has it move anything."""
+    max_associations: Annotated[int, Field(ge=1)] = Field(default=4, examples=["4"])
+    """Associations that we open to it at a time. Moves take one fewer, so that no query waits for them."""
+    send_issuer: bool = Field(default=True, examples=["false"])
+    """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
+    issuers: dict[Text, Text] = Field(default={}, examples=["{HOSP: GENERAL_HOSPITAL}"])
+    """Assigning authority as orders say it → Issuer of Patient ID as this archive says it, where they
+    differ."""
+    character_set: Text = Field(default="ISO_IR 100", examples=["ISO_IR 192"])
+    """How to read its answers where they name no Specific Character Set."""
+    timeouts: ArchiveTimeouts = Field(default=ArchiveTimeouts(), examples=["{idle: 2m, move_total: 3h}"])
+    """How long to wait for it."""
+
+
+class Workstation(PlacedModel):
+    """A reading workstation, or its cache: a Move Destination."""
+
+    ae_title: AETitle = Field(examples=["READ1"])
+    """AE Title that archives know as Move Destination."""
+    verify: Verify = Field(default=Verify.QUERY, examples=["counters"])
+    """`query` asks it by C-FIND what has arrived, and needs `host` and `port`. `counters`, for one that
+    cannot be asked, trusts what the archive counted; such priors are not in the on-time share."""
+    host: Host | None = Field(default=None, examples=["10.1.2.3"])
+    """Its host name or address, to ask it."""
+    port: Port | None = Field(default=None, examples=["11112"])
+    """Its port, to ask it."""
+    query_ae_title: AETitle | None = Field(default=None, examples=["READ1_QR"])
+    """AE Title to ask, where it differs from `ae_title`."""
+    max_associations: Annotated[int, Field(ge=1)] = Field(default=2, examples=["2"])
+    """Associations that we open to it at a time."""
+    settle: Duration = Field(default=timedelta(seconds=2), examples=["2s"])
+    """How long after a move it is asked."""
+    timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect: 5s}"])
+    """How long to wait for it."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if self.verify is Verify.QUERY and (self.host is None or self.port is None):
+            raise ValueError("verify: query needs host and port; without them write verify: counters")
+        return self

@@ -1,0 +1,279 @@
+"""What `prefetch.yaml` may say: every key with its description, its default and an example.
+
+The peers have a module of their own; `config` loads the file and its rules and checks them together.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import date, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
+
+from prefetch import lifecycle, logs, spans, yamlfile
+from prefetch.peers import AETitle, Archive, Listener, Workstation
+from prefetch.rules import Destinations, Mode, RuleSet
+from prefetch.spans import Duration
+from prefetch.yamlfile import Model, NotEmpty
+
+# --- values ----------------------------------------------------------------------------------------
+
+
+def _read_zone(said: object) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(str(said))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        near = yamlfile.nearest(str(said), sorted(zoneinfo.available_timezones()))
+        guess = f"did you mean {near}?" if near else "write one such as Europe/Berlin"
+        raise ValueError(f"“{said}” is not a time zone of the IANA database; {guess}") from error
+
+
+def _read_store(said: object) -> str:
+    text = said if isinstance(said, str) else ""
+    found = re.fullmatch(r"(sqlite|postgresql)(?:\+\w+)?://(.*)", text)
+    if not found:
+        raise ValueError(
+            f"“{said}” is not a store; write sqlite:////path/to/file or postgresql://host/database"
+        )
+    kind, rest = found.groups()
+    if kind == "sqlite" and not re.fullmatch(r"/[^?#]+", rest):
+        raise ValueError("write sqlite:/// and the path of a file: sqlite:////var/lib/prefetch/prefetch.db")
+    if kind == "postgresql" and re.match(r"[^/@]*:[^/@]*@", rest):
+        raise ValueError("a password does not belong here; keep it in the service's ~/.pgpass or $PGPASSFILE")
+    return f"sqlite://{rest}" if kind == "sqlite" else f"postgresql+psycopg://{rest}"
+
+
+def _read_date(said: object) -> str:
+    text = re.sub(r"^(\d{4})-(\d\d)-(\d\d)$", r"\1\2\3", said) if isinstance(said, str) else ""
+    try:
+        return date.fromisoformat(text).strftime("%Y%m%d") if len(text) == len("19000101") else _no_date(said)
+    except ValueError:
+        return _no_date(said)
+
+
+def _no_date(said: object) -> str:
+    raise ValueError(f"“{said}” is not a date; write 19000101 or 1900-01-01")
+
+
+def _read_time(said: object) -> time:
+    if isinstance(said, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", said):
+        return time.fromisoformat(said)
+    raise ValueError(f"“{said}” is not a time of day; write one such as 08:00")
+
+
+def _read_name(said: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", said):
+        raise ValueError(f"“{said}” is not a name: letters, digits, _ . and - without blanks")
+    return said
+
+
+def _text(**more: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string"} | more)
+
+
+Name = Annotated[str, PlainValidator(_read_name), _text()]
+Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_read_zone), _text()]
+StoreURL = Annotated[str, PlainValidator(_read_store), _text(pattern="^(sqlite|postgresql)")]
+BirthDate = Annotated[str, PlainValidator(_read_date), _text(pattern=r"^\d{4}-?\d\d-?\d\d$")]
+TimeOfDay = Annotated[time, PlainValidator(_read_time), _text(pattern=r"^\d\d:\d\d$")]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Retry(Model):
+    """How often and how soon something is tried again; the wait doubles each time."""
+
+    attempts: Count = Field(examples=["5"])
+    """Attempts in all."""
+    first: Duration = Field(examples=["15s"])
+    """The first wait."""
+    longest: Duration = Field(examples=["10m"])
+    """The longest wait."""
+
+    @property
+    def patience(self) -> lifecycle.Patience:
+        """The same for the life cycle."""
+        return lifecycle.Patience(attempts=self.attempts, first=self.first, most=self.longest)
+
+
+# --- sections --------------------------------------------------------------------------------------
+
+
+class Planning(Model):
+    """Asking the archives and choosing."""
+
+    to: Destinations | None = Field(
+        default=None,
+        examples=["{by: station_ae_title, map: {CT1: reading-room-1}, otherwise: reading-room-2}"],
+    )
+    """Where priors go for rules without `to`. Left out: the only workstation there is."""
+    fetch_from: spans.Beginning = Field(
+        default=spans.Moment(before_exam=timedelta(hours=24)), examples=["24h before exam", "when ordered"]
+    )
+    """The earliest time of a fetch, for rules without `fetch_from`."""
+    ready_by: spans.Deadline = Field(
+        default=spans.Moment(before_exam=timedelta(minutes=30)), examples=["30m before exam"]
+    )
+    """The deadline, for rules without `ready_by`."""
+    deadline_if_unscheduled: Duration = Field(default=timedelta(hours=1), examples=["1h"])
+    """The deadline of an order without a time, counted from its planning."""
+    start_of_day: TimeOfDay = Field(default=time(8), examples=["08:00"])
+    """When an exam begins for which a date was sent and no time."""
+    replan_before: Duration = Field(default=timedelta(minutes=15), examples=["15m"])
+    """An exam is planned again this long before its fetch begins, so that yesterday's study is not missed."""
+    reuse_answer: Duration = Field(default=timedelta(minutes=2), examples=["2m"])
+    """An archive's answer about a patient serves for so long before it is asked again."""
+    answer_limit: Annotated[int, Field(ge=1, le=100_000)] = Field(default=2000, examples=["2000"])
+    """More studies than this are not taken from one answer."""
+    retry: Retry = Field(
+        default=Retry(attempts=10, first=timedelta(seconds=15), longest=timedelta(minutes=10)),
+        examples=["{attempts: 10, first: 15s, longest: 10m}"],
+    )
+    """When an archive could not be asked."""
+
+    @property
+    def patience(self) -> lifecycle.Patience:
+        """How often planning is tried again."""
+        return self.retry.patience
+
+
+class Retrieval(Model):
+    """Moving, and looking whether it arrived."""
+
+    retry: Retry = Field(
+        default=Retry(attempts=5, first=timedelta(seconds=15), longest=timedelta(minutes=10)),
+        examples=["{attempts: 5, first: 15s, longest: 10m}"],
+    )
+    """When a move failed in a way that time may mend."""
+    check_again: Retry = Field(
+        default=Retry(attempts=6, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
+        examples=["{attempts: 6, first: 2s, longest: 1m}"],
+    )
+    """When the workstation does not have everything yet."""
+    park: Duration = Field(default=timedelta(minutes=10), examples=["10m"])
+    """How long an archive's moves to a workstation rest when it says that it does not know that AE Title."""
+    expire_after: Duration = Field(default=timedelta(hours=12), examples=["12h"])
+    """How long after the deadline a prior is still worth fetching."""
+    lease: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
+    """Work of a process that has said nothing for so long is taken over."""
+
+    @property
+    def patience(self) -> lifecycle.Patience:
+        """How often a move is tried again."""
+        return self.retry.patience
+
+    @property
+    def recheck(self) -> lifecycle.Patience:
+        """How often the destination is asked again."""
+        return self.check_again.patience
+
+
+class NameConflict(StrEnum):
+    """What a patient name that differs from the order's means by itself."""
+
+    NOTE = "note"
+    QUARANTINE = "quarantine"
+
+
+class Identity(Model):
+    """When a study may be another patient's."""
+
+    placeholder_birth_dates: tuple[BirthDate, ...] = Field(
+        default=("19000101",), examples=["[1900-01-01, 1800-01-01]"]
+    )
+    """Birth dates that mean “unknown”."""
+    name_conflict: NameConflict = Field(default=NameConflict.NOTE, examples=["quarantine"])
+    """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study. Where birth
+    date or sex is unknown, a name that differs always quarantines."""
+
+
+class Limits(Model):
+    """The most that is fetched for one exam, all rules together."""
+
+    studies: Count = Field(default=20, examples=["20"])
+    """Studies for one exam."""
+    instances: Count = Field(default=20_000, examples=["20000"])
+    """Instances for one exam."""
+    unknown_instances: Count = Field(default=500, examples=["500"])
+    """What a study counts as, here and in a rule's `limits`, when no archive says how many instances it
+    has."""
+
+
+class Retention(Model):
+    """How long things are kept."""
+
+    history: Duration = Field(default=timedelta(days=180), examples=["180d"])
+    """Orders that have passed, with their plans, retrieves and events."""
+    messages: Duration = Field(default=timedelta(days=30), examples=["30d"])
+    """HL7 messages as they came."""
+
+
+class Logging(Model):
+    """The log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", examples=["debug"])
+    """The least that is logged."""
+    format: logs.Format = Field(default=logs.Format.AUTO, examples=["json"])
+    """`auto` is readable on a terminal, and JSON elsewhere."""
+    identifiers: logs.Identifiers = Field(default=logs.Identifiers.PLAIN, examples=["hashed"])
+    """How patient IDs, accession numbers and UIDs appear. Names and birth dates never do."""
+
+
+class Config(Model):
+    """The whole of `prefetch.yaml`."""
+
+    version: Literal["1"] = Field(default="1", examples=["1"])
+    """Version of this format."""
+    ae_title: AETitle = Field(default="PREFETCH", examples=["PREFETCH"])
+    """Our own AE Title, as archives and workstations know us."""
+    time_zone: Zone = Field(examples=["Europe/Berlin"])
+    """The site's time zone: of times that a message sends without one, and of study dates."""
+    mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
+    """`observe` decides and shows everything, and moves nothing: the way to go live."""
+    store: StoreURL = Field(
+        default="sqlite:////var/lib/prefetch/prefetch.db",
+        examples=["sqlite:////var/lib/prefetch/prefetch.db", "postgresql://prefetch@db.example.org/prefetch"],
+    )
+    """The database. A path without a fourth slash begins at the directory of this file."""
+    rules: Path = Field(default=Path("rules"), examples=["rules"])
+    """Directory of the rules; it may be written from the directory of this file."""
+    listeners: dict[Name, Listener] = Field(default={}, examples=["{ris: {host: 0.0.0.0, port: 2575}}"])
+    """Where feeds send HL7 messages, by a name of your own."""
+    archives: Annotated[dict[Name, Archive], NotEmpty()] = Field(
+        examples=["{main-archive: {ae_title: PACS, host: pacs.example.org, port: 104}}"]
+    )
+    """Archives, by a name of your own, in order of preference."""
+    workstations: Annotated[dict[Name, Workstation], NotEmpty()] = Field(
+        examples=["{reading-room-1: {ae_title: READ1, host: 10.1.2.3, port: 11112}}"]
+    )
+    """Workstations to which priors go, by a name of your own."""
+    planning: Planning = Field(default=Planning(), examples=["{ready_by: 45m before exam}"])
+    """Asking the archives and choosing."""
+    retrieval: Retrieval = Field(default=Retrieval(), examples=["{expire_after: 6h}"])
+    """Moving, and looking whether it arrived."""
+    identity: Identity = Field(default=Identity(), examples=["{name_conflict: quarantine}"])
+    """When a study may be another patient's."""
+    limits: Limits = Field(default=Limits(), examples=["{studies: 12, instances: 10000}"])
+    """The most that is fetched for one exam."""
+    retention: Retention = Field(default=Retention(), examples=["{history: 365d, messages: 14d}"])
+    """How long things are kept."""
+    logging: Logging = Field(default=Logging(), examples=["{level: debug, identifiers: hashed}"])
+    """The log."""
+    drain: Duration = Field(default=timedelta(seconds=20), examples=["20s"])
+    """When the daemon stops, how long what is moving may go on before it is interrupted and put back."""
+
+    _rule_set: RuleSet = PrivateAttr(default=RuleSet())
+
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules, loaded and checked together with this."""
+        return self._rule_set
+
+    def with_rules(self, rule_set: RuleSet) -> Config:
+        """The same configuration with its rules."""
+        config = self.model_copy()
+        config._rule_set = rule_set  # noqa: SLF001 (its own attribute, on a copy)
+        return config

@@ -1,0 +1,132 @@
+"""PURE: lengths of time as an administrator writes them: `15m`, `5y`, `30m before exam`.
+
+A duration is exact (seconds to weeks). An age goes by the calendar: five years before 1 March is 1 March.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated
+
+from pydantic import PlainValidator, WithJsonSchema
+
+_UNITS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+_DURATION = r"(?:\d{1,6}[wdhms])+"
+_AGE = r"(\d{1,4})(y|mo|w|d)"
+_BEFORE_EXAM = rf"({_DURATION})\s+before\s+exam"
+WHEN_ORDERED = "when ordered"
+
+
+def read_duration(said: object) -> timedelta:
+    """Read `90s`, `15m`, `24h`, `2d`, `1w`, or several together, as in `1h30m`."""
+    if isinstance(said, timedelta):
+        return said
+    text = _text(said)
+    if not re.fullmatch(_DURATION, text):
+        raise ValueError(f"expected a duration such as 90s, 15m, 24h or 2d, found “{text}”")
+    return sum(
+        (int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)(\w)", text)), start=timedelta()
+    )
+
+
+def say_duration(duration: timedelta) -> str:
+    """Write a duration in the fewest units: `15m`, `1h30m`."""
+    rest, words = duration, ""
+    for unit, length in _UNITS.items():
+        count, rest = divmod(rest, length)
+        words += f"{count}{unit}" if count else ""
+    return words or "0s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """A length of time by the calendar."""
+
+    months: int = 0
+    days: int = 0
+    text: str
+
+    def before(self, day: date) -> date:
+        """The day that lies this long before another; 29 February gives 28 where there is none."""
+        months = day.year * 12 + day.month - 1 - self.months
+        year, month = divmod(months, 12)
+        if year < date.min.year:
+            return date.min
+        last = calendar.monthrange(year, month + 1)[1]
+        then = date(year, month + 1, min(day.day, last)).toordinal() - self.days
+        return date.fromordinal(max(then, 1))
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self.text
+
+
+def read_age(said: object) -> Age:
+    """Read `5y`, `18mo`, `2w` or `30d`."""
+    text = _text(said)
+    found = re.fullmatch(_AGE, text)
+    if not found:
+        hint = "; a month is mo" if re.fullmatch(r"\d+m", text) else ""
+        raise ValueError(f"expected an age such as 5y, 18mo, 2w or 30d, found “{text}”{hint}")
+    count, unit = int(found[1]), found[2]
+    return Age(
+        months={"y": 12 * count, "mo": count}.get(unit, 0),
+        days={"w": 7 * count, "d": count}.get(unit, 0),
+        text=text,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A moment of an order's life: so long before the exam, or as soon as it is ordered (None)."""
+
+    before_exam: timedelta | None = None
+
+    def __str__(self) -> str:
+        """As an administrator writes it."""
+        return WHEN_ORDERED if self.before_exam is None else f"{say_duration(self.before_exam)} before exam"
+
+
+def read_deadline(said: object) -> Moment:
+    """Read `30m before exam`."""
+    text = _text(said)
+    found = re.fullmatch(_BEFORE_EXAM, text)
+    if not found:
+        raise ValueError(f"expected a time such as “30m before exam”, found “{text}”")
+    return Moment(before_exam=read_duration(found[1]))
+
+
+def read_beginning(said: object) -> Moment:
+    """Read `24h before exam`, or `when ordered`."""
+    text = _text(said)
+    if text == WHEN_ORDERED:
+        return Moment()
+    try:
+        return read_deadline(text)
+    except ValueError as error:
+        raise ValueError(f"expected “24h before exam” or “when ordered”, found “{text}”") from error
+
+
+def _text(said: object) -> str:
+    if isinstance(said, str):
+        return " ".join(said.split())
+    raise ValueError(f"expected a text such as 15m, found {'keys' if isinstance(said, dict) else 'a list'}")
+
+
+def _schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+Duration = Annotated[timedelta, PlainValidator(read_duration), _schema(_DURATION)]
+CalendarAge = Annotated[Age, PlainValidator(read_age), _schema(_AGE)]
+Deadline = Annotated[Moment, PlainValidator(read_deadline), _schema(_BEFORE_EXAM)]
+Beginning = Annotated[Moment, PlainValidator(read_beginning), _schema(rf"({WHEN_ORDERED}|{_BEFORE_EXAM})")]
