@@ -13,7 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from prefetch import model
-from prefetch.sandbox import modalities
+from prefetch.sandbox import iods
 
 SIDE = 32
 """Rows and columns of an image; enough to compare pixels, cheap to send."""
@@ -65,26 +65,26 @@ def make(study: Study) -> Iterator[Dataset]:
 
 
 def _instance(study: Study, series: Series, series_number: int, number: int) -> Dataset:
-    kind = modalities.KINDS[series.modality]
+    iod = iods.IODS[series.modality]
     instance = Dataset()
     instance.SpecificCharacterSet = study.character_set
-    instance.SOPClassUID = kind.sop_class_uid
+    instance.SOPClassUID = iod.sop_class_uid
     instance.SOPInstanceUID = made_up_uid(study.study_instance_uid, series_number, number)
     _say_whose(instance, study.patient)
     _say_which_study(instance, study)
     _say_which_series(instance, study, series.modality, series_number)
     instance.InstanceNumber = number
-    for keyword, value in kind.attributes.items():
+    for keyword, value in iod.attributes.items():
         setattr(instance, keyword, value)
-    for keyword, items in kind.sequences().items():
+    for keyword, items in iod.sequences().items():
         setattr(instance, keyword, items)
-    if "ImageLaterality" not in kind.attributes:
+    if "ImageLaterality" not in iod.attributes:
         instance.Laterality = ""
-    if "ImageOrientationPatient" in kind.attributes:
+    if "ImageOrientationPatient" in iod.attributes:
         instance.FrameOfReferenceUID = made_up_uid(study.study_instance_uid, "frame of reference")
         instance.PositionReferenceIndicator = ""
         instance.ImagePositionPatient = [0, 0, 5 * number]
-    _draw(instance, kind)
+    _draw(instance, iod)
     instance.file_meta = _file_meta(instance)
     return instance
 
@@ -117,17 +117,17 @@ def _say_which_series(instance: Dataset, study: Study, modality: str, number: in
     instance.Manufacturer = "prefetch sandbox"
 
 
-def _draw(instance: Dataset, kind: modalities.Kind) -> None:
+def _draw(instance: Dataset, iod: iods.Iod) -> None:
     instance.SamplesPerPixel = 1
     instance.PhotometricInterpretation = "MONOCHROME2"
-    if kind.frames is not None:
-        instance.NumberOfFrames = kind.frames
+    if iod.frames is not None:
+        instance.NumberOfFrames = iod.frames
     instance.Rows = instance.Columns = SIDE
-    instance.BitsAllocated = instance.BitsStored = kind.bits
-    instance.HighBit = kind.bits - 1
+    instance.BitsAllocated = instance.BitsStored = iod.bits
+    instance.HighBit = iod.bits - 1
     instance.PixelRepresentation = 0
     seed = str(instance.SOPInstanceUID).encode()
-    instance.PixelData = shake_128(seed).digest(SIDE * SIDE * kind.bits // 8 * (kind.frames or 1))
+    instance.PixelData = shake_128(seed).digest(SIDE * SIDE * iod.bits // 8 * (iod.frames or 1))
 
 
 def _file_meta(instance: Dataset) -> FileMetaDataset:

@@ -11,7 +11,7 @@ import pytest
 from pydicom import Dataset
 
 from prefetch import model
-from prefetch.sandbox import modalities, studies
+from prefetch.sandbox import iods, studies
 
 PATIENT = model.Patient(
     patient_id="4711",
@@ -39,7 +39,7 @@ def elements(instance: Dataset) -> Iterator[tuple[str, object]]:
     return ((element.keyword, element.value) for element in instance)
 
 
-@pytest.mark.parametrize("modality", modalities.KINDS)
+@pytest.mark.parametrize("modality", iods.IODS)
 def test_every_modality_survives_a_dicom_file(modality: str) -> None:
     """An instance of each modality is written in the DICOM file format and read back the same."""
     (made,) = studies.make(study(studies.Series(modality=modality, instances=1)))

@@ -13,7 +13,7 @@ from pydicom import Dataset, uid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Iod:
     """A modality's usual IOD: its SOP Class, the shape of its pixels, and its own attributes."""
 
     sop_class_uid: uid.UID
@@ -104,13 +104,13 @@ def _positron_sequences() -> dict[str, list[Dataset]]:
 
 _SCREEN = {"ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"], "PixelIntensityRelationship": "DISP"}
 
-KINDS: dict[str, Kind] = {
-    "CT": Kind(
+IODS: dict[str, Iod] = {
+    "CT": Iod(
         sop_class_uid=uid.CTImageStorage,
         attributes=_CROSS_SECTIONAL
         | {"PatientPosition": "HFS", "RescaleIntercept": -1024, "RescaleSlope": 1, "KVP": 120},
     ),
-    "MR": Kind(
+    "MR": Iod(
         sop_class_uid=uid.MRImageStorage,
         attributes=_CROSS_SECTIONAL
         | {
@@ -125,7 +125,7 @@ KINDS: dict[str, Kind] = {
             "EchoTrainLength": 1,
         },
     ),
-    "PT": Kind(
+    "PT": Iod(
         sop_class_uid=uid.PositronEmissionTomographyImageStorage,
         attributes=_CROSS_SECTIONAL
         | {
@@ -148,16 +148,16 @@ KINDS: dict[str, Kind] = {
         },
         sequences=_positron_sequences,
     ),
-    "CR": Kind(
+    "CR": Iod(
         sop_class_uid=uid.ComputedRadiographyImageStorage,
         attributes={"PatientOrientation": ["L", "F"], "BodyPartExamined": "", "ViewPosition": ""},
     ),
-    "DX": Kind(
+    "DX": Iod(
         sop_class_uid=uid.DigitalXRayImageStorageForPresentation,
         attributes=_PROJECTION | {"ImageLaterality": "U", "PositionerType": ""},
         sequences=_projection_sequences,
     ),
-    "MG": Kind(
+    "MG": Iod(
         sop_class_uid=uid.DigitalMammographyXRayImageStorageForPresentation,
         attributes=_PROJECTION
         | {
@@ -171,7 +171,7 @@ KINDS: dict[str, Kind] = {
         },
         sequences=_breast_sequences,
     ),
-    "US": Kind(
+    "US": Iod(
         sop_class_uid=uid.UltrasoundImageStorage,
         bits=8,
         attributes={
@@ -180,7 +180,7 @@ KINDS: dict[str, Kind] = {
             "PatientOrientation": "",
         },
     ),
-    "NM": Kind(
+    "NM": Iod(
         sop_class_uid=uid.NuclearMedicineImageStorage,
         frames=1,
         attributes={
@@ -196,7 +196,7 @@ KINDS: dict[str, Kind] = {
         },
         sequences=_nuclear_sequences,
     ),
-    "XA": Kind(
+    "XA": Iod(
         sop_class_uid=uid.XRayAngiographicImageStorage,
         bits=8,
         attributes=_SCREEN
@@ -212,7 +212,7 @@ KINDS: dict[str, Kind] = {
             "PositionerSecondaryAngle": 0,
         },
     ),
-    "RF": Kind(
+    "RF": Iod(
         sop_class_uid=uid.XRayRadiofluoroscopicImageStorage,
         bits=8,
         attributes=_SCREEN
@@ -225,7 +225,7 @@ KINDS: dict[str, Kind] = {
             "XRayTubeCurrent": 4,
         },
     ),
-    "OT": Kind(
+    "OT": Iod(
         sop_class_uid=uid.SecondaryCaptureImageStorage,
         bits=8,
         attributes={"ConversionType": "WSD", "PatientOrientation": ""},
