@@ -60,5 +60,9 @@ class PeerError(PrefetchError):
     """A DICOM or HL7 peer did not do what was asked."""
 
 
+class UnsafeKeyError(PeerError):
+    """A matching key that is empty or holds a wildcard would find other people's studies; it is not sent."""
+
+
 class NotFoundError(PrefetchError):
     """What the operator named is not known here."""

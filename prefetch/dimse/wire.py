@@ -1,4 +1,4 @@
-"""How our TCP connections carry DIMSE: no Nagle, quick acknowledgements.
+"""One association on the wire: opened on a fast connection, interrupted, ended for good.
 
 pynetdicom sends a C-FIND-RQ as two PDUs; Nagle's algorithm on one side and the delayed acknowledgement
 on the other then make every exchange wait 40 ms (105 ms a query, 21 ms without).
@@ -8,8 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
+from collections.abc import Callable
+from typing import Final
 
-from pynetdicom import evt
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+
+from prefetch.dimse import peer, status
+from prefetch.model import Outcome
+
+# SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
+ECHO: Final = UID("1.2.840.10008.1.1")
+FIND: Final = UID("1.2.840.10008.5.1.4.1.2.2.1")
+"""Study Root Query/Retrieve Information Model – FIND."""
+MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.2.2")
+"""Study Root Query/Retrieve Information Model – MOVE."""
+
+ENDS_WITHIN = 0.5
+"""Seconds that an abort has for leaving before its connection is cut."""
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Linux only; elsewhere acknowledgements stay delayed."""
@@ -24,6 +43,118 @@ def fast_handlers() -> list[evt.EventHandlerType]:
     return handlers
 
 
+def associate(
+    to: peer.Peer, *, held_by: Callable[[Association], None] = lambda _: None
+) -> Association | status.Verdict:
+    """Open an association, or say why there is none.
+
+    `held_by` is told of the association while it is being negotiated, so that another thread may cut it.
+    """
+    _say_nothing_of_patients()
+    entity = AE(ae_title=to.calling_ae_title)
+    entity.requested_contexts = _contexts()
+    entity.connection_timeout = to.timeouts.connect
+    entity.acse_timeout = to.timeouts.acse
+    entity.network_timeout = None  # whoever holds the association releases it
+    opened: list[float] = []
+    handlers: list[evt.EventHandlerType] = [
+        *fast_handlers(),
+        (evt.EVT_REQUESTED, lambda event: held_by(event.assoc)),
+        (evt.EVT_CONN_OPEN, lambda event: held_by(event.assoc)),
+        (evt.EVT_CONN_OPEN, lambda event: _on_open(event, opened, to.timeouts.acse)),
+    ]
+    try:
+        association = entity.associate(to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers)
+    except OSError as error:  # the name does not resolve, or there is no socket left
+        return status.Verdict(outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}")
+    if association.is_established:
+        return association
+    verdict = _why_not(association, to, connected=bool(opened))
+    discard(association)
+    return verdict
+
+
+def accepts(association: Association, abstract_syntax: UID) -> bool:
+    """Whether a presentation context for this was accepted."""
+    return any(context.abstract_syntax == abstract_syntax for context in association.accepted_contexts)
+
+
+def interrupt(association: Association) -> None:
+    """Abort from another thread, and wake the thread that waits for a response.
+
+    `abort` alone leaves that thread waiting until its DIMSE timeout, and the process with it; an empty entry
+    in the queue of messages is what pynetdicom itself puts there when the peer aborts.
+    """
+    association.abort(block=False)
+    association.dimse.msg_queue.put((None, None))
+
+
+def cut(association: Association) -> None:
+    """Shut the connection down from another thread, whatever its association waits for."""
+    connection = _connection(association)
+    if connection is None:
+        return
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:  # not yet connected, and now it never will be
+        connection.close()
+
+
+def release(association: Association) -> None:
+    """Release an association in order and see its threads end."""
+    association.release()
+    discard(association)
+
+
+def discard(association: Association) -> None:
+    """Abort an association unless it has ended, and see its threads end."""
+    association.abort(block=False)
+    deadline = time.monotonic() + ENDS_WITHIN
+    while association.dul.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    cut(association)
+    association.kill()
+    for thread in (association.dul, association):
+        if thread.is_alive():
+            thread.join()
+
+
+def _contexts() -> list[PresentationContext]:
+    """What we ask with; deflated and big endian are left out, as some peers choose badly among four."""
+    return [
+        build_context(each, [ImplicitVRLittleEndian, ExplicitVRLittleEndian]) for each in (ECHO, FIND, MOVE)
+    ]
+
+
+def _say_nothing_of_patients() -> None:
+    """Keep pynetdicom from logging identifiers, and from converting each for the sake of the log."""
+    _config.LOG_RESPONSE_IDENTIFIERS = False
+    _config.LOG_REQUEST_IDENTIFIERS = False
+    _config.LOG_HANDLER_LEVEL = "none"
+
+
+def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> status.Verdict:
+    answer = association.acceptor.primitive
+    if association.is_rejected and answer is not None:
+        return status.classify_rejection(answer.result, answer.result_source, answer.diagnostic)
+    if answer is not None and answer.result == 0:
+        because = f"{to.ae_title} accepts none of Verification, Study Root C-FIND and C-MOVE"
+        return status.Verdict(outcome=Outcome.PERMANENT, because=because)
+    if connected:
+        because = f"{to.ae_title} did not answer the association request"
+    else:
+        because = f"no connection to {to.host}:{to.port}"
+    return status.Verdict(outcome=Outcome.TRANSIENT, because=because)
+
+
+def _on_open(event: evt.Event, opened: list[float], stall: float) -> None:
+    opened.append(time.monotonic())
+    connection = _connection(event.assoc)
+    if connection is not None:
+        # pynetdicom reads a PDU without any limit: a peer that stops half-way would keep its thread for ever.
+        connection.settimeout(stall)
+
+
 def _send_at_once(event: evt.Event) -> None:
     _set_option(event, socket.TCP_NODELAY)
 
@@ -34,8 +165,12 @@ def _acknowledge_at_once(event: evt.Event) -> None:
 
 
 def _set_option(event: evt.Event, option: int) -> None:
-    transport = event.assoc.dul.socket
-    connection = transport.socket if transport is not None else None
+    connection = _connection(event.assoc)
     if connection is not None:
         with contextlib.suppress(OSError):  # the peer may close between the event and this line
             connection.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+
+def _connection(association: Association) -> socket.socket | None:
+    transport = association.dul.socket
+    return transport.socket if transport is not None else None

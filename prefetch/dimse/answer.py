@@ -1,0 +1,169 @@
+"""PURE: what an identifier says, read from its bytes: malformed values as absent, text in any character set.
+
+Knows no peer. pydicom's own conversion is left aside on purpose: it warns, replaces or raises, where an
+archive's odd value must cost no more than that value (field guide, section 4, quirks 9, 10, 12 and 30).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from datetime import date
+
+from pydicom import Dataset
+from pydicom.charset import decode_bytes, python_encoding
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
+from prefetch import model
+
+_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
+"""DA, and as ACR-NEMA 300 wrote it (PS3.5 Table 6.2-1)."""
+_BIRTH_DATE = re.compile(r"\d{4}(\d{2}(\d{2})?)?")
+_TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
+_COUNT = re.compile(r"\+?(\d{1,12})(\.0*)?")
+_UID = re.compile(r"[0-9A-Za-z._-]{1,64}")
+"""Wider than PS3.5 9.1: what an archive calls a study is the only name to ask for it by."""
+_ESCAPE = 0x1B
+_DELIMITERS = {*PN_DELIMS, *TEXT_VR_DELIMS, ord("=")}
+"""Where ISO 2022 returns to the first character set (PS3.5 6.1.2.5.3)."""
+_UNDECLARED = "iso8859"
+"""pydicom's name for the default repertoire, in which whatever is not ASCII is a guess."""
+
+
+def read_study(identifier: Dataset, *, archive: str, character_set: str = "") -> model.Study | None:
+    """One STUDY-level answer (PS3.4 C.6.2.1.2); `None` where it names no study.
+
+    `character_set` is what the archive writes in when it does not say (0008,0005).
+    """
+    uid = text(identifier, "StudyInstanceUID")
+    if not uid or not _UID.fullmatch(uid):
+        return None
+    encodings = _encodings(identifier, character_set)
+    return model.Study(
+        study_instance_uid=uid,
+        archive=archive,
+        patient_id=text(identifier, "PatientID", encodings),
+        issuer_of_patient_id=text(identifier, "IssuerOfPatientID", encodings),
+        patient_name=text(identifier, "PatientName", encodings),
+        birth_date=_birth_date(text(identifier, "PatientBirthDate")),
+        sex=text(identifier, "PatientSex"),
+        study_date=_date(text(identifier, "StudyDate")),
+        study_time=_matching(_TIME, text(identifier, "StudyTime")),
+        accession_number=text(identifier, "AccessionNumber", encodings),
+        description=text(identifier, "StudyDescription", encodings),
+        modalities=tuple(dict.fromkeys(values(identifier, "ModalitiesInStudy"))),
+        instances=count(identifier, "NumberOfStudyRelatedInstances"),
+        series=count(identifier, "NumberOfStudyRelatedSeries"),
+        availability=text(identifier, "InstanceAvailability"),
+    )
+
+
+def collapse(studies: Iterable[model.Study]) -> tuple[model.Study, ...]:
+    """Answers that name the same study of the same patient as one; what the first left out, the next fill in.
+
+    Two patients under one Study Instance UID stay two answers, for the planner to judge.
+    """
+    merged: dict[tuple[str | None, ...], model.Study] = {}
+    for study in studies:
+        key = (study.study_instance_uid, study.patient_id, study.issuer_of_patient_id, study.birth_date)
+        merged[key] = _fill_in(merged[key], study) if key in merged else study
+    return tuple(merged.values())
+
+
+def _fill_in(first: model.Study, second: model.Study) -> model.Study:
+    names = (each.name for each in fields(first) if getattr(first, each.name) in (None, ()))
+    return replace(first, **{name: getattr(second, name) for name in names})
+
+
+def text(identifier: Dataset, keyword: str, encodings: Sequence[str] = ("ascii",)) -> str | None:
+    """The value of an attribute, stripped; `None` where it is absent or empty."""
+    # A NUL pads odd values of some archives, and PostgreSQL keeps none.
+    return _decode(_bytes(identifier, keyword), encodings).replace("\0", "").strip() or None
+
+
+def values(identifier: Dataset, keyword: str) -> tuple[str, ...]:
+    """All values of an attribute of several, without the empty ones."""
+    parts = (text(identifier, keyword) or "").split("\\")
+    return tuple(stripped for part in parts if (stripped := part.strip()))
+
+
+def count(identifier: Dataset, keyword: str) -> int | None:
+    """A number of related objects; `None`, never zero, where it is absent or malformed."""
+    match = _COUNT.fullmatch(text(identifier, keyword) or "")
+    return int(match[1]) if match else None
+
+
+def _bytes(identifier: Dataset, keyword: str) -> bytes:
+    tag = tag_for_keyword(keyword)
+    element: object = identifier.get_item(tag) if tag is not None and tag in identifier else None
+    raw = element.value if isinstance(element, RawDataElement) else None
+    return raw if isinstance(raw, bytes) else b""
+
+
+def _encodings(identifier: Dataset, fallback: str) -> list[str]:
+    """Python's names for what the answer is written in, as it says itself or, silent, as configured."""
+    declared = _decode(_bytes(identifier, "SpecificCharacterSet"), ("ascii",)).strip(" \0")
+    return python_encodings(declared or fallback)
+
+
+def python_encodings(character_set: str) -> list[str]:
+    """Python's names for the defined terms of a Specific Character Set, whatever their blanks and dashes.
+
+    PS3.3 C.12.1.1.2; a term that nobody knows counts as the default repertoire.
+    """
+    terms = character_set.split("\\")
+    return [_ENCODINGS.get(_letters_and_digits(term), _UNDECLARED) for term in terms]
+
+
+def can_write(value: str, character_set: str) -> bool:
+    """Whether a value can be written in a Specific Character Set without loss."""
+    encoding = python_encodings(character_set)[0]
+    try:
+        value.encode("ascii" if encoding == _UNDECLARED else encoding)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _letters_and_digits(term: str) -> str:
+    return "".join(sign for sign in term.upper() if sign.isalnum())
+
+
+_ENCODINGS = {_letters_and_digits(term): encoding for term, encoding in python_encoding.items()}
+
+
+def _decode(raw: bytes, encodings: Sequence[str]) -> str:
+    """Text in the declared encoding; where that is a lie, in the one that fits the bytes."""
+    if _ESCAPE in raw:
+        try:
+            return decode_bytes(raw, encodings, _DELIMITERS)
+        except (LookupError, UnicodeError, UserWarning):
+            return raw.decode("latin-1")
+    for encoding in (encodings[0], "utf-8"):
+        try:
+            return raw.decode("ascii" if encoding == _UNDECLARED else encoding)
+        except UnicodeError:
+            continue
+    return raw.decode("latin-1")
+
+
+def _matching(pattern: re.Pattern[str], value: str | None) -> str | None:
+    return value if value is not None and pattern.fullmatch(value) else None
+
+
+def _date(value: str | None) -> date | None:
+    match = _DATE.fullmatch(value or "")
+    if match is None:
+        return None
+    year, month, day = (int(part) for part in match.groups() if part is not None)
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _birth_date(value: str | None) -> str | None:
+    return _matching(_BIRTH_DATE, value.replace(".", "") if value else None)

@@ -1,0 +1,290 @@
+"""The bridge: the one place where asyncio meets pynetdicom's threads (design, section 5).
+
+Each remote AE has an executor as large as its limit of associations: the pool is the limiter. A call runs in
+one of its threads, over an association that an earlier call left open or a new one; what nobody uses for a
+second is released. A call that is cancelled interrupts its association, and only plain values come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from pydicom.uid import UID
+from pynetdicom.association import Association
+
+from prefetch import model
+from prefetch.dimse import echo, find, identifier, move, peer, status, wire
+from prefetch.model import Outcome
+
+T = TypeVar("T")
+Job = Callable[[Association], T]
+"""Blocks in a thread that holds the association until it has the whole result."""
+Instead = Callable[[status.Verdict], T]
+"""Makes the result of a call that could not be made."""
+
+_INTERRUPTED = status.Verdict(outcome=Outcome.CANCELLED, because="interrupted by us")
+
+
+class RemoteAE:
+    """A remote AE as coroutines see it: an archive, or a workstation that can be asked."""
+
+    def __init__(self, remote: peer.Peer, *, release_after: float = 1.0) -> None:
+        """`release_after` is how many seconds an association is kept open that nobody uses."""
+        self.peer = remote
+        self._release_after = release_after
+        self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
+        self._moves = asyncio.Semaphore(self.move_slots)
+        self._lock = threading.Lock()
+        self._uses: dict[_Use, Future[Any]] = {}
+        self._idle: list[tuple[float, Association]] = []
+        """Open and unused, each since when; the one used last stands last and is used first."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def move_slots(self) -> int:
+        """How many moves may be under way: of two or more associations, one is kept for queries."""
+        return max(1, self.peer.max_associations - 1)
+
+    # --- what can be asked of it -------------------------------------------------------------------
+
+    async def find_studies(
+        self,
+        *,
+        patient_id: str | None = None,
+        issuer_of_patient_id: str | None = None,
+        study_instance_uids: Sequence[str] = (),
+    ) -> model.FindResult:
+        """The studies of a patient, or those of these UIDs; raises `UnsafeKeyError` for a key never sent."""
+        query = identifier.studies(
+            patient_id=patient_id,
+            issuer_of_patient_id=issuer_of_patient_id if self.peer.send_issuer else None,
+            study_instance_uids=study_instance_uids,
+            character_set=self.peer.character_set,
+        )
+        return await self._run(
+            partial(find.find_studies, query=query, of=self.peer),
+            needs=wire.FIND,
+            instead=lambda verdict: model.FindResult(outcome=verdict.outcome, because=verdict.because),
+        )
+
+    async def count_instances(self, *, study_instance_uid: str) -> int | None:
+        """How many instances of a study it holds, counted one by one; `None` where that cannot be told."""
+        counting = partial(find.count_instances, study_instance_uid=study_instance_uid, of=self.peer)
+        return await self._run(counting, needs=wire.FIND, instead=lambda _: None)
+
+    async def move_study(self, *, study_instance_uid: str, destination_ae_title: str) -> model.MoveResult:
+        """Have it send a study to a Move Destination."""
+        moving = partial(
+            move.move_study,
+            study_instance_uid=study_instance_uid,
+            destination_ae_title=destination_ae_title,
+            of=self.peer,
+        )
+        async with self._moves:
+            return await self._run(
+                moving,
+                needs=wire.MOVE,
+                instead=lambda verdict: model.MoveResult(outcome=verdict.outcome, because=verdict.because),
+            )
+
+    async def knows_destination(self, destination_ae_title: str) -> move.Introduction:
+        """Whether it knows a Move Destination; nothing is sent to anyone."""
+        fresh = uuid.uuid4()
+        probing = partial(
+            move.probe_destination,
+            destination_ae_title=destination_ae_title,
+            nobody_ae_title=f"NO{fresh.hex[:12].upper()}",
+            no_study_instance_uid=f"2.25.{fresh.int}",
+            of=self.peer,
+        )
+        async with self._moves:
+            return await self._run(probing, needs=wire.MOVE, instead=move.cannot_tell)
+
+    async def echo(self) -> echo.EchoResult:
+        """Whether it is there, and what it offers."""
+        return await self._run(
+            partial(echo.echo, of=self.peer),
+            needs=None,
+            instead=lambda verdict: echo.EchoResult(reachable=False, problem=verdict.because),
+        )
+
+    def interrupt_all(self) -> None:
+        """Interrupt whatever is under way or waits for its turn; each call ends as `CANCELLED`."""
+        with self._lock:
+            uses = list(self._uses)
+        for use in uses:
+            use.interrupt()
+
+    async def close(self, drain_seconds: float = 0.0) -> None:
+        """Let what is under way end within the time, and interrupt the rest; leaves no thread behind."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._settle(drain_seconds)
+        self.interrupt_all()
+        await self._settle()
+        self._submit(self._release_idle)
+        await self._settle(_POLITENESS)
+        self.interrupt_all()
+        await self._settle()
+        self._executor.shutdown()  # its threads have nothing left to do
+
+    # --- on the event loop -------------------------------------------------------------------------
+
+    async def _run(self, job: Job[T], *, needs: UID | None, instead: Instead[T]) -> T:
+        """Run a job in a thread over an association."""
+        if self._closed:
+            return instead(_INTERRUPTED)
+        use, future = self._submit(partial(self._work, job=job, needs=needs, instead=instead))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            use.interrupt()
+            raise
+        finally:
+            self._watch_idle()
+
+    def _submit(self, work: Callable[[_Use], T]) -> tuple[_Use, Future[T]]:
+        use = _Use()
+        future = self._executor.submit(contextvars.copy_context().run, work, use)
+        with self._lock:
+            self._uses[use] = future
+        future.add_done_callback(lambda _: self._forget(use))
+        return use, future
+
+    def _forget(self, use: _Use) -> None:
+        with self._lock:
+            self._uses.pop(use, None)
+
+    async def _settle(self, seconds: float | None = None) -> None:
+        """Wait until nothing is under way, or for so many seconds."""
+        with self._lock:
+            futures = [asyncio.wrap_future(future) for future in self._uses.values()]
+        if futures:
+            await asyncio.wait(futures, timeout=seconds)
+
+    def _watch_idle(self, seconds: float | None = None) -> None:
+        """See to it that what nobody uses for a while is released."""
+        if self._timer is None and not self._closed:
+            wait = self._release_after if seconds is None else seconds
+            self._timer = asyncio.get_running_loop().call_later(wait, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        with self._lock:
+            unused = [since for since, _ in self._idle]
+        if not unused:
+            return
+        now = time.monotonic()
+        if unused[0] + self._release_after <= now:
+            self._submit(partial(self._release_idle, unused_since=now - self._release_after))
+            self._watch_idle()
+        else:
+            self._watch_idle(unused[0] + self._release_after - now)
+
+    # --- in a thread -------------------------------------------------------------------------------
+
+    def _work(self, use: _Use, *, job: Job[T], needs: UID | None, instead: Instead[T]) -> T:
+        if use.interrupted:
+            return instead(_INTERRUPTED)
+        association = self._reuse() or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
+        if isinstance(association, status.Verdict):
+            return instead(association if use.let_go() else _INTERRUPTED)
+        use.hold(association, end=wire.interrupt)
+        try:
+            result = self._offered(association, job, needs, instead)
+        finally:
+            finished = use.let_go()
+            if finished and association.is_established:
+                self._keep(association)
+            else:
+                wire.discard(association)
+        return result if finished else instead(_INTERRUPTED)
+
+    def _offered(
+        self,
+        association: Association,
+        job: Job[T],
+        needs: UID | None,
+        instead: Instead[T],
+    ) -> T:
+        """Run the job if the peer accepted the context that it needs."""
+        if needs is None or wire.accepts(association, needs):
+            return job(association)
+        because = f"{self.peer.ae_title} does not offer {needs.name}"
+        return instead(status.Verdict(outcome=Outcome.PERMANENT, because=because))
+
+    def _reuse(self) -> Association | None:
+        """The association that was used last and is still open."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                _, association = self._idle.pop()
+            if association.is_established:
+                return association
+            wire.discard(association)
+
+    def _keep(self, association: Association) -> None:
+        with self._lock:
+            self._idle.append((time.monotonic(), association))
+
+    def _release_idle(self, use: _Use, *, unused_since: float = float("inf")) -> None:
+        while True:
+            with self._lock:
+                if not self._idle or self._idle[0][0] > unused_since:
+                    return
+                _, association = self._idle.pop(0)
+            use.hold(association, end=wire.cut)
+            wire.release(association)
+            use.let_go()
+
+
+_POLITENESS = 1.0
+"""Seconds that a peer has, when we close, for its answer to our release."""
+
+
+class _Use:
+    """One call's hold on an association, so that other threads can end it while it lasts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._association: Association | None = None
+        self._end: Callable[[Association], None] = wire.cut
+        self.interrupted = False
+
+    def hold(self, association: Association, *, end: Callable[[Association], None]) -> None:
+        """From now on an interruption ends this association, in this way."""
+        with self._lock:
+            self._association, self._end = association, end
+            if self.interrupted:
+                end(association)
+
+    def let_go(self) -> bool:
+        """From now on an interruption comes too late; gives whether none came before."""
+        with self._lock:
+            self._association = None
+            return not self.interrupted
+
+    def interrupt(self) -> None:
+        """End the call; it comes back at once, or does not begin."""
+        with self._lock:
+            self.interrupted = True
+            if self._association is not None:
+                self._end(self._association)
+                self._association = None

@@ -1,0 +1,54 @@
+"""Whether a peer is there and what it offers us: C-ECHO and the accepted presentation contexts (PS3.4 A)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pynetdicom.association import Association
+
+from prefetch.dimse import peer, status, wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoResult:
+    """What an association and a C-ECHO told of a peer."""
+
+    reachable: bool
+    """Whether it accepted an association."""
+    verified: bool = False
+    """Whether it answered C-ECHO with Success."""
+    find: bool = False
+    """Whether it offers Study Root C-FIND."""
+    move: bool = False
+    """Whether it offers Study Root C-MOVE."""
+    problem: str | None = None
+    milliseconds: float = 0.0
+    """Of the C-ECHO alone."""
+
+
+def echo(association: Association, *, of: peer.Peer) -> EchoResult:
+    """Send a C-ECHO where it is offered, and see which contexts were accepted."""
+    began = time.monotonic()
+    problem = _verify(association, of) if wire.accepts(association, wire.ECHO) else "C-ECHO is not offered"
+    return EchoResult(
+        reachable=True,
+        verified=problem is None,
+        find=wire.accepts(association, wire.FIND),
+        move=wire.accepts(association, wire.MOVE),
+        problem=problem,
+        milliseconds=(time.monotonic() - began) * 1000,
+    )
+
+
+def _verify(association: Association, of: peer.Peer) -> str | None:
+    association.dimse_timeout = of.timeouts.idle
+    try:
+        response = association.send_c_echo()
+    except RuntimeError:  # pynetdicom: the association has gone since it was opened
+        return "the association was lost"
+    if "Status" not in response:
+        return f"no answer to C-ECHO within {of.timeouts.idle:g} s"
+    if response.Status != status.SUCCESS:
+        return f"C-ECHO was answered with 0x{response.Status:04X}"
+    return None

@@ -1,0 +1,117 @@
+"""PURE: the identifiers of our queries and moves, and what must never be sent as a matching key.
+
+Only the patient, or what lies above in the hierarchy, is a key; everything else is filtered on our side, so
+that no archive's way with optional keys matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydicom import Dataset, config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+
+from prefetch import errors
+from prefetch.dimse import answer
+
+STUDY_RETURN_KEYS = (
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyDescription",
+    "StudyID",
+    "ModalitiesInStudy",
+    "NumberOfStudyRelatedInstances",
+    "NumberOfStudyRelatedSeries",
+    "InstanceAvailability",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+)
+"""Sent empty: universal matching (PS3.4 C.2.2.2.3)."""
+
+_WILDCARDS = frozenset("*?\\")
+_LONGEST = 64
+"""Characters of an LO or UI (PS3.5 Table 6.2-1)."""
+
+
+def studies(
+    *,
+    patient_id: str | None = None,
+    issuer_of_patient_id: str | None = None,
+    study_instance_uids: Sequence[str] = (),
+    character_set: str = "",
+) -> Dataset:
+    """A STUDY-level query; raises `UnsafeKeyError` for what must not be sent as a key."""
+    if patient_id is None and not study_instance_uids:
+        raise errors.UnsafeKeyError("a query needs a patient ID or Study Instance UIDs")
+    keys = {
+        "PatientID": [] if patient_id is None else [patient_id],
+        "IssuerOfPatientID": [] if issuer_of_patient_id is None else [issuer_of_patient_id],
+        "StudyInstanceUID": study_instance_uids,
+    }
+    return _query("STUDY", keys, STUDY_RETURN_KEYS, character_set)
+
+
+def series(study_instance_uid: str) -> Dataset:
+    """A SERIES-level query for all the series of a study (PS3.4 C.4.1.2.1: with the unique key above)."""
+    return _query(
+        "SERIES",
+        {"StudyInstanceUID": [study_instance_uid]},
+        ("SeriesInstanceUID", "NumberOfSeriesRelatedInstances"),
+    )
+
+
+def instances(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """An IMAGE-level query for all the instances of a series."""
+    keys = {"StudyInstanceUID": [study_instance_uid], "SeriesInstanceUID": [series_instance_uid]}
+    return _query("IMAGE", keys, ("SOPInstanceUID",))
+
+
+def study(study_instance_uid: str) -> Dataset:
+    """What a C-MOVE of one study names: its unique key and no more (PS3.4 C.4.2.1.4)."""
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "STUDY"
+    _set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
+    return identifier
+
+
+def _query(
+    level: str, keys: Mapping[str, Sequence[str]], return_keys: Sequence[str], character_set: str = ""
+) -> Dataset:
+    query = Dataset()
+    query.QueryRetrieveLevel = level
+    # Some archives say what their answers are written in only when they are asked (fo-dicom #1785).
+    query.SpecificCharacterSet = character_set.split("\\")
+    for keyword in return_keys:
+        setattr(query, keyword, "")
+    for keyword, values in keys.items():
+        if values:
+            _set_key(query, keyword, values, character_set)
+    return query
+
+
+def _set_key(identifier: Dataset, keyword: str, values: Sequence[str], character_set: str) -> None:
+    for value in values:
+        _refuse_unsafe(keyword, value, character_set)
+    tag = tag_for_keyword(keyword)
+    assert tag is not None  # noqa: S101 (our own keywords)
+    # A key goes back as the archive gave it, even one that pydicom would warn of.
+    identifier.add(DataElement(tag, dictionary_VR(tag), list(values), validation_mode=config.IGNORE))
+
+
+def _refuse_unsafe(keyword: str, value: str, character_set: str) -> None:
+    """A key that is empty or holds a wildcard matches other people's studies (PS3.4 C.2.2.2)."""
+    if not value.strip():
+        raise errors.UnsafeKeyError(f"an empty {keyword} is not sent as a key")
+    if _WILDCARDS & set(value) or not value.isprintable():
+        raise errors.UnsafeKeyError(f"a {keyword} with a wildcard or control character is not sent as a key")
+    if len(value) > _LONGEST:
+        raise errors.UnsafeKeyError(f"a {keyword} of more than {_LONGEST} characters is not sent as a key")
+    if not answer.can_write(value, character_set):
+        # It would go out with question marks for what cannot be written: wildcards.
+        raise errors.UnsafeKeyError(f"this {keyword} cannot be written in the character set of the query")

@@ -1,0 +1,95 @@
+"""Having a study sent by C-MOVE: Study Root, at STUDY level by its UID, and at no other (PS3.4 C.4.2).
+
+Never at PATIENT level: an ID alone does not name a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from pynetdicom.association import Association
+
+from prefetch import model
+from prefetch.dimse import exchange, identifier, peer, status, wire
+from prefetch.model import Outcome
+
+
+def move_study(
+    association: Association, *, study_instance_uid: str, destination_ae_title: str, of: peer.Peer
+) -> model.MoveResult:
+    """Have the archive send a study to the Move Destination, and read to the end what it says of it."""
+    asking = exchange.Exchange(association, idle=of.timeouts.move_idle, total=of.timeouts.move_total)
+    key = identifier.study(study_instance_uid)
+    for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, wire.MOVE)):
+        pass  # the counts of Pending responses are a promise; only the last ones are read
+    last = asking.last
+    verdict = status.classify_move(
+        last.status,
+        completed=last.completed,
+        failed=last.failed,
+        warning=last.warning,
+        failed_sop_instance_uids=len(last.failed_sop_instance_uids),
+        comment=last.comment,
+        lost=last.lost,
+    )
+    return model.MoveResult(
+        outcome=verdict.outcome,
+        status=last.status,
+        because=verdict.because,
+        completed=last.completed,
+        failed=last.failed,
+        warning=last.warning,
+        failed_sop_instance_uids=last.failed_sop_instance_uids,
+        milliseconds=asking.milliseconds,
+    )
+
+
+class Acquaintance(StrEnum):
+    """Whether an archive knows a Move Destination."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What an archive let us know of a Move Destination, and how."""
+
+    acquaintance: Acquaintance
+    because: str
+
+
+def cannot_tell(verdict: status.Verdict) -> Introduction:
+    """Nothing was learnt, because nothing could be asked."""
+    return Introduction(acquaintance=Acquaintance.CANNOT_TELL, because=verdict.because)
+
+
+def probe_destination(
+    association: Association,
+    *,
+    destination_ae_title: str,
+    nobody_ae_title: str,
+    no_study_instance_uid: str,
+    of: peer.Peer,
+) -> Introduction:
+    """Find out whether the archive knows a destination, without anything being sent to anyone.
+
+    A study that nobody has is to be moved there, and to an AE Title that nobody has: the archive knows the
+    destination if it tells the two apart. Orthanc (0xC000 for both) and dcmqrscp (Success) look for the study
+    first and do not.
+    """
+    move = partial(move_study, association, study_instance_uid=no_study_instance_uid, of=of)
+    asked = move(destination_ae_title=destination_ae_title)
+    if asked.outcome is Outcome.UNKNOWN_DESTINATION:
+        return Introduction(acquaintance=Acquaintance.UNKNOWN, because=asked.because)
+    if asked.status is None:
+        return Introduction(acquaintance=Acquaintance.CANNOT_TELL, because=asked.because)
+    control = move(destination_ae_title=nobody_ae_title)
+    if control.outcome is Outcome.UNKNOWN_DESTINATION:
+        because = f"{asked.because}; an AE Title that nobody has: {control.because}"
+        return Introduction(acquaintance=Acquaintance.KNOWN, because=because)
+    because = f"the same answer as for an AE Title that nobody has: {asked.because}"
+    return Introduction(acquaintance=Acquaintance.CANNOT_TELL, because=because)

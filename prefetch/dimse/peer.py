@@ -1,0 +1,40 @@
+"""A remote AE as the site describes it: where it is, how patient we are with it, what it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long each wait may take, in seconds. Pending responses reset `idle`, never a total."""
+
+    connect: float = 10.0
+    acse: float = 30.0
+    """For the answer to an association request or release, and for the rest of a PDU that has begun."""
+    idle: float = 60.0
+    """Between two responses to a C-FIND or C-ECHO."""
+    find_total: float = 300.0
+    move_idle: float = 600.0
+    """Between two responses to a C-MOVE; an archive that sends no Pending is silent for the whole move."""
+    move_total: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A remote AE that we ask: an archive, or a workstation that answers C-FIND."""
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    calling_ae_title: str
+    max_associations: int = 4
+    """All that we open to it at the same time."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    send_issuer: bool = True
+    """Whether Issuer of Patient ID is a matching key; some archives match nothing by one that they lack."""
+    character_set: str = ""
+    """Specific Character Set of our queries, and of answers that do not say theirs; empty is ASCII."""
+    answer_limit: int = 2000
+    """Answers to one query that are kept; at one more the query is cancelled."""
