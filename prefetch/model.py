@@ -317,17 +317,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A choice as the queue takes it: the Retrieve that it joins, or the one to be made for it."""
+    """A choice as the planner wants it queued: taken, present already, or in quarantine."""
 
     choice: Choice
-    state: RetrieveState
-    """`WAITING`; `VERIFIED` where the destination has it complete; `QUARANTINED` where a person decides."""
+    decision: Decision
     patient_id: str
     """As the archive answered it: the key to ask the destination with."""
-    issuer_of_patient_id: str | None
+    issuer_of_patient_id: str | None = None
     lane: Priority
     expire_at: datetime
-    because: str
+    because: str = ""
+    """Why it is in quarantine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,31 @@
-"""What every command shares: `--config`, `--json`, exit statuses, and one way to print.
+"""What every command shares: `--config`, `--json`, the store, exit statuses, and one way to print.
 
 Exit statuses (design, section 10): 0 fine, 1 the answer is no, 2 wrong use, 3 could not ask.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from prefetch import errors
+
+if TYPE_CHECKING:
+    from prefetch.config import Config
+    from prefetch.model import Order
+    from prefetch.store.database import Connection
 
 DEFAULT_CONFIG = Path("/etc/prefetch/prefetch.yaml")
 
@@ -38,6 +49,10 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who decides, for the history; else who is logged in."),
+]
 
 
 def say(line: str) -> None:
@@ -59,13 +74,106 @@ def config_path(given: Path | None) -> Path:
     return path
 
 
-def print_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Mapping[str, str]) -> None:
-    """Print rows as JSON lines with all their keys, or as a table of the given columns (key → heading)."""
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False, default=str))
-        return
+def load_site(given: Path | None) -> Config:
+    """The whole configuration with its rules; every mistake is printed, and ends the command."""
+    from prefetch import config  # noqa: PLC0415 (pydantic's models cost start-up time)
+
+    try:
+        return config.load(config_path(given))
+    except errors.ConfigurationError as error:
+        stop(Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was started")
+
+
+@contextmanager
+def looking(site: Config) -> Iterator[Connection]:
+    """A connection that only looks."""
+    from prefetch.store import database  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    with could_not_ask(), _opened(database.Database.open(site.store)) as store, store.snapshot() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(site: Config) -> Iterator[Connection]:
+    """One short write transaction; the daemon notices within a second."""
+    from prefetch.store import database  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    with (
+        could_not_ask(),
+        _opened(database.Database.open(site.store)) as store,
+        store.transaction() as connection,
+    ):
+        yield connection
+
+
+def the_order(connection: Connection, name: str) -> Order:
+    """The one order that a person means; ends the command where it is none, or more than one."""
+    from prefetch.store import orders  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    found = orders.find_orders(connection, name)
+    if not found:
+        stop(Exit.NO, f"no order is known as {name!r}: by accession, placer or filler number, or # and ours")
+    if len(found) > 1:
+        which = ", ".join(f"#{order.id} ({order.procedure_description})" for order in found)
+        stop(Exit.NO, f"{len(found)} orders are known as {name!r}; name one of them: {which}")
+    return found[0]
+
+
+@contextmanager
+def could_not_ask() -> Iterator[None]:
+    """End the command with status 3 where the store does not answer."""
+    try:
+        yield
+    except errors.StoreError as error:
+        stop(Exit.COULD_NOT_ASK, str(error))
+
+
+@contextmanager
+def _opened(store: Any) -> Iterator[Any]:
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def who(given: str | None) -> str:
+    """The person who decides: named, or behind sudo, or logged in."""
+    return given or os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def local(moment: datetime | None, zone: ZoneInfo) -> str:
+    """A time as the site's clocks show it."""
+    return "" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print each row as a JSON line."""
+    for row in rows:
+        print_json(row)
+
+
+def print_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """Print the given columns (key → heading) for a person; as wide as it needs to be where nobody looks."""
+    console = Console()
     table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
-    Console(soft_wrap=False).print(table)
+    if not table.row_count:
+        say("none")
+        return
+    if not console.is_terminal:
+        console = Console(width=max(console.width, console.measure(table).maximum))
+    console.print(table)
+
+
+def print_json(row: Mapping[str, Any]) -> None:
+    """Print one JSON line; times in ISO 8601."""
+    typer.echo(json.dumps(row, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)

@@ -12,7 +12,6 @@ import structlog
 
 from prefetch import bell, config, lifecycle, model
 from prefetch.dimse import association
-from prefetch.model import Outcome
 from prefetch.store import database, retrieves
 from prefetch.timing import Now
 
@@ -41,6 +40,8 @@ class Mover:
         self._now = now
         self._bells = bells
         self._closing = False
+        self.under_way = 0
+        """Moves that have begun and are not written down yet."""
 
     def stop_claiming(self) -> None:
         """Let what is moving end, and begin nothing new."""
@@ -53,7 +54,12 @@ class Mover:
         retrieve = await self._claim()
         if retrieve is None:
             return 0
-        await self.move(retrieve)
+        self._bells.movers[self._archive].ring()
+        self.under_way += 1
+        try:
+            await self.move(retrieve)
+        finally:
+            self.under_way -= 1
         return 1
 
     async def _claim(self) -> model.Retrieve | None:
@@ -110,7 +116,7 @@ class Mover:
             next=following.step.value,
             next_at=following.at,
         )
-        self._bells.verifier.ring()
+        self._bells.verifiers[retrieve.destination].ring()
 
 
 _INFO, _WARNING = 20, 30

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from prefetch import bell, config, lifecycle, model
-from prefetch.config import Verify
 from prefetch.dimse import association
 from prefetch.model import Outcome
 from prefetch.retrieval import completeness
@@ -27,60 +26,57 @@ BATCH = 500
 
 
 class Verifier:
-    """Looks at the destinations whether what was moved has arrived."""
+    """Looks at one destination whether what was moved there has arrived."""
 
     def __init__(
         self,
         *,
         site: config.Config,
-        workstations: Mapping[str, association.RemoteAE],
-        archives: Mapping[str, association.RemoteAE],
+        destination: str,
+        remote: association.RemoteAE | None,
         store: database.Database,
         now: Now,
         bells: bell.Bells,
     ) -> None:
         self._site = site
-        self._workstations = workstations
-        self._archives = archives
+        self._destination = destination
+        self._remote = remote
         self._store = store
         self._now = now
         self._bells = bells
 
     async def check_due(self) -> int:
         """Look at everything whose settle time is over; gives how many retrieves."""
-        due = await self._store.read(retrieves.due_checks, now=self._now(), limit=BATCH)
-        by_patient: dict[tuple[str, str, str | None], list[model.Retrieve]] = defaultdict(list)
+        due = await self._store.read(
+            retrieves.due_checks, destination=self._destination, now=self._now(), limit=BATCH
+        )
+        if self._remote is None:
+            for retrieve in due:
+                await self._finish(retrieve, completeness.by_counters(retrieve))
+            return len(due)
+        by_patient: dict[str, list[model.Retrieve]] = defaultdict(list)
         for retrieve in due:
-            by_patient[retrieve.destination, retrieve.patient_id, retrieve.issuer_of_patient_id].append(retrieve)
+            by_patient[retrieve.patient_id].append(retrieve)
         async with asyncio.TaskGroup() as group:
-            for together in by_patient.values():
-                group.create_task(self._check(together))
+            for patient_id, together in by_patient.items():
+                group.create_task(self._check(self._remote, patient_id, together))
         return len(due)
 
-    async def _check(self, together: Sequence[model.Retrieve]) -> None:
-        """Check all that is due of one patient at one destination."""
-        first = together[0]
-        if self._site.workstations[first.destination].verify is Verify.COUNTERS:
-            for retrieve in together:
-                await self._finish(retrieve, completeness.by_counters(retrieve))
-            return
-        answer = await self._workstations[first.destination].find_studies(
-            patient_id=first.patient_id, issuer_of_patient_id=None
-        )
+    async def _check(
+        self, remote: association.RemoteAE, patient_id: str, together: Sequence[model.Retrieve]
+    ) -> None:
+        """Check all that is due of one patient by one query."""
+        answer = await remote.find_studies(patient_id=patient_id)
         held = {study.study_instance_uid: study for study in answer.studies}
         for retrieve in together:
             if answer.outcome is Outcome.SUCCESS:
                 found = held.get(retrieve.study_instance_uid)
-                await self._finish(retrieve, await self._compare(retrieve, found))
+                verdict = completeness.by_query(
+                    retrieve, answered=found, counted=await _counted(remote, found)
+                )
             else:
-                await self._finish(retrieve, _not_asked(answer))
-
-    async def _compare(self, retrieve: model.Retrieve, found: model.Study | None) -> completeness.Completeness:
-        """The verdict on one study, counting instances one by one where no count came."""
-        counted = None
-        if found is not None and found.instances is None:
-            counted = await self._workstations[retrieve.destination].count_instances(retrieve.study_instance_uid)
-        return completeness.by_query(retrieve, answered=found, counted=counted)
+                verdict = _not_asked(answer)
+            await self._finish(retrieve, verdict)
 
     async def _finish(self, retrieve: model.Retrieve, verdict: completeness.Completeness) -> None:
         now = self._now()
@@ -117,7 +113,14 @@ class Verifier:
         for order in ready:
             log.info("order_ready", order=order.name, order_id=order.id, ready_by=order.ready_by)
         if following.step is lifecycle.Step.RETRY:
-            self._bells.ring_movers()
+            self._bells.movers[retrieve.archive].ring()
+
+
+async def _counted(remote: association.RemoteAE, found: model.Study | None) -> int | None:
+    """The instances counted one by one, where the destination has the study but gives no count."""
+    if found is None or found.instances is not None:
+        return None
+    return await remote.count_instances(study_instance_uid=found.study_instance_uid)
 
 
 def _not_asked(answer: model.FindResult) -> completeness.Completeness:

@@ -1,0 +1,26 @@
+"""The verb `run`: the daemon in the foreground, as systemd wants it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefetch import errors, logs
+from prefetch.cli import terms
+
+
+def run(*, config: terms.ConfigOption = None) -> None:
+    """Run the daemon until SIGTERM; a second SIGTERM does not wait for what is under way."""
+    site = terms.load_site(config)
+    logs.configure(
+        level=site.logging.level,
+        form=logs.Format(site.logging.format),
+        identifiers=logs.Identifiers(site.logging.identifiers),
+    )
+    from prefetch import app  # noqa: PLC0415 (DICOM is imported only by who speaks it)
+
+    try:
+        asyncio.run(app.run(site))
+    except* errors.StoreError as group:
+        terms.stop(terms.Exit.COULD_NOT_ASK, terms.first_line(group))
+    except* OSError as group:
+        terms.stop(terms.Exit.COULD_NOT_ASK, terms.first_line(group))

@@ -1,0 +1,155 @@
+"""The verbs about exams: `orders`, `status`, and what both count, read from the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prefetch import readiness, timing
+from prefetch.cli import terms
+from prefetch.model import RetrieveState
+
+if TYPE_CHECKING:
+    from prefetch.config import Config
+    from prefetch.store.database import Connection
+
+_COLUMNS = {
+    "order": "order",
+    "patient_id": "patient",
+    "modality": "modality",
+    "procedure_description": "procedure",
+    "start": "start",
+    "readiness": "readiness",
+    "share": "verified",
+    "due": "ready by",
+    "ready": "ready at",
+    "problem": "problem",
+}
+
+
+def orders(
+    *,
+    config: terms.ConfigOption = None,
+    json: terms.JsonOption = False,
+    days: Annotated[int, typer.Option("--days", metavar="N", help="From N days ago …")] = 1,
+    ahead: Annotated[int, typer.Option("--ahead", metavar="N", help="… to N days ahead.")] = 30,
+    patient: Annotated[str | None, typer.Option("--patient", metavar="ID", help="Of one patient.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")] = 1000,
+) -> None:
+    """List the exams that are known, by time, and whether their priors are there."""
+    site = terms.load_site(config)
+    now = timing.now()
+    with terms.looking(site) as connection:
+        exams = _exams(
+            connection,
+            since=now - timedelta(days=days),
+            until=now + timedelta(days=ahead),
+            patient=patient,
+            limit=limit,
+        )
+    if json:
+        terms.print_lines(row(exam, now) for exam in exams)
+    else:
+        terms.print_table((_line(exam, now, site) for exam in exams), _COLUMNS)
+
+
+def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
+    """Show the on-time share of the last day, the queue, and what is in the way."""
+    site = terms.load_site(config)
+    now = timing.now()
+    day = now - timedelta(days=1)
+    with terms.looking(site) as connection:
+        facts = _status(connection, site, day=day, now=now)
+    if json:
+        terms.print_json(facts)
+        return
+    share = facts["on_time_share"]
+    typer.echo(f"mode             {facts['mode']}")
+    typer.echo(f"on-time share    {'no exam has counted yet' if share is None else f'{share:.1%}'}  (last 24 h)")
+    for name, counts in (
+        ("exams", facts["exams"]),
+        ("messages", facts["messages"]),
+        ("retrieves", facts["retrieves"]),
+    ):
+        typer.echo(f"{name:<16} {_counted(counts)}")
+    for trouble in facts["trouble"]:
+        typer.echo(f"!                {trouble}")
+
+
+def _exams(
+    connection: Connection, *, since: datetime, until: datetime, patient: str | None = None, limit: int = 1000
+) -> list[readiness.Exam]:
+    from prefetch.store import exams  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    return exams.list_exams(connection, since=since, until=until, patient_id=patient, limit=limit)
+
+
+def row(exam: readiness.Exam, now: datetime) -> dict[str, Any]:
+    order = exam.order
+    return {
+        "order": order.name,
+        "id": order.id,
+        "source": order.source,
+        "status": order.status.value,
+        "accession_number": order.accession_number,
+        "placer_order_number": order.placer_order_number,
+        "filler_order_number": order.filler_order_number,
+        "patient_id": order.patient.patient_id,
+        "issuer_of_patient_id": order.patient.issuer_of_patient_id,
+        "modality": order.modality,
+        "procedure_code": order.procedure_code,
+        "procedure_description": order.procedure_description,
+        "station_ae_title": order.station_ae_title,
+        "patient_class": order.patient_class,
+        "priority": order.priority.name,
+        "scheduled_start": order.scheduled_start,
+        "readiness": readiness.judge(exam, now).value,
+        "on_time": readiness.stand(exam, now).value,
+        "priors": len(exam.retrieves),
+        "verified": _verified(exam),
+        "ready_by": order.ready_by,
+        "ready_at": order.ready_at,
+        "planned_at": order.planned_at,
+        "next_plan_at": order.plan_at,
+        "problem": order.plan_problem,
+    }
+
+
+def _line(exam: readiness.Exam, now: datetime, site: Config) -> dict[str, Any]:
+    order, zone = exam.order, site.time_zone
+    return row(exam, now) | {
+        "start": terms.local(order.scheduled_start, zone),
+        "due": terms.local(order.ready_by, zone),
+        "ready": terms.local(order.ready_at, zone),
+        "share": f"{_verified(exam)}/{len(exam.retrieves)}",
+    }
+
+
+def _verified(exam: readiness.Exam) -> int:
+    return sum(retrieve.state is RetrieveState.VERIFIED for retrieve in exam.retrieves)
+
+
+def _status(connection: Connection, site: Config, *, day: datetime, now: datetime) -> dict[str, Any]:
+    from prefetch.store import inbox, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    exams = _exams(connection, since=day, until=now + timedelta(days=1), limit=100_000)
+    share = readiness.share(exams, now)
+    words = Counter(readiness.judge(exam, now).value for exam in exams)
+    messages = inbox.count_messages(connection, since=day)
+    states = retrieves.count_retrieves(connection, since=day)
+    return {
+        "mode": site.mode.value,
+        "on_time_share": share.share,
+        "on_time": {standing.value: count for standing, count in share.counts.items()},
+        "exams": dict(words),
+        "messages": {state.value: count for state, count in messages.items()},
+        "retrieves": {state.value: count for state, count in states.items()},
+        "trouble": [],
+    }
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"

@@ -1,0 +1,116 @@
+"""The verb `echo`: who answers, what they offer, and which archive knows which workstation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prefetch.cli import terms
+
+if TYPE_CHECKING:
+    from prefetch.config import Config
+
+_COLUMNS = {
+    "peer": "peer",
+    "ae_title": "AE title",
+    "address": "address",
+    "answers": "answers",
+    "offers": "offers",
+    "milliseconds": "ms",
+    "knows": "knows",
+    "problem": "problem",
+}
+
+
+def echo(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PEER]...", help="Archives and workstations; all if none.")
+    ] = None,
+    *,
+    config: terms.ConfigOption = None,
+    json: terms.JsonOption = False,
+) -> None:
+    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent to anyone."""
+    site = terms.load_site(config)
+    known = [*site.archives, *site.workstations]
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        terms.stop(terms.Exit.WRONG_USE, f"no peer is called {unknown[0]!r}; there are: {', '.join(known)}")
+    rows = asyncio.run(_ask_all(site, names or known))
+    if json:
+        terms.print_lines(rows)
+    else:
+        terms.print_table(map(_line, rows), _COLUMNS)
+    if any(row["problem"] for row in rows):
+        terms.stop(terms.Exit.NO)
+
+
+async def _ask_all(site: Config, names: list[str]) -> list[dict[str, Any]]:
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(_ask(site, name)) for name in names]
+    return [task.result() for task in asking]
+
+
+async def _ask(site: Config, name: str) -> dict[str, Any]:
+    from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
+    from prefetch.dimse import association  # noqa: PLC0415 (the same)
+
+    remote = dialling.archive(site, name) if name in site.archives else dialling.workstation(site, name)
+    if remote is None:
+        return _silent(site, name)
+    async with association.RemoteAE(remote) as ae:
+        answer = await ae.echo()
+        knows = {}
+        if name in site.archives and answer.reachable:
+            knows = {
+                workstation: await ae.knows_destination(said.ae_title)
+                for workstation, said in site.workstations.items()
+            }
+    offers = {"C-ECHO": answer.verified, "C-FIND": answer.find, "C-MOVE": answer.move}
+    needed = ("C-FIND", "C-MOVE") if name in site.archives else ("C-FIND",)
+    missing = [f"does not offer {service}" for service in needed if answer.reachable and not offers[service]]
+    strangers = [
+        f"does not know {workstation} ({site.workstations[workstation].ae_title}): {introduction.because}"
+        for workstation, introduction in knows.items()
+        if introduction.acquaintance.value == "unknown"
+    ]
+    return {
+        "peer": name,
+        "kind": "archive" if name in site.archives else "workstation",
+        "ae_title": remote.ae_title,
+        "host": remote.host,
+        "port": remote.port,
+        "reachable": answer.reachable,
+        "offers": [service for service, offered in offers.items() if offered],
+        "milliseconds": round(answer.milliseconds, 1),
+        "knows": {workstation: each.acquaintance.value for workstation, each in knows.items()},
+        "problem": answer.problem or "; ".join((*missing, *strangers)) or None,
+    }
+
+
+def _silent(site: Config, name: str) -> dict[str, Any]:
+    """A workstation that is not asked anything: verified by counters."""
+    return {
+        "peer": name,
+        "kind": "workstation",
+        "ae_title": site.workstations[name].ae_title,
+        "host": None,
+        "port": None,
+        "reachable": None,
+        "offers": [],
+        "milliseconds": None,
+        "knows": {},
+        "problem": None,
+    }
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    answers = {True: "yes", False: "no", None: "not asked (verify: counters)"}[row["reachable"]]
+    return row | {
+        "address": "" if row["host"] is None else f"{row['host']}:{row['port']}",
+        "answers": answers,
+        "offers": ", ".join(row["offers"]),
+        "knows": ", ".join(f"{name}: {word}" for name, word in row["knows"].items()),
+    }

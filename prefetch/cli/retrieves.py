@@ -1,0 +1,177 @@
+"""The verbs about retrieves: `retrieves`, `quarantine`, and what an operator does with one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prefetch import model, timing
+from prefetch.cli import terms
+from prefetch.model import RetrieveState
+
+if TYPE_CHECKING:
+    from prefetch.config import Config
+
+Numbers = Annotated[
+    list[int], typer.Argument(metavar="RETRIEVE...", help="Numbers as `prefetch retrieves` shows them.")
+]
+
+_COLUMNS = {
+    "retrieve": "retrieve",
+    "state": "state",
+    "study_instance_uid": "study",
+    "archive": "from",
+    "destination": "to",
+    "patient_id": "patient",
+    "by": "deadline",
+    "attempts": "moves",
+    "instances": "instances",
+    "problem": "problem",
+}
+_QUARANTINE = {
+    "retrieve": "retrieve",
+    "patient_id": "patient",
+    "study_instance_uid": "study",
+    "archive": "from",
+    "destination": "to",
+    "by": "deadline",
+    "problem": "why",
+}
+
+
+def retrieves(
+    *,
+    config: terms.ConfigOption = None,
+    json: terms.JsonOption = False,
+    state: Annotated[
+        list[RetrieveState] | None, typer.Option("--state", help="Only in this state; may be repeated.")
+    ] = None,
+    archive: Annotated[str | None, typer.Option("--archive", metavar="NAME", help="Only from it.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Only to this workstation.")] = None,
+    order: Annotated[str | None, typer.Option("--order", metavar="ORDER", help="Only of one order.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")] = 1000,
+) -> None:
+    """List what is to be moved, moves, or was moved, by deadline."""
+    from prefetch.store import retrieves as rows  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    site = terms.load_site(config)
+    with terms.looking(site) as connection:
+        if order is None:
+            found = rows.list_retrieves(
+                connection, states=state or (), archive=archive, destination=to, limit=limit
+            )
+        else:
+            wanted = rows.retrieves_of_order(connection, terms.the_order(connection, order).id)
+            found = [retrieve for want, retrieve in wanted if not want.withdrawn][:limit]
+    _print(found, site, as_json=json, columns=_COLUMNS)
+
+
+def quarantine(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
+    """List the studies that may be another patient's; a person decides by `release` or `refuse`."""
+    from prefetch.store import retrieves as rows  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    site = terms.load_site(config)
+    with terms.looking(site) as connection:
+        found = rows.list_retrieves(connection, states=[RetrieveState.QUARANTINED])
+    _print(found, site, as_json=json, columns=_QUARANTINE)
+
+
+def release(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
+    """Decide that a study in quarantine is the patient's own: it is moved, now and for later orders."""
+    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    _act(config, numbers, by, verbs.release, "released", "is not in quarantine")
+
+
+def refuse(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
+    """Decide that a study in quarantine is another patient's: it is never moved for this patient."""
+    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    _act(config, numbers, by, verbs.refuse, "refused", "is not in quarantine")
+
+
+def retry(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
+    """Move again what is partial, failed or expired, with all its attempts; or at once what waits."""
+    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    _act(config, numbers, by, verbs.retry, "tried again", "is not partial, failed, expired or waiting")
+
+
+def cancel(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
+    """Take a retrieve that is not moving yet off the queue, for all orders that want it."""
+    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    _act(config, numbers, by, verbs.cancel, "cancelled", "is not waiting")
+
+
+def _act(
+    config: terms.ConfigOption,
+    numbers: list[int],
+    by: str | None,
+    verb: Callable[..., model.Retrieve | None],
+    done: str,
+    otherwise: str,
+) -> None:
+    """Apply an operator's verb to each retrieve, and say of each what became of it."""
+    site = terms.load_site(config)
+    refused = 0
+    with terms.writing(site) as connection:
+        for number in numbers:
+            changed = verb(connection, number, by=terms.who(by), now=timing.now())
+            refused += changed is None
+            typer.echo(f"{number} {otherwise}" if changed is None else f"{number} {done}")
+    if refused:
+        terms.stop(terms.Exit.NO)
+
+
+def _print(
+    found: list[model.Retrieve], site: Config, *, as_json: bool, columns: dict[str, str]
+) -> None:
+    rows = [_row(retrieve) for retrieve in found]
+    if as_json:
+        terms.print_lines(rows)
+        return
+    terms.print_table(
+        (
+            row
+            | {
+                "by": terms.local(retrieve.deadline, site.time_zone),
+                "instances": f"{_number(retrieve.arrived_instances)}/{_number(retrieve.expected_instances)}",
+            }
+            for row, retrieve in zip(rows, found, strict=True)
+        ),
+        columns,
+    )
+
+
+def _number(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+def _row(retrieve: model.Retrieve) -> dict[str, Any]:
+    return {
+        "retrieve": retrieve.id,
+        "state": retrieve.state.value,
+        "study_instance_uid": retrieve.study_instance_uid,
+        "patient_id": retrieve.patient_id,
+        "issuer_of_patient_id": retrieve.issuer_of_patient_id,
+        "archive": retrieve.archive,
+        "archives": retrieve.archives,
+        "destination": retrieve.destination,
+        "lane": retrieve.lane.name,
+        "start_at": retrieve.start_at,
+        "deadline": retrieve.deadline,
+        "attempts": retrieve.attempts,
+        "expected_instances": retrieve.expected_instances,
+        "arrived_instances": retrieve.arrived_instances,
+        "completed": retrieve.completed,
+        "failed": retrieve.failed,
+        "warning": retrieve.warning,
+        "outcome": None if retrieve.last_outcome is None else retrieve.last_outcome.value,
+        "verified_by": None if retrieve.verified_by is None else retrieve.verified_by.value,
+        "moved_at": retrieve.moved_at,
+        "verified_at": retrieve.verified_at,
+        "problem": retrieve.problem,
+    }

@@ -1,0 +1,211 @@
+"""The verb `explain`: the whole story of one order, for whoever asks why a prior did or did not come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from prefetch import model, readiness, timing
+from prefetch.cli import exams, terms
+from prefetch.model import Decision
+
+if TYPE_CHECKING:
+    from prefetch.config import Config
+    from prefetch.store.database import Connection
+
+_STYLES = {
+    Decision.TAKEN: "green",
+    Decision.PRESENT: "green",
+    Decision.OBSERVED: "cyan",
+    Decision.QUARANTINED: "bold red",
+    Decision.LEFT: "dim",
+}
+_WORDS = {Decision.OBSERVED: "would move", Decision.PRESENT: "already there"}
+
+
+def explain(
+    order: Annotated[
+        str, typer.Argument(metavar="ORDER", help="Accession, placer or filler number, or # and ours.")
+    ],
+    *,
+    config: terms.ConfigOption = None,
+    json: terms.JsonOption = False,
+) -> None:
+    """Tell all about one order: messages, rules, queries, every candidate and why, moves, verification."""
+    site = terms.load_site(config)
+    with terms.looking(site) as connection:
+        exam, wanted, happened = _read(connection, terms.the_order(connection, order).id)
+    if json:
+        terms.print_json(_story(exam, wanted, happened))
+    else:
+        Console().print(_tree(exam, wanted, happened, site))
+
+
+Wanted = list[tuple[model.Want, model.Retrieve]]
+
+
+def _read(connection: Connection, order_id: int) -> tuple[readiness.Exam, Wanted, list[model.Happening]]:
+    from prefetch.store import exams as exam_rows  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import history, retrieves  # noqa: PLC0415 (the same)
+
+    exam = exam_rows.get_exam(connection, order_id)
+    return exam, retrieves.retrieves_of_order(connection, order_id), history.story(connection, order_id)
+
+
+def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]) -> dict[str, Any]:
+    plan = exam.plan
+    return {
+        "order": exams.row(exam, timing.now()),
+        "planned_at": plan.made_at if plan else None,
+        "problem": plan.problem if plan else None,
+        "rules": [_reason(reason) for reason in plan.rules] if plan else [],
+        "queries": [_query(consulted) for consulted in plan.consulted] if plan else [],
+        "candidates": [_candidate(candidate) for candidate in plan.candidates] if plan else [],
+        "retrieves": [_wanted(want, retrieve) for want, retrieve in wanted],
+        "history": [
+            {"at": each.at, "what": each.what, "retrieve": each.retrieve_id, **each.detail} for each in happened
+        ],
+    }
+
+
+def _reason(reason: model.Reason) -> dict[str, Any]:
+    return {
+        "rule": reason.rule,
+        "class": reason.prior_class,
+        "because": reason.because,
+        "place": reason.place,
+    }
+
+
+def _query(consulted: model.Consulted) -> dict[str, Any]:
+    return {
+        "archive": consulted.archive,
+        "asked_at": consulted.asked_at,
+        "outcome": consulted.outcome.value,
+        "answers": consulted.answers,
+        "because": consulted.because,
+    }
+
+
+def _candidate(candidate: model.Candidate) -> dict[str, Any]:
+    study = candidate.study
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "decision": candidate.decision.value,
+        "archive": study.archive,
+        "destination": candidate.destination,
+        "study_date": study.study_date,
+        "modalities": study.modalities,
+        "description": study.description,
+        "instances": study.instances,
+        "reasons": [_reason(reason) for reason in candidate.reasons],
+    }
+
+
+def _wanted(want: model.Want, retrieve: model.Retrieve) -> dict[str, Any]:
+    return {
+        "retrieve": retrieve.id,
+        "state": retrieve.state.value,
+        "study_instance_uid": retrieve.study_instance_uid,
+        "archive": retrieve.archive,
+        "destination": retrieve.destination,
+        "rule": want.rule,
+        "class": want.prior_class,
+        "withdrawn": want.withdrawn,
+        "attempts": retrieve.attempts,
+        "arrived_instances": retrieve.arrived_instances,
+        "expected_instances": retrieve.expected_instances,
+        "verified_by": None if retrieve.verified_by is None else retrieve.verified_by.value,
+        "verified_at": retrieve.verified_at,
+        "deadline": retrieve.deadline,
+        "problem": retrieve.problem,
+    }
+
+
+# --- for a person ----------------------------------------------------------------------------------
+
+
+def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening], site: Config) -> Tree:
+    order, zone = exam.order, site.time_zone
+    word = readiness.judge(exam, timing.now()).value
+    tree = Tree(
+        Text.assemble(
+            (f"{order.name}", "bold"),
+            f"  {order.modality or '?'} {order.procedure_description or order.procedure_code or ''}",
+            f"  {terms.local(order.scheduled_start, zone) or 'no time yet'}  ",
+            (word, "bold"),
+        )
+    )
+    _branch(tree, "rules", [_of_rule(reason) for reason in exam.plan.rules] if exam.plan else [])
+    if exam.plan:
+        if exam.plan.problem:
+            tree.add(Text(f"problem: {exam.plan.problem}", style="red"))
+        _branch(
+            tree,
+            "archives asked",
+            [
+                Text(
+                    f"{each.archive}: {each.answers} studies, {each.outcome.value} "
+                    f"({terms.local(each.asked_at, zone)}){': ' + each.because if each.because else ''}"
+                )
+                for each in exam.plan.consulted
+            ],
+        )
+        _branch(tree, "candidates", [_of_candidate(each) for each in exam.plan.candidates])
+    _branch(tree, "retrieves", [_of_retrieve(want, retrieve, site) for want, retrieve in wanted])
+    _branch(tree, "what happened", [_of_happening(each, site) for each in happened])
+    return tree
+
+
+def _branch(tree: Tree, name: str, lines: Iterable[Text]) -> None:
+    branch = tree.add(Text(name, style="bold"))
+    for line in lines:
+        branch.add(line)
+
+
+def _of_rule(reason: model.Reason) -> Text:
+    return Text(f"{reason.rule}: {reason.because}{_place(reason)}")
+
+
+def _place(reason: model.Reason) -> str:
+    return f"  [{reason.place}]" if reason.place else ""
+
+
+def _of_candidate(candidate: model.Candidate) -> Text:
+    study = candidate.study
+    word = _WORDS.get(candidate.decision, candidate.decision.value)
+    line = Text.assemble(
+        (f"{word:<13} ", _STYLES[candidate.decision]),
+        f"{study.study_date or 'no date'}  {'/'.join(study.modalities) or '?':<5} {study.description or ''}",
+        (f"  {study.archive}" + (f" → {candidate.destination}" if candidate.destination else ""), "dim"),
+    )
+    for reason in candidate.reasons:
+        who = ": ".join(filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because)))
+        line.append(f"\n{'':<14}{who}{_place(reason)}", style="dim")
+    return line
+
+
+def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Config) -> Text:
+    count = f"{retrieve.arrived_instances if retrieve.arrived_instances is not None else '?'}"
+    expected = retrieve.expected_instances if retrieve.expected_instances is not None else "?"
+    line = Text(
+        f"{retrieve.id} {'withdrawn' if want.withdrawn else retrieve.state.value}: "
+        f"{retrieve.study_instance_uid}  {retrieve.archive} → {retrieve.destination}, "
+        f"{count} of {expected} instances, {retrieve.attempts} moves"
+    )
+    if retrieve.verified_by is not None:
+        line.append(f", verified by {retrieve.verified_by.value} {terms.local(retrieve.verified_at, site.time_zone)}")
+    if retrieve.problem:
+        line.append(f"\n{retrieve.problem}", style="red")
+    return line
+
+
+def _of_happening(happening: model.Happening, site: Config) -> Text:
+    detail = ", ".join(f"{name}: {value}" for name, value in happening.detail.items() if value not in {None, ""})
+    which = f" {happening.retrieve_id}" if happening.retrieve_id else ""
+    return Text(f"{terms.local(happening.at, site.time_zone)}  {happening.what}{which}  {detail}")

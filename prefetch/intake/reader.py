@@ -1,0 +1,82 @@
+"""The reader stage: inbox → orders (design, section 2, steps 2 and 3).
+
+Takes raw messages that were acknowledged, has them read off the event loop, and has what they say applied in
+inbox order. A message that nobody can understand goes to the dead letters, and the feed goes on.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from prefetch import bell, errors, orders
+from prefetch.intake import hl7, parsing, upserts
+from prefetch.store import database, inbox
+from prefetch.store.tables import MessageState
+from prefetch.timing import Now
+
+log = structlog.get_logger()
+
+BATCH = 100
+"""Messages read in one go; enough to feed the worker processes, small enough to let a STAT row in."""
+
+
+class Reader:
+    """Reads what is in the inbox."""
+
+    def __init__(
+        self,
+        *,
+        store: database.Database,
+        pool: parsing.ReaderPool,
+        clock: orders.Clock,
+        now: Now,
+        bells: bell.Bells,
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._clock = clock
+        self._now = now
+        self._bells = bells
+
+    async def read_waiting(self) -> int:
+        """Read and apply one batch; gives how many messages it held."""
+        waiting = await self._store.read(inbox.waiting_messages, BATCH)
+        if not waiting:
+            return 0
+        readings = await self._pool.read([message.raw for message in waiting])
+        for message, reading in zip(waiting, readings, strict=True):
+            await self._apply(message, reading)
+        return len(waiting)
+
+    async def _apply(self, message: inbox.InboxMessage, reading: hl7.Reading) -> None:
+        now = self._now()
+        try:
+            applied = await self._store.write(
+                upserts.apply_reading, message, reading, clock=self._clock, now=now
+            )
+        except errors.StoreUnavailableError:
+            raise
+        except Exception as error:  # whatever one message does to us, the feed goes on
+            log.exception("message_failed", message_id=message.id, control_id=message.control_id)
+            await self._store.write(
+                inbox.finish_message,
+                message.id,
+                MessageState.DEAD,
+                because=f"could not be applied, our fault: {error!r}",
+                at=now,
+            )
+            return
+        if applied is None:
+            return
+        log.info(
+            "message_read",
+            message_id=message.id,
+            source=message.source,
+            control_id=message.control_id,
+            message_type=message.message_type,
+            outcome=applied.state.value,
+            because=applied.because,
+            orders=[order.id for order in applied.changed],
+        )
+        if applied.changed:
+            self._bells.planner.ring()

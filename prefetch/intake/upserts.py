@@ -1,0 +1,123 @@
+"""What one message does to the orders in the store, in the transaction that marks it read.
+
+The decisions are `orders`', purely; here they meet the rows. However often a message's process dies, the
+message is applied once: its mark and its effects are one commit.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefetch import model, orders
+from prefetch.intake import hl7
+from prefetch.model import Action
+from prefetch.store import history, inbox, plans
+from prefetch.store import orders as order_rows
+from prefetch.store.database import Connection
+from prefetch.store.tables import MessageState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a message, and the orders that it changed."""
+
+    state: MessageState
+    because: str | None
+    changed: tuple[model.Order, ...]
+
+
+def apply_reading(
+    connection: Connection,
+    message: inbox.InboxMessage,
+    reading: hl7.Reading,
+    *,
+    clock: orders.Clock,
+    now: datetime,
+) -> Applied | None:
+    """Apply one message and mark it read; None where somebody else has done so."""
+    state = _fate(reading)
+    # First the mark: of two that read the same message only one goes on.
+    if not inbox.finish_message(connection, message.id, state, because=reading.problem, at=now):
+        return None
+    upserts = Upserts(connection=connection, message=message, clock=clock, now=now)
+    changed = itertools.chain.from_iterable(map(upserts.apply, reading.events))
+    return Applied(state=state, because=reading.problem, changed=tuple(changed))
+
+
+def _fate(reading: hl7.Reading) -> MessageState:
+    if any(event.action is not Action.IGNORE for event in reading.events):
+        return MessageState.READ
+    return MessageState.IGNORED if reading.problem is None else MessageState.DEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upserts:
+    """The events of one message, applied one by one."""
+
+    connection: Connection
+    message: inbox.InboxMessage
+    clock: orders.Clock
+    now: datetime
+
+    def apply(self, event: model.OrderEvent) -> Iterable[model.Order]:
+        """Upsert what one event speaks of; gives the orders that it changed."""
+        if event.action is Action.IGNORE:
+            return ()
+        if not event.identifies_an_order:
+            return self._to_patient(event)
+        order = orders.match(event, order_rows.orders_sharing_keys(self.connection, event))
+        if order is None:
+            created = orders.create(event, source=self.message.source, clock=self.clock, now=self.now)
+            return () if created is None else (self._keep(created, "order_created"),)
+        after = orders.apply(order, event, clock=self.clock, now=self.now)
+        return () if after is order else (self._keep(after, "order_changed"),)
+
+    def _to_patient(self, event: model.OrderEvent) -> Iterable[model.Order]:
+        """A merge or a change of a patient's data, carried to all of that patient's orders (IHE RAD-12)."""
+        if event.patient_id is None:
+            return ()
+        if event.action is Action.MERGE:
+            return self._merge(event)
+        known = order_rows.orders_of_patient(self.connection, event.patient_id, event.issuer_of_patient_id)
+        after = ((order, self._demographics(order, event)) for order in known)
+        return [self._keep(changed, "order_changed") for order, changed in after if changed is not order]
+
+    def _merge(self, event: model.OrderEvent) -> Iterable[model.Order]:
+        if event.prior_patient_id is None:
+            return ()
+        known = order_rows.orders_of_patient(
+            self.connection, event.prior_patient_id, event.prior_issuer_of_patient_id
+        )
+        after = ((order, orders.rekey(order, event, now=self.now)) for order in known)
+        return [self._keep(changed, "patient_merged") for order, changed in after if changed is not order]
+
+    def _demographics(self, order: model.Order, event: model.OrderEvent) -> model.Order:
+        """Only what an ADT message says of the person; its visit and its time are not the order's."""
+        of_the_person = model.OrderEvent(
+            action=Action.CHANGE,
+            patient_name=event.patient_name,
+            birth_date=event.birth_date,
+            sex=event.sex,
+            cleared=event.cleared & {"patient_name", "birth_date", "sex"},
+        )
+        return orders.apply(order, of_the_person, clock=self.clock, now=self.now)
+
+    def _keep(self, order: model.Order, what: str) -> model.Order:
+        kept = order_rows.save_order(self.connection, order)
+        detail = {
+            "version": kept.version,
+            "status": kept.status.value,
+            "source": self.message.source,
+            "control_id": self.message.control_id,
+            "message_type": self.message.message_type,
+            "message_id": self.message.id,
+        }
+        happening = model.Happening(at=self.now, what=what, order_id=kept.id, detail=detail)
+        history.record(self.connection, happening)
+        if orders.wants_nothing(kept):
+            because = f"the order is {kept.status.value}"
+            plans.withdraw_wants(self.connection, kept.id, because=because, now=self.now)
+        return kept

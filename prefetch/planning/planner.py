@@ -1,0 +1,287 @@
+"""The planner stage: orders → retrieves (design, section 2, step 4).
+
+Asks each archive once per patient, keeps the answer, and asks the destinations what they hold; what follows
+from that is decided in `draft`, purely. A query that fails postpones the planning: nothing waits here for a
+peer's recovery, and what the archive answered last time stands in for it until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+import structlog
+
+from prefetch import bell, config, errors, model
+from prefetch.config import Verify
+from prefetch.dimse import association
+from prefetch.model import Decision, Outcome
+from prefetch.planning import draft, select
+from prefetch.store import answers, database, plans
+from prefetch.store import orders as order_rows
+from prefetch.timing import Now
+
+log = structlog.get_logger()
+
+WORKERS = 8
+"""Orders planned at the same time; how many ask one archive at once is that archive's limit."""
+
+NOT_A_KEY = ("*", "?", "\\")
+"""A Patient ID with one of these would match other patients (PS3.4 C.2.2.2.4): it is never sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one planning came to, ready to be stored."""
+
+    plan: model.Plan
+    wanted: tuple[model.Wanted, ...] = ()
+    next_plan_at: datetime | None = None
+    attempts: int = 0
+
+
+class Planner:
+    """Plans the orders that are due."""
+
+    def __init__(
+        self,
+        *,
+        site: config.Config,
+        store: database.Database,
+        archives: Mapping[str, association.RemoteAE],
+        workstations: Mapping[str, association.RemoteAE],
+        owner: str,
+        now: Now,
+        bells: bell.Bells,
+    ) -> None:
+        self._site = site
+        self._store = store
+        self._archives = archives
+        self._workstations = workstations
+        self._owner = owner
+        self._now = now
+        self._bells = bells
+        self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+
+    async def plan_next(self) -> int:
+        """Claim the order that is due first and plan it; gives how many were: 0 or 1."""
+        claimed = await self._store.write(
+            order_rows.claim_orders_to_plan,
+            owner=self._owner,
+            now=self._now(),
+            lease=self._site.retrieval.lease,
+            limit=1,
+        )
+        if claimed:
+            self._bells.planner.ring()
+        for order in claimed:
+            # The second order of a patient finds the answers that the first one had kept.
+            async with self._turn(order.patient):
+                await self._plan_or_postpone(order)
+        return len(claimed)
+
+    async def _plan_or_postpone(self, order: model.Order) -> None:
+        try:
+            await self.plan(order)
+        except errors.StoreError:
+            raise
+        except Exception as error:  # one order that we cannot plan must not stop the others
+            again = self._now() + self._site.planning.patience.delay(order.plan_attempts + 1)
+            because = f"planning failed, our fault: {error!r}"
+            log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
+            await self._store.write(order_rows.postpone_planning, order, at=again, because=because)
+
+    def _turn(self, patient: model.Patient) -> asyncio.Lock:
+        return self._turns.setdefault((patient.patient_id, patient.issuer_of_patient_id), asyncio.Lock())
+
+    async def plan(self, order: model.Order) -> None:
+        """Plan one claimed order and store the plan."""
+        result = await self._think(order)
+        saved = await self._store.write(
+            plans.save_plan,
+            result.plan,
+            result.wanted,
+            owner=self._owner,
+            next_plan_at=result.next_plan_at,
+            attempts=result.attempts,
+            now=self._now(),
+        )
+        if saved is None:
+            log.info("plan_dropped", order=order.name, because="the order changed while it was planned")
+            return
+        log.info("order_planned", **_summary(order, result))
+        self._bells.ring_movers()
+
+    async def _think(self, order: model.Order) -> Result:
+        now = self._now()
+        matches = select.match_rules(self._site.rule_set, order, site=self._site, now=now)
+        rules = tuple(match.reason for match in matches)
+        problem = _unusable_patient_id(order)
+        acting = [match for match in matches if match.matched and not match.waits]
+        if problem or not acting:
+            return Result(plan=self._plan(order, now, rules=rules, problem=problem))
+        asked = await self._ask_archives(order, _archives_of(acting))
+        found = draft.sort_studies(
+            order,
+            matches,
+            asked,
+            verdicts=await self._store.read(plans.verdicts_about, order.patient),
+            policy=self._site.identity_policy,
+            circumstances=self._site.circumstances(now),
+        )
+        present = await self._present(found.choices)
+        wanted = draft.want(order, found, present=present, expire_after=self._site.retrieval.expire_after)
+        missing = [answer for answer in asked if not answer.whole]
+        plan = self._plan(
+            order,
+            now,
+            rules=rules,
+            consulted=tuple(_consulted(answer) for answer in asked),
+            candidates=draft.candidates(found, present=present),
+            problem="; ".join(f"{answer.archive}: {answer.because}" for answer in missing) or None,
+        )
+        attempts = order.plan_attempts + 1 if missing else 0
+        return Result(
+            plan=plan,
+            wanted=wanted,
+            next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=now),
+            attempts=attempts,
+        )
+
+    def _plan(
+        self,
+        order: model.Order,
+        now: datetime,
+        *,
+        rules: tuple[model.Reason, ...],
+        consulted: tuple[model.Consulted, ...] = (),
+        candidates: tuple[model.Candidate, ...] = (),
+        problem: str | None,
+    ) -> model.Plan:
+        return model.Plan(
+            order_id=order.id,
+            order_version=order.version,
+            made_at=now,
+            rules=rules,
+            consulted=consulted,
+            candidates=candidates,
+            problem=problem,
+        )
+
+    def _next_plan_at(
+        self, order: model.Order, acting: Sequence[select.RuleMatch], *, attempts: int, now: datetime
+    ) -> datetime | None:
+        """Soon, where an archive did not answer; else shortly before the first fetch begins."""
+        if attempts:
+            expire = (order.scheduled_start or order.created_at) + self._site.retrieval.expire_after
+            again = now + self._site.planning.patience.delay(attempts)
+            return again if again < max(expire, now + self._site.retrieval.expire_after) else None
+        last_look = min(match.start_at for match in acting) - self._site.planning.replan_before
+        return last_look if last_look > now else None
+
+    async def _ask_archives(self, order: model.Order, names: Iterable[str]) -> list[draft.Answer]:
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(self._ask(order.patient, name)) for name in names]
+        return [task.result() for task in asking]
+
+    async def _ask(self, patient: model.Patient, archive: str) -> draft.Answer:
+        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
+        assert patient.patient_id  # noqa: S101 (checked by _unusable_patient_id)
+        patient_id, issuer = patient.patient_id, patient.issuer_of_patient_id
+        now = self._now()
+        kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
+        if kept is not None and kept.asked_at >= now - self._site.planning.reuse_answer:
+            return _answer(archive, kept.asked_at, kept.result.studies, kept.result)
+        result = await self._archives[archive].find_studies(
+            patient_id=patient_id, issuer_of_patient_id=issuer
+        )
+        await self._store.write(answers.save_answer, archive, patient_id, issuer, result, asked_at=now)
+        log.info(
+            "archive_asked",
+            archive=archive,
+            patient_id=patient_id,
+            outcome=result.outcome.value,
+            answers=len(result.studies),
+            milliseconds=round(result.milliseconds, 1),
+            because=result.because,
+        )
+        if result.outcome is not Outcome.SUCCESS and kept is not None:
+            return _answer(archive, kept.asked_at, kept.result.studies, result)
+        return _answer(archive, now, result.studies, result)
+
+    async def _present(self, choices: Sequence[model.Choice]) -> set[tuple[str, str]]:
+        """What the destinations hold complete already: (study instance UID, destination)."""
+        present = set()
+        by_destination: dict[str, list[model.Choice]] = {}
+        for choice in choices:
+            by_destination.setdefault(choice.destination, []).append(choice)
+        for destination, wanted in by_destination.items():
+            if self._site.workstations[destination].verify is Verify.COUNTERS:
+                uids = [choice.study.study_instance_uid for choice in wanted]
+                present |= {
+                    (uid, destination) for uid in await self._store.read(plans.verified_at, destination, uids)
+                }
+                continue
+            held = await self._held(destination, wanted)
+            present |= {
+                (choice.study.study_instance_uid, destination)
+                for choice in wanted
+                if draft.holds_all(choice.study, held.get(choice.study.study_instance_uid))
+            }
+        return present
+
+    async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:
+        """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
+        held = {}
+        for patient_id in {choice.study.patient_id for choice in wanted if choice.study.patient_id}:
+            result = await self._workstations[destination].find_studies(patient_id=patient_id)
+            held |= {study.study_instance_uid: study for study in result.studies}
+        return held
+
+
+def _archives_of(acting: Sequence[select.RuleMatch]) -> list[str]:
+    return list(dict.fromkeys(name for match in acting for name in match.archives))
+
+
+def _unusable_patient_id(order: model.Order) -> str | None:
+    patient_id = order.patient.patient_id
+    if not patient_id:
+        return "the order names no patient ID; it waits for the message that brings it"
+    if any(sign in patient_id for sign in NOT_A_KEY):
+        return f"the patient ID {patient_id!r} would match other patients; correct the order"
+    return None
+
+
+def _answer(
+    archive: str, asked_at: datetime, studies: tuple[model.Study, ...], result: model.FindResult
+) -> draft.Answer:
+    return draft.Answer(
+        archive=archive, asked_at=asked_at, studies=studies, outcome=result.outcome, because=result.because
+    )
+
+
+def _consulted(answer: draft.Answer) -> model.Consulted:
+    return model.Consulted(
+        archive=answer.archive,
+        asked_at=answer.asked_at,
+        outcome=answer.outcome,
+        answers=len(answer.studies),
+        because=answer.because,
+    )
+
+
+def _summary(order: model.Order, result: Result) -> dict[str, object]:
+    decisions = [candidate.decision for candidate in result.plan.candidates]
+    return {
+        "order": order.name,
+        "order_id": order.id,
+        "version": order.version,
+        "candidates": len(decisions),
+        "priors": sum(decision is not Decision.LEFT for decision in decisions),
+        "quarantined": decisions.count(Decision.QUARANTINED),
+        "problem": result.plan.problem,
+        "next_plan_at": result.next_plan_at,
+    }
