@@ -1,0 +1,202 @@
+"""PURE: whether an archive's answer speaks of the order's patient (design, section 6).
+
+Nothing moves on a name. A conflict in ID, issuer, birth date or sex is another patient until a person says
+otherwise; unknown is not a conflict. Reasons name the identifier and never its value: they reach the logs.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from prefetch.model import Patient, Study
+from prefetch.settings import Config, NameConflict
+
+
+class Kind(StrEnum):
+    """What a comparison says."""
+
+    MATCH = "match"
+    UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison says, and why."""
+
+    kind: Kind
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the site says of identities."""
+
+    placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
+    quarantine_names: bool = False
+    """Whether a name that differs is a conflict by itself."""
+    issuers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Archive → assigning authority as orders say it → issuer as the archive says it."""
+
+    @classmethod
+    def of(cls, site: Config) -> Self:
+        """The policy of a configuration."""
+        return cls(
+            placeholder_birth_dates=frozenset(site.identity.placeholder_birth_dates),
+            quarantine_names=site.identity.name_conflict is NameConflict.QUARANTINE,
+            issuers={name: archive.issuers for name, archive in site.archives.items()},
+        )
+
+
+def check_identity(patient: Patient, study: Study, *, policy: Policy) -> Verdict:
+    """Compare a C-FIND answer with the order's patient."""
+    found = {name: compare(patient, study, policy) for name, compare in _COMPARISONS.items()}
+    conflicts = [name for name, kind in found.items() if kind is Kind.CONFLICT and name != "name"]
+    unknown = [name for name, kind in found.items() if kind is Kind.UNKNOWN]
+    if conflicts:
+        return Verdict(
+            Kind.CONFLICT, f"{_list(conflicts)} differ{'' if conflicts[1:] else 's'} from the order's"
+        )
+    if found["name"] is Kind.CONFLICT:
+        return _judge_name(unknown, policy)
+    if unknown:
+        return Verdict(Kind.UNKNOWN, f"{_list(unknown)} cannot be compared; nothing differs")
+    return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
+
+
+def _judge_name(unknown: list[str], policy: Policy) -> Verdict:
+    """A name that differs is noted; it decides only where birth date or sex cannot vouch for the patient."""
+    doubtful = [name for name in unknown if name in {"birth date", "sex"}]
+    if doubtful:
+        return Verdict(Kind.CONFLICT, f"the name differs, and {_list(doubtful)} cannot be compared")
+    if policy.quarantine_names:
+        return Verdict(Kind.CONFLICT, "the name differs from the order's")
+    return Verdict(Kind.MATCH, "the name differs, but birth date and sex agree")
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join(names)
+
+
+# --- ID and issuer ---------------------------------------------------------------------------------
+
+
+def _compare_id(patient: Patient, study: Study, _: Policy) -> Kind:
+    return _compare(_trim(patient.patient_id), _trim(study.patient_id))
+
+
+def _compare_issuer(patient: Patient, study: Study, policy: Policy) -> Kind:
+    asked = _trim(patient.issuer_of_patient_id).split("&")[0]  # HD: namespace ID first (HL7 v2.5.1 2.A.33)
+    asked = policy.issuers.get(study.archive, {}).get(asked, asked)
+    return _compare(asked.casefold(), _trim(study.issuer_of_patient_id).casefold())
+
+
+def _trim(text: str | None) -> str:
+    return (text or "").strip()
+
+
+def _compare(ours: str, theirs: str) -> Kind:
+    if not ours or not theirs:
+        return Kind.UNKNOWN
+    return Kind.MATCH if ours == theirs else Kind.CONFLICT
+
+
+# --- birth date and sex ----------------------------------------------------------------------------
+
+
+def _compare_birth_date(patient: Patient, study: Study, policy: Policy) -> Kind:
+    ours, theirs = (
+        "" if date in policy.placeholder_birth_dates else date
+        for date in (_date(patient.birth_date), _date(study.birth_date))
+    )
+    known = min(len(ours), len(theirs))
+    kind = _compare(ours[:known], theirs[:known])
+    # A year or a month that agrees vouches for nobody; one that differs is another patient.
+    return Kind.UNKNOWN if kind is Kind.MATCH and known < len("YYYYMMDD") else kind
+
+
+def _date(text: str | None) -> str:
+    """`YYYY`, `YYYYMM` or `YYYYMMDD`, as much as was said; nothing where it is no date."""
+    found = re.match(
+        r"((?:1[89]|20)\d\d)(?:(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?)?", _trim(text).replace("-", "")
+    )
+    return "".join(part or "" for part in found.groups()) if found else ""
+
+
+def _compare_sex(patient: Patient, study: Study, _: Policy) -> Kind:
+    return _compare(_sex(patient.sex), _sex(study.sex))
+
+
+def _sex(text: str | None) -> str:
+    """M or F; O, U, A, N (HL7 table 0001, PS3.3 C.2.3) and all else are unknown."""
+    sex = _trim(text).upper()
+    return sex if sex in {"M", "F"} else ""
+
+
+# --- name ------------------------------------------------------------------------------------------
+
+
+def _compare_name(patient: Patient, study: Study, _: Policy) -> Kind:
+    pairs = [
+        (ours, theirs)
+        for ours in _readings(_trim(patient.name))
+        for theirs in _readings(_trim(study.patient_name))
+        if _script(ours) == _script(theirs)
+    ]
+    if not pairs:
+        return Kind.UNKNOWN
+    return Kind.MATCH if any(_same_person(ours, theirs) for ours, theirs in pairs) else Kind.CONFLICT
+
+
+def _script(words: list[str]) -> str:
+    """LATIN, CYRILLIC, CJK, HANGUL, …: names in different scripts cannot be compared."""
+    return unicodedata.name(words[0][0], "").split(" ")[0].split("-")[0]
+
+
+def _readings(name: str) -> list[list[str]]:
+    """The words of a name, once for each component group and way to write its accents (PS3.5 6.2.1).
+
+    Family, given and middle name; HL7 and DICOM order what follows differently.
+    """
+    groups = ["^".join(group.split("^")[:3]) for group in name.split("=")]
+    readings = [_fold(way(group)).split() for group in groups for way in (_plain, _spelt_out)]
+    return [words for words in readings if words]
+
+
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
+_SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+
+def _plain(group: str) -> str:
+    return unicodedata.normalize("NFC", group).casefold().translate(_PLAIN)
+
+
+def _spelt_out(group: str) -> str:
+    return unicodedata.normalize("NFC", group).casefold().translate(_SPELT_OUT).translate(_PLAIN)
+
+
+def _fold(text: str) -> str:
+    """Letters without accents; apostrophes go, and whatever else is no letter parts two words."""
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+    return re.sub(r"[\W_]+", " ", re.sub(r"['’`´]", "", bare))
+
+
+def _same_person(ours: list[str], theirs: list[str]) -> bool:
+    """Whether one name holds all words of the other, or both are the same but for blanks."""
+    shorter, longer = sorted((set(ours), set(theirs)), key=len)
+    return shorter <= longer or "".join(ours) == "".join(theirs)
+
+
+_COMPARISONS: Mapping[str, Callable[[Patient, Study, Policy], Kind]] = {
+    "patient ID": _compare_id,
+    "issuer of patient ID": _compare_issuer,
+    "birth date": _compare_birth_date,
+    "sex": _compare_sex,
+    "name": _compare_name,
+}
+"""What is compared, strongest first."""
