@@ -1,0 +1,300 @@
+"""PURE: bytes to text, before anything is split: in Shift_JIS, GBK and ISO-2022 a second byte may be a `|`.
+
+What MSH-18 declares (HL7 table 0211, and what senders write in its place) is believed as far as the bytes
+bear it out. Where they don't, or nothing is declared, each encoding that hospitals use is tried, and the
+text that reads most like one of its languages wins; country and language in MSH-17 and MSH-19 weigh in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_SAMPLE = 400
+"""How many characters beyond ASCII are weighed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Text, and the codec that it was read with."""
+
+    text: str
+    codec: str
+
+
+# --- what is declared --------------------------------------------------------------------------------
+
+_ISO_IR = {
+    "100": "iso8859_1",
+    "101": "iso8859_2",
+    "109": "iso8859_3",
+    "110": "iso8859_4",
+    "144": "iso8859_5",
+    "127": "iso8859_6",
+    "126": "iso8859_7",
+    "138": "iso8859_8",
+    "148": "iso8859_9",
+    "13": "cp932",
+    "14": "cp932",
+    "58": "gb18030",
+    "149": "cp949",
+    "192": "utf_8",
+}
+"""Registration numbers as in DICOM's Specific Character Set (PS3.3 C.12.1.1.2) and HL7 table 0211."""
+
+_NAMES = {
+    "unicode": "utf_8",
+    "unicodeutf8": "utf_8",
+    "utf8": "utf_8",
+    "ansi": "cp1252",
+    "latin1": "iso8859_1",
+    "latin2": "iso8859_2",
+    "latin9": "iso8859_15",
+    "gb180302000": "gb18030",
+    "gb18030": "gb18030",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "ksx1001": "cp949",
+    "ksc5601": "cp949",
+    "euckr": "cp949",
+    "big5": "big5",
+    "sjis": "cp932",
+    "shiftjis": "cp932",
+    "windows31j": "cp932",
+    "eucjp": "euc_jp",
+    "koi8r": "koi8_r",
+    "koi8u": "koi8_u",
+}
+"""Names without case, blanks and punctuation."""
+
+_CODE_PAGES = re.compile(r"(?:cp|windows|win|ibm)?(125[0-8]|437|737|775|85[025-8]|86[0-69]|874|932|949)")
+
+_C1 = re.compile(rb"[\x80-\x9f]")
+
+_WINDOWS = {
+    "iso8859_1": "cp1252",
+    "iso8859_15": "cp1252",
+    "iso8859_2": "cp1250",
+    "iso8859_5": "cp1251",
+    "iso8859_6": "cp1256",
+    "iso8859_7": "cp1253",
+    "iso8859_8": "cp1255",
+    "iso8859_9": "cp1254",
+    "iso8859_13": "cp1257",
+}
+"""What a sender means that declares ISO 8859 and uses 80–9F, which there are control characters."""
+
+
+def declared_codec(name: str) -> str | None:
+    """The codec that one repetition of MSH-18 names; None where it names none or plain ASCII."""
+    key = re.sub(r"[^a-z0-9]", "", name.lower())
+    if key in _NAMES:
+        return _NAMES[key]
+    if found := re.fullmatch(r"(?:iso)?8859(\d{1,2})", key):
+        return f"iso8859_{found[1]}" if int(found[1]) in {*range(1, 12), *range(13, 17)} else None
+    if found := re.fullmatch(r"(?:iso)?(?:2022)?ir(\d+)", key):
+        return _ISO_IR.get(found[1])
+    found = _CODE_PAGES.fullmatch(key)
+    return f"cp{found[1]}" if found else None
+
+
+# --- how much a text reads like one of its languages -------------------------------------------------
+
+Weigh = Callable[[str, str, str], float]
+"""Of a character, the one before and the one after: from about 1, quite usual, to -2, never."""
+
+_PUNCTUATION = "°§´’‘“”„–—«»€µ²³·½º\xa0…"
+
+
+def _weigh_punctuation(char: str, before: str, after: str) -> float:
+    if char not in _PUNCTUATION:
+        return -2
+    return -1 if before.isalpha() and after.isalpha() and char != "’" else 0.3
+
+
+def _breaks_case(char: str, before: str) -> bool:
+    return char.isupper() and before.islower()
+
+
+def _latin(alphabet: str) -> Weigh:
+    letters = frozenset(alphabet + alphabet.upper())
+
+    def weigh(char: str, before: str, after: str) -> float:
+        if not char.isalpha() or char in "ªº":
+            return _weigh_punctuation(char, before, after)
+        if char not in letters or _breaks_case(char, before):
+            return -1
+        # Two accented letters side by side are rare; another script read as Latin is full of them.
+        return 0.2 if before > "\x7f" and before.isalpha() else 1
+
+    return weigh
+
+
+def _script(first: str, last: str, *, common: str) -> Weigh:
+    """An alphabet of its own; its `common` letters make most of any text."""
+    usual = frozenset(common + common.upper())
+
+    def weigh(char: str, before: str, after: str) -> float:
+        if not first <= char <= last:
+            return -1 if char.isalpha() else _weigh_punctuation(char, before, after)
+        if _breaks_case(char, before):
+            return -1
+        mixed = (before < "\x7f" and before.isalpha()) + (after < "\x7f" and after.isalpha())
+        return (1 if char in usual else 0.6) - 0.6 * mixed
+
+    return weigh
+
+
+@lru_cache
+def _common(codec: str, first: int, last: int) -> frozenset[str]:
+    """The characters of a double-byte set's everyday rows: its level 1."""
+    pairs = (bytes((lead, trail)) for lead in range(first, last + 1) for trail in range(0x40, 0xFF))
+    return frozenset(text for pair in pairs if len(text := pair.decode(codec, "ignore")) == 1)
+
+
+def _ideographs(codec: str, first: int, last: int, *, kana: float) -> Weigh:
+    def weigh(char: str, _before: str, _after: str) -> float:
+        if "\u3041" <= char <= "\u30ff":
+            return kana
+        if char in _common(codec, first, last):
+            return 1
+        if "\u3000" <= char <= "\u303f" or "\uff01" <= char <= "\uff5e":
+            return 0.5
+        if "\uff61" <= char <= "\uff9f":  # half-width katakana: what Latin letters become in Shift_JIS
+            return -0.3
+        return 0.1 if "\u4e00" <= char <= "\u9fff" else -1
+
+    return weigh
+
+
+_WEST = "àáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœ"
+_EAST = "áâăäćčçďđéęëěíîĺľłńňóôőöŕřśšșşßťțţúůűüýźžżą"
+
+_CYRILLIC = "авгдеиклмнопрсту"
+
+_CANDIDATES: dict[str, Weigh] = {
+    "cp1252": _latin(_WEST),
+    "iso8859_2": _latin(_EAST),
+    "cp1250": _latin(_EAST),
+    "cp1251": _script("Ё", "ҟ", common=_CYRILLIC),
+    "iso8859_5": _script("Ё", "ҟ", common=_CYRILLIC),
+    "koi8_r": _script("Ё", "ҟ", common=_CYRILLIC),
+    "cp1253": _script("Ά", "ώ", common="αάεέηήιίκλμνοόπρσςτυω"),
+    "cp1254": _latin(_WEST + "ğışöçü" + "i̇"),
+    "cp1257": _latin("äåæéóõöøüāčēėęģīįķļłńņšśūųźžżą"),
+    "cp1255": _script("א", "ת", common="אבדהוילמנקרשת"),
+    "cp1256": _script("ء", "ي", common="ابتحدرسعفلمنهوي"),
+    "cp932": _ideographs("euc_jp", 0xB0, 0xCF, kana=1.1),
+    "cp949": _ideographs("euc_kr", 0xB0, 0xC8, kana=-1),
+    "gb18030": _ideographs("gb2312", 0xB0, 0xD7, kana=-0.5),
+    "big5": _ideographs("big5", 0xA4, 0xC6, kana=-0.5),
+    "euc_jp": _ideographs("euc_jp", 0xB0, 0xCF, kana=1.1),
+}
+"""Encodings to try; of two that read equally well the former is taken."""
+
+_HOME: dict[str, str] = {
+    "JPN JP JA JAP": "cp932 euc_jp",
+    "CHN CN ZH CHI": "gb18030",
+    "TWN TW HKG HK": "big5",
+    "KOR KR KO": "cp949",
+    "RUS RU UKR UA UK BGR BG BEL BLR BY SRB": "cp1251 iso8859_5 koi8_r",
+    "POL PL CZE CZ CS SVK SK HUN HU HRV HR SVN SI SL ROU RO": "cp1250 iso8859_2",
+    "GRC GR EL": "cp1253",
+    "TUR TR": "cp1254",
+    "LTU LT LVA LV EST EE ET": "cp1257",
+    "ISR IL HE": "cp1255",
+    "SAU ARE EGY AR": "cp1256",
+}
+"""Country (MSH-17) and language (MSH-19) codes → what is written there."""
+
+_DECLARED_BONUS = 0.8
+# 8859/1 is what interface engines declare that were never told anything else.
+_DEFAULT_BONUS = 0.4
+_HOME_BONUS = 0.4
+
+
+def _beyond_ascii(text: str) -> Iterator[tuple[str, str, str]]:
+    for count, found in enumerate(re.finditer(r"[^\x00-\x7f]", text)):
+        if count == _SAMPLE:
+            return
+        at = found.start()
+        yield found[0], text[at - 1 : at], text[at + 1 : at + 2]
+
+
+def _plausibility(text: str, weigh: Weigh) -> float:
+    weights = [weigh(char, before or " ", after or " ") for char, before, after in _beyond_ascii(text)]
+    return sum(weights) / len(weights) if weights else 0.0
+
+
+# --- decoding ----------------------------------------------------------------------------------------
+
+
+def decode(raw: bytes, *, declared: str = "", country: str = "", language: str = "") -> Decoded:
+    """Text from bytes, whatever they are; `declared` is MSH-18 as sent, with its repetitions (`~`).
+
+    Never fails: what no encoding explains becomes U+FFFD.
+    """
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if b"\x1b$" in raw or b"\x1b(" in raw:
+        return _decode_switched(raw)
+    if raw.isascii():
+        return Decoded(raw.decode("ascii"), "ascii")
+    codecs = [codec for name in declared.split("~") if (codec := declared_codec(name))]
+    if (text := _as_utf8(raw, codecs)) is not None:
+        return Decoded(text, "utf_8")
+    return _best(raw, codecs[0] if codecs else None, f"{country} {language}")
+
+
+def _decode_switched(raw: bytes) -> Decoded:
+    """ISO 2022: escape sequences switch the character set (PS3.3 C.12.1.1.2 names the same ones)."""
+    codec = "iso2022_kr" if b"\x1b$)C" in raw else "iso2022_jp_2"
+    return Decoded(raw.decode(codec, "replace"), codec)
+
+
+def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:
+    """The text if the bytes are UTF-8, a character cut off here and there at a field's end allowed."""
+    text = raw.decode("utf_8", "replace")
+    bad = text.count("\ufffd")
+    good = sum(1 for char in text if char > "\x7f") - bad
+    if bad * 8 > good:
+        return None
+    # A few double-byte characters may happen to be UTF-8's two-byte ones: then what is declared decides.
+    chance = max(text.replace("\ufffd", "")) < "\u0800"
+    return None if chance and codecs and codecs[0] in {"gb18030", "cp949", "cp932", "big5"} else text
+
+
+def _best(raw: bytes, declared: str | None, home: str) -> Decoded:
+    if declared in _WINDOWS and _C1.search(raw):
+        declared = _WINDOWS[declared]
+    local = _home_codecs(home)
+    default = declared in {"iso8859_1", "cp1252"}
+    readings: list[tuple[float, Decoded]] = []
+    for codec in dict.fromkeys([*([declared] if declared else []), *_CANDIDATES]):
+        try:
+            text = raw.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        score = _plausibility(text, _weigh_for(codec))
+        if codec == declared:
+            score += _DEFAULT_BONUS if default else _DECLARED_BONUS
+        if codec in local:
+            score += _HOME_BONUS
+        readings.append((score, Decoded(text, codec)))
+    if not readings:
+        codec = declared or "cp1252"
+        return Decoded(raw.decode(codec, "replace"), codec)
+    return max(readings, key=lambda reading: reading[0])[1]
+
+
+def _weigh_for(codec: str) -> Weigh:
+    codec = codec if codec in _CANDIDATES else _WINDOWS.get(codec, "cp1252")
+    return _CANDIDATES.get(codec, _CANDIDATES["cp1252"])
+
+
+def _home_codecs(codes: str) -> frozenset[str]:
+    said = set(re.findall(r"[A-Z]{2,3}", codes.upper()))
+    return frozenset(
+        codec for keys, codecs in _HOME.items() if said & set(keys.split()) for codec in codecs.split()
+    )

@@ -1,0 +1,265 @@
+"""PURE: the message header, read by hand so that any message can be answered (HL7 v2.5.1 2.15.9).
+
+A general parser refuses a message for an empty MSH-12; a feed must be answered all the same. Here too: the
+acknowledgement, and a cheap look at priority and order number before a message has been understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from prefetch import model, orders
+from prefetch.intake import charset, control
+
+APPLICATION = "PREFETCH"
+VERSION = "2.5.1"
+"""Said in an acknowledgement where the message itself says neither."""
+
+_MSH = re.compile(rb"MSH(?P<separator>[^\w\s])[^\r\n]*?(?P=separator)")
+_BATCH = (b"FHS", b"BHS")
+_LONGEST_LINE = 16_384
+
+
+class AcknowledgmentCode(StrEnum):
+    """HL7 table 0008."""
+
+    ACCEPTED = "AA"
+    ERROR = "AE"
+    REJECTED = "AR"
+
+
+# HL7 table 0357
+_ERROR_CODES = {
+    AcknowledgmentCode.ERROR: "207^Application internal error^HL70357",
+    AcknowledgmentCode.REJECTED: "200^Unsupported message type^HL70357",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimiters:
+    """MSH-1 and MSH-2."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+
+    @property
+    def encoding_characters(self) -> str:
+        """MSH-2."""
+        return self.component + self.repetition + self.escape + self.subcomponent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What MSH says, each field as it was sent; "" where it says nothing."""
+
+    delimiters: Delimiters
+    codec: str
+    """What this header was read with, and what its acknowledgement is written in."""
+    sending_application: str = ""
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    message_time: str = ""
+    message_type: str = ""
+    """MSH-9.1: `ORM`, `SIU`, `ADT`, …"""
+    trigger: str = ""
+    """MSH-9.2: `O01`, `S12`, `A40`, …"""
+    control_id: str = ""
+    processing_id: str = ""
+    version: str = ""
+    country: str = ""
+    charset: str = ""
+    language: str = ""
+
+    @property
+    def type_and_trigger(self) -> str:
+        """`ORM^O01`, or `ORM` where that is all that MSH-9 says."""
+        return f"{self.message_type}^{self.trigger}" if self.trigger else self.message_type
+
+
+_FIELDS = {
+    3: "sending_application",
+    4: "sending_facility",
+    5: "receiving_application",
+    6: "receiving_facility",
+    7: "message_time",
+    10: "control_id",
+    11: "processing_id",
+    12: "version",
+    17: "country",
+    18: "charset",
+    19: "language",
+}
+
+
+def read_header(raw: bytes) -> Header | None:
+    """The header of a message, or of the first one in a batch; None where there is no MSH to read."""
+    line = _header_line(raw)
+    if line is None:
+        return None
+    fields = line.split(line[3:4])
+    # MSH-3..6 may be written in Shift_JIS, where a separator is also a second byte: so decode, then split.
+    declared, country, language = (_ascii(fields, number) for number in (18, 17, 19))
+    decoded = charset.decode(line, declared=declared, country=country, language=language)
+    texts = decoded.text.split(decoded.text[3])
+    delimiters = read_delimiters(decoded.text[3], texts[1])
+    message_type, _, trigger = _numbered(texts, 9).partition(delimiters.component)
+    trigger = trigger.partition(delimiters.component)[0]
+    if not trigger:  # `ORM_O01` for `ORM^O01`
+        message_type, _, trigger = message_type.partition("_")
+    return Header(
+        delimiters=delimiters,
+        codec=decoded.codec,
+        message_type=message_type.strip().upper(),
+        trigger=trigger.strip().upper(),
+        **{name: _numbered(texts, number).strip() for number, name in _FIELDS.items()},
+    )
+
+
+def read_delimiters(separator: str, encoding_characters: str) -> Delimiters:
+    r"""Delimiters from MSH-1 and MSH-2, mended where senders shorten, double or spoil them.
+
+    `^~` leaves the rest to the usual, `^~&` has lost its backslash, `^~\\&` has it twice.
+    """
+    said = "".join(dict.fromkeys(encoding_characters.strip()))
+    usual = Delimiters()
+    if said[2:3] == usual.subcomponent:
+        said = said[:2] + usual.escape + usual.subcomponent
+    return Delimiters(
+        field=separator,
+        component=said[0:1] or usual.component,
+        repetition=said[1:2] or usual.repetition,
+        escape=said[2:3] or usual.escape,
+        subcomponent=said[3:4] or usual.subcomponent,
+    )
+
+
+def _header_line(raw: bytes) -> bytes | None:
+    body = raw[: _LONGEST_LINE * 2].lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")
+    if body.startswith(_BATCH):
+        found = re.search(rb"[\r\n]\s*(MSH)", body)
+        body = body[found.start(1) :] if found else b""
+    line = re.split(rb"[\r\n]", body[:_LONGEST_LINE], maxsplit=1)[0]
+    return line if _MSH.match(line) else None
+
+
+def _ascii(fields: list[bytes], number: int) -> str:
+    return fields[number - 1].decode("ascii", "replace") if len(fields) >= number else ""
+
+
+def _numbered(texts: list[str], number: int) -> str:
+    return texts[number - 1] if len(texts) >= number else ""
+
+
+# --- of interest -------------------------------------------------------------------------------------
+
+_OF_INTEREST = {"SIU": control.APPOINTMENT, "ADT": control.PATIENT}
+
+
+def is_of_interest(header: Header) -> bool:
+    """Whether a message of this type may speak of an order or a patient: else it is not parsed at all."""
+    if header.message_type in control.ORDERS:
+        return True
+    triggers = _OF_INTEREST.get(header.message_type)
+    return triggers is not None and (not header.trigger or header.trigger in triggers)
+
+
+# --- the acknowledgement -----------------------------------------------------------------------------
+
+
+def acknowledge(
+    header: Header | None, code: AcknowledgmentCode, text: str = "", *, now: datetime, control_id: str
+) -> bytes:
+    """An acknowledgement in the message's own delimiters, version and character set (HL7 v2.5.1 2.9.2).
+
+    MSH-3..6 are swapped, MSA-2 echoes MSH-10; `text` says why it is not AA, in MSA-3 and ERR-8.
+    """
+    asked = header or Header(delimiters=Delimiters(), codec="ascii")
+    delimiters = asked.delimiters
+    trigger = delimiters.component + asked.trigger if asked.trigger else ""
+    msh = [
+        "MSH",
+        delimiters.encoding_characters,
+        asked.receiving_application or APPLICATION,
+        asked.receiving_facility,
+        asked.sending_application,
+        asked.sending_facility,
+        now.strftime("%Y%m%d%H%M%S%z"),
+        "",
+        "ACK" + trigger,
+        control_id,
+        asked.processing_id or "P",
+        asked.version or VERSION,
+        *([""] * 5),
+        asked.charset,
+    ]
+    said = escape(text, delimiters)
+    segments = [msh, ["MSA", code.value, asked.control_id, said]]
+    if code in _ERROR_CODES:
+        error = _ERROR_CODES[code].replace("^", delimiters.component)
+        segments.append(["ERR", "", "", error, "E", "", "", "", said])
+    lines = [delimiters.field.join(fields).rstrip(delimiters.field) + "\r" for fields in segments]
+    return "".join(lines).encode(asked.codec, "replace")
+
+
+def escape(text: str, delimiters: Delimiters) -> str:
+    """Text as it may stand in a field (HL7 v2.5.1 2.7)."""
+    codes = {
+        delimiters.escape: "E",
+        delimiters.field: "F",
+        delimiters.component: "S",
+        delimiters.subcomponent: "T",
+        delimiters.repetition: "R",
+        "\r": "X0D",
+        "\n": "X0A",
+    }
+    mark = delimiters.escape
+    return "".join(f"{mark}{codes[char]}{mark}" if char in codes else char for char in text)
+
+
+# --- a look before the message is understood ---------------------------------------------------------
+
+# TQ1-9, ORC-7.6, OBR-27.6, OBR-5: (segment, field, component)
+_PRIORITY = ((b"TQ1", 9, 1), (b"ORC", 7, 6), (b"OBR", 27, 6), (b"OBR", 5, 1))
+_ORDER_NUMBER = (
+    (b"ORC", 3, 1),
+    (b"ORC", 2, 1),
+    (b"OBR", 3, 1),
+    (b"OBR", 2, 1),
+    (b"SCH", 2, 1),
+    (b"SCH", 1, 1),
+)
+_PATIENT_CLASS = ((b"PV1", 2, 1),)
+
+
+def peek_priority(raw: bytes) -> model.Priority:
+    """How urgent a message looks: its highest priority, or STAT for patient class E (HL7 table 0004)."""
+    if any(value.upper() == "E" for value in _peek(raw, _PATIENT_CLASS)):
+        return model.Priority.STAT
+    return min(map(orders.read_priority, _peek(raw, _PRIORITY)), default=model.Priority.ROUTINE)
+
+
+def peek_order_number(raw: bytes) -> str | None:
+    """The first filler, placer or appointment number in sight; None where there is none."""
+    return next(_peek(raw, _ORDER_NUMBER), None)
+
+
+def _peek(raw: bytes, places: tuple[tuple[bytes, int, int], ...]) -> Iterator[str]:
+    line = _header_line(raw)
+    if line is None:
+        return
+    separator, component = line[3:4], line[4:5] or b"^"
+    lines = [found.split(separator) for found in re.split(rb"[\r\n]+", raw) if found[3:4] == separator]
+    for name, number, part in places:
+        for fields in lines:
+            if fields[0] == name and len(fields) > number:
+                parts = fields[number].split(component)
+                if len(parts) >= part and (value := parts[part - 1].decode("ascii", "replace").strip()):
+                    yield value

@@ -1,0 +1,5 @@
+"""HL7 v2 messages to order events: `read_message` is the whole of it, PURE, and never raises."""
+
+from prefetch.intake.hl7.reading import Reading, read_message, to_json
+
+__all__ = ["Reading", "read_message", "to_json"]

@@ -1,0 +1,146 @@
+"""PURE: what a value must look like to be believed: a time, a modality, a UID, an AE title, a code.
+
+Each form takes a value as it was sent and gives it in the form of `model.OrderEvent`, or None where it is
+something else: senders put rooms where a modality belongs, and sections where a code does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from prefetch.intake.header import Header
+
+Form = Callable[[str, Header], str | None]
+"""A value as sent, and the header of its message, to a value that is believed."""
+
+_NOTHING = frozenset({"", '""', "null", "NULL", "Null", "(null)"})
+"""Words for nothing; an interface engine that writes `null` must not make all its patients one."""
+
+
+def text(value: str, _header: Header) -> str | None:
+    """Any text that says something."""
+    cleaned = " ".join(value.split())
+    return None if cleaned in _NOTHING else cleaned
+
+
+# --- times -------------------------------------------------------------------------------------------
+
+# HL7 v2.5.1 2.A.22, and ISO 8601 with or without blanks as engines write it.
+_TIME = re.compile(
+    r"(?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)"
+    r"(?:[T ]?(?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?)?)?"
+    r"\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?"
+)
+
+
+def time(value: str, _header: Header) -> str | None:
+    """A point in time as `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`, the zone only where one was sent."""
+    found = _TIME.fullmatch(value.strip())
+    if found is None:
+        return None
+    moment = f"{found['year']}-{found['month']}-{found['day']}"
+    if found["hour"]:
+        second = f":{found['second']}" if found["second"] else ""
+        moment += f"T{found['hour']}:{found['minute'] or '00'}{second}{_zone(found['zone'])}"
+    return moment if _exists(moment) else None
+
+
+def _zone(sent: str | None) -> str:
+    if not sent:
+        return ""
+    digits = "+0000" if sent == "Z" else sent.replace(":", "").ljust(5, "0")
+    return f"{digits[:3]}:{digits[3:]}"
+
+
+def _exists(moment: str) -> bool:
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError:
+        return False
+    return True
+
+
+def time_to_come(value: str, header: Header) -> str | None:
+    """A time that is not before the message's own: an order's past times tell when it was written."""
+    moment, sent = time(value, header), time(header.message_time, header)
+    if moment is None or sent is None:
+        return moment
+    length = min(len(moment), len(sent), len("2026-01-31T08:30"))
+    return moment if moment[:length] >= sent[:length] else None
+
+
+def date(value: str, _header: Header) -> str | None:
+    """A date of birth as `YYYY[MM[DD]]`."""
+    digits = re.match(r"\d{4}(?:-?\d\d(?:-?\d\d)?)?", value.strip())
+    found = digits[0].replace("-", "") if digits else ""
+    return None if found.strip("0") == "" else found
+
+
+# --- DICOM's own -------------------------------------------------------------------------------------
+
+# PS3.3 C.7.3.1.1.1, the terms under which an exam may be booked; XR, as HL7 and ordering systems say, stands
+# for the whole family of plain films.
+MODALITIES = frozenset(
+    [
+        *("AR", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD", "IO", "IVOCT"),
+        *("IVUS", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPV", "OT", "PT", "PX"),
+        *("RF", "RG", "RTIMAGE", "RTPLAN", "SM", "SRF", "TG", "US", "VA", "XA", "XC", "XR"),
+    ]
+)
+
+
+def modality(value: str, _header: Header) -> str | None:
+    """A DICOM modality; a section, a room or a place is none."""
+    said = value.strip().upper()
+    return said if said in MODALITIES else None
+
+
+def uid(value: str, _header: Header) -> str | None:
+    """A UID (PS3.5 9.1); leading zeros in a component are wrong, and common."""
+    said = value.strip()
+    return said if re.fullmatch(r"[0-9]+(\.[0-9]+)+", said) and len(said) <= 64 else None  # noqa: PLR2004 (PS3.5 9.1)
+
+
+def ae_title(value: str, _header: Header) -> str | None:
+    """An AE title (PS3.5 6.2); longer than its 16 characters it still serves to look a destination up."""
+    said = value.strip()
+    return said if re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,64}", said) and said not in _NOTHING else None
+
+
+# --- procedures --------------------------------------------------------------------------------------
+
+# HL7 v2.5.1 tables 0276 and 0277: why and how an appointment was made, not what is to be done.
+_APPOINTMENT_WORDS = frozenset(
+    [
+        *("CHECKUP", "EMERGENCY", "FOLLOWUP", "ROUTINE", "WALKIN", "COMPLETE", "NORMAL", "TENTATIVE"),
+        *("ADD", "STAT", "URGENT"),
+    ]
+)
+
+
+def _is_prose(value: str) -> bool:
+    return " " in value and any(char.islower() for char in value)
+
+
+def code(value: str, header: Header) -> str | None:
+    """A procedure code; prose in its place is a description."""
+    said = text(value, header)
+    if said is None or _is_prose(said) or said.upper() in _APPOINTMENT_WORDS:
+        return None
+    return said
+
+
+def description(value: str, header: Header) -> str | None:
+    """A procedure in words; digits alone are none."""
+    said = text(value, header)
+    if said is None or said.upper() in _APPOINTMENT_WORDS:
+        return None
+    return said if any(char.isalpha() for char in said) else None
+
+
+def prose(value: str, header: Header) -> str | None:
+    """A description that stands where a code or a coding system belongs."""
+    said = description(value, header)
+    return said if said and " " in said else None

@@ -1,0 +1,99 @@
+"""PURE: whose message it is: which of the IDs, which of the names, and what a merge joins.
+
+PID-3 is a list: an ID is chosen by what it is (type) and who gave it (assigning authority), and position only
+breaks a tie. MRG-1 follows the same rules, against the ID that survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prefetch.intake.hl7.fields import Repetition
+
+# HL7 v2.5.1 table 0203, and what senders write for it. A hospital's archive knows its patients by these …
+_OF_THE_HOSPITAL = frozenset({"MR", "PI", "PT", "MRN", "PID", "HR", "EPI", "LR"})
+# … and hardly ever by those: insurance, state, person, visit, account.
+_OF_OTHERS = frozenset(
+    [
+        *("SS", "SSN", "SN", "NI", "NH", "NHS", "NHSNMBR", "NNXXX", "NP", "HC", "JHN", "PN", "PE", "PEN"),
+        *("PPN", "PRC", "DL", "DLN", "CZ", "BC", "BCT", "BR", "MA", "MB", "MC", "MCN", "MCD", "MCR", "MI"),
+        *("AN", "ANON", "ANC", "AND", "ANT", "VN", "VS", "VISIT", "FI", "GI", "GN", "WC", "WCN", "XX"),
+        *("INS", "INS-C", "INS-A", "NIR", "CIP", "TAX", "EI", "EN", "U", "XV", "AM", "DI", "DS", "BA", "CC"),
+    ]
+)
+# Aliases, maiden names, nicknames and the like: not the name that an archive files under (table 0200).
+_OTHER_NAMES = frozenset({"A", "B", "BAD", "I", "K", "M", "N", "NB", "NOUSE", "P", "R", "S", "T", "TEMP"})
+
+_NO_ID = frozenset({"", '""', "NULL", "(NULL)", "NONE", "N/A", "UNKNOWN"})
+
+
+@dataclass(frozen=True, slots=True)
+class PatientId:
+    """An ID, who issued it, and of which type it is; "" where the message does not say."""
+
+    id: str
+    issuer: str = ""
+    type: str = ""
+
+    @property
+    def rank(self) -> int:
+        """The smaller, the likelier the ID under which archives file."""
+        if self.type in _OF_THE_HOSPITAL:
+            return 0
+        return 2 if self.type in _OF_OTHERS or self.type.startswith("NN") else 1
+
+
+def read_ids(repetitions: Sequence[Repetition]) -> list[PatientId]:
+    """The IDs of a CX field, the likeliest first."""
+    said = (_read_id(repetition) for repetition in repetitions)
+    return sorted((one for one in said if one.id.upper() not in _NO_ID), key=lambda one: one.rank)
+
+
+def _read_id(repetition: Repetition) -> PatientId:
+    authority = repetition.whole(4)
+    # HD: a name of one's own, else a universal ID, kept whole so that nobody takes it for a name.
+    issuer = authority[0] if authority and authority[0] else "&".join(authority).rstrip("&")
+    kind = repetition.component(5).upper()
+    return PatientId(
+        repetition.component(1), "" if issuer.upper() in _NO_ID else issuer, "" if kind in _NO_ID else kind
+    )
+
+
+def read_name(repetitions: Sequence[Repetition]) -> str | None:
+    """The name as `Family^Given^Middle`: the first that is not an alias, else the first."""
+    names = [
+        (repetition.component(7).upper() in _OTHER_NAMES, _name(repetition)) for repetition in repetitions
+    ]
+    return next((name for _, name in sorted(names, key=lambda one: one[0]) if name), None)
+
+
+def _name(repetition: Repetition) -> str:
+    parts = (repetition.component(number) for number in (1, 2, 3))
+    return "^".join("" if part == '""' else " ".join(part.split()) for part in parts).rstrip("^")
+
+
+def read_merges(
+    surviving: Sequence[PatientId], prior: Sequence[PatientId]
+) -> Iterator[tuple[PatientId, PatientId]]:
+    """Pairs of surviving and prior ID, each within one assigning authority where the message has it so.
+
+    IDs of the hospital are paired first with those of the same authority and type; what is left over of the
+    prior IDs belongs to the likeliest survivor, unless it is of a kind that archives do not know.
+    """
+    taken: set[PatientId] = set()
+    for survivor in surviving:
+        if survivor.rank > 1 and taken:
+            break
+        for old in _counterparts(survivor, [one for one in prior if one not in taken]):
+            taken.add(old)
+            if old.id != survivor.id or old.issuer != survivor.issuer:
+                yield survivor, old
+    if not taken and surviving and prior:
+        yield surviving[0], prior[0]  # an ID change across authorities (A47)
+
+
+def _counterparts(survivor: PatientId, prior: Sequence[PatientId]) -> list[PatientId]:
+    same_issuer = [old for old in prior if old.issuer == survivor.issuer]
+    same_type = [old for old in same_issuer if old.type == survivor.type]
+    return same_type or [old for old in same_issuer if not old.type or not survivor.type]
