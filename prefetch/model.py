@@ -276,6 +276,15 @@ class Decision(StrEnum):
     LEFT = "left"
 
 
+class Verdict(StrEnum):
+    """What a person decided on a study in quarantine."""
+
+    RELEASED = "release"
+    """It is this patient's."""
+    REFUSED = "refuse"
+    """It is another's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why: in words, with the rule and the place in its file where one decided."""

@@ -1,0 +1,70 @@
+"""What an archive said of a patient, and when: kept, so that nobody asks twice and rules can be replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from prefetch import model
+from prefetch.store import documents
+from prefetch.store.tables import answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an archive said, and when it last did."""
+
+    asked_at: datetime
+    result: model.FindResult
+
+
+def save_answer(
+    c: Connection,
+    archive: str,
+    patient_id: str,
+    issuer: str | None,
+    result: model.FindResult,
+    *,
+    asked_at: datetime,
+) -> None:
+    """Keep an answer; one that says what the last one said makes that one last longer."""
+    studies = documents.write_studies(result.studies)
+    last = c.execute(_of_patient(archive, patient_id, issuer).limit(1)).mappings().one_or_none()
+    said = {"outcome": result.outcome, "status": result.status, "because": result.because}
+    measured = {"asked_at": asked_at, "milliseconds": result.milliseconds}
+    if last and last["studies"] == studies and all(last[name] == value for name, value in said.items()):
+        c.execute(update(answers).where(answers.c.id == last["id"]).values(measured))
+        return
+    patient = {"archive": archive, "patient_id": patient_id, "issuer": issuer or ""}
+    c.execute(insert(answers).values(first_asked_at=asked_at, studies=studies, **patient, **said, **measured))
+
+
+def latest_answer(c: Connection, archive: str, patient_id: str, issuer: str | None) -> Answer | None:
+    """Give the last whole answer of an archive about a patient, however old."""
+    whole = answers.c.outcome == model.Outcome.SUCCESS
+    row = c.execute(_of_patient(archive, patient_id, issuer).where(whole).limit(1)).mappings().one_or_none()
+    if row is None:
+        return None
+    result = model.FindResult(
+        outcome=row["outcome"],
+        studies=documents.read_studies(row["studies"]),
+        status=row["status"],
+        because=row["because"],
+        milliseconds=row["milliseconds"],
+    )
+    return Answer(asked_at=row["asked_at"], result=result)
+
+
+def _of_patient(archive: str, patient_id: str, issuer: str | None) -> Select[tuple[object, ...]]:
+    """Select what an archive said of a patient, the newest first."""
+    return (
+        select(answers)
+        .where(
+            answers.c.archive == archive,
+            answers.c.patient_id == patient_id,
+            answers.c.issuer == (issuer or ""),
+        )
+        .order_by(answers.c.asked_at.desc(), answers.c.id.desc())
+    )

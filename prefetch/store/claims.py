@@ -1,0 +1,155 @@
+"""Claims: retrieves become due, are claimed for a move under lease and fence, and come back with a result."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, exists, func, select, true, update
+
+from prefetch import lifecycle, model
+from prefetch.lifecycle import Step
+from prefetch.model import RetrieveState
+from prefetch.store import archives as archive_rows
+from prefetch.store.dialects import lease_clock
+from prefetch.store.retrieves import take_step
+from prefetch.store.tables import in_state, orders, pairs, retrieves
+from prefetch.store.wants import withdraw_unwanted
+
+_ENOUGH_AT_ONCE = 1_000
+
+
+def promote(c: Connection, now: datetime) -> int:
+    """Make due the retrieves whose time has come, some at a time; gives how many."""
+    ripe = (
+        select(retrieves.c.id)
+        .where(in_state(RetrieveState.WAITING), retrieves.c.start_at <= now)
+        .order_by(retrieves.c.start_at)
+        .limit(_ENOUGH_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    numbers = list(c.execute(ripe).scalars())
+    return len(take_step(c, Step.PROMOTE, retrieves.c.id.in_(numbers), at=now)) if numbers else 0
+
+
+def claim_retrieves(
+    c: Connection, *, archive: str, slots: int, owner: str, now: datetime, lease: timedelta, limit: int
+) -> list[model.Retrieve]:
+    """Claim the most urgent retrieves that an archive has free slots for, over all nodes.
+
+    The archive's row is held in a statement of its own before slots are counted: in one statement with the
+    count, READ COMMITTED would show two nodes the same free slots.
+    """
+    if not archive_rows.hold_archive(c, archive).may_move(now):
+        return []
+    free = min(limit, slots - _count_moving(c, archive))
+    if free <= 0 or not (chosen := _choose(c, archive, free, now)):
+        return []
+    begun = {
+        "owner": owner,
+        "lease_until": lease_clock(c, now) + lease,
+        "fence": retrieves.c.fence + 1,
+        "attempts": retrieves.c.attempts + 1,
+        "claimed_at": now,
+    }
+    claimed = take_step(
+        c, Step.CLAIM, retrieves.c.id.in_(chosen), at=now, values=begun, detail={"owner": owner}
+    )
+    return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
+
+
+def finish_move(
+    c: Connection, retrieve: model.Retrieve, result: model.MoveResult, then: lifecycle.Next, *, now: datetime
+) -> bool:
+    """Write what became of a move; false where the claim is no longer ours, and the result is dropped."""
+    values: dict[str, Any] = {
+        "start_at": then.at,
+        "checks": 0,
+        "completed": result.completed,
+        "failed": result.failed,
+        "warning": result.warning,
+        "last_outcome": result.outcome,
+        "problem": None if result.outcome is model.Outcome.SUCCESS else then.because,
+    }
+    if then.step is Step.MOVE:
+        values["moved_at"] = now
+    if not then.counts:
+        values["attempts"] = retrieves.c.attempts - 1
+    detail: dict[str, object] = {
+        "outcome": result.outcome,
+        "because": then.because,
+        "completed": result.completed,
+        "failed": result.failed,
+        "milliseconds": round(result.milliseconds, 1),
+    }
+    if not take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail):
+        return False
+    if then.parks_pair:
+        archive_rows.park_pair(c, retrieve.archive, retrieve.destination, until=then.at, because=then.because)
+    withdraw_unwanted(c, [retrieve.id], now=now)
+    return True
+
+
+# --- leases ----------------------------------------------------------------------------------------
+
+
+def renew_leases(c: Connection, owner: str, *, now: datetime, lease: timedelta) -> int:
+    """Keep all that an owner works on, orders and retrieves; gives how many rows that is."""
+    until = lease_clock(c, now) + lease
+    return sum(
+        c.execute(update(table).where(table.c.owner == owner).values(lease_until=until)).rowcount
+        for table in (orders, retrieves)
+    )
+
+
+def sweep_leases(c: Connection, now: datetime) -> list[model.Retrieve]:
+    """Take over the moves whose owner is gone: the destination is looked at before anything moves again.
+
+    Orders need no sweep: a lease that has run out is no obstacle to the next claim.
+    """
+    return _recover(c, retrieves.c.lease_until < lease_clock(c, now), now=now)
+
+
+def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[model.Retrieve]:
+    """Take over the moves of an owner, or of all: at start on SQLite, where no other process can be alive.
+
+    So are moves ended that we interrupt: what may have arrived is looked for before anything moves again.
+    """
+    return _recover(c, true() if owner is None else retrieves.c.owner == owner, now=now)
+
+
+def _recover(c: Connection, which: ColumnElement[bool], *, now: datetime) -> list[model.Retrieve]:
+    """Have moves that broke off looked for at the destination now; their late results are dropped."""
+    values = {"start_at": now, "checks": 0, "fence": retrieves.c.fence + 1, "moved_at": now}
+    return take_step(c, Step.RECOVER, which, at=now, values=values)
+
+
+# --- the small print -------------------------------------------------------------------------------
+
+
+def _ours(retrieve: model.Retrieve) -> tuple[ColumnElement[bool], ...]:
+    """Say that a claim is still the one that we were given."""
+    same = retrieves.c.id == retrieve.id, retrieves.c.fence == retrieve.fence
+    return *same, in_state(RetrieveState.MOVING)
+
+
+def _count_moving(c: Connection, archive: str) -> int:
+    query = select(func.count()).select_from(retrieves)
+    return c.execute(query.where(in_state(RetrieveState.MOVING), retrieves.c.archive == archive)).scalar_one()
+
+
+def _choose(c: Connection, archive: str, limit: int, now: datetime) -> list[int]:
+    """Give the most urgent due retrieves of an archive: lane first, then the nearest deadline."""
+    parked = exists().where(
+        pairs.c.archive == retrieves.c.archive,
+        pairs.c.destination == retrieves.c.destination,
+        pairs.c.parked_until > now,
+    )
+    query = (
+        select(retrieves.c.id)
+        .where(in_state(RetrieveState.DUE), retrieves.c.archive == archive, ~parked)
+        .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=retrieves)
+    )
+    return list(c.execute(query).scalars())

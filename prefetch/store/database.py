@@ -1,0 +1,197 @@
+"""`Database`: where statements run. Group commit on one writer thread, reads beside it, short transactions.
+
+Stages write with `await database.write(function, …)` and look with `await database.read(function, …)`; the
+command line uses `transaction()` and `snapshot()`. The functions are plain and blocking, `Connection` first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar, cast
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from prefetch import errors
+from prefetch.store import engine, failures, schema, writer
+
+__all__ = ["Connection", "Database"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_READERS = 2
+
+
+class Database:
+    """An open database whose schema is the code's."""
+
+    def __init__(self, connections: Engine, place: str, lock: int | None) -> None:
+        self._engine = connections
+        self._looking = connections.execution_options(**{engine.READS_ONLY: True})
+        self._lock = lock
+        self._writer = writer.Writer(connections, place)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prefetch-store-reader")
+        self.place = place
+        """The file, or the URL without its password."""
+
+    @classmethod
+    def open(cls, url: str, *, exclusive: bool = False, create: bool = False) -> Self:
+        """Open a database, or raise `StoreRefusedError` or `StoreUnavailableError` in words.
+
+        `exclusive` is the daemon's: two cannot share a SQLite file (PostgreSQL shares its work by leases).
+        With `create` a database that has no tables yet gets them.
+        """
+        with _connect(url, exclusive=exclusive, create=create) as (connections, place, lock):
+            with connections.connect() as connection:
+                revision = schema.revision_of(connection)
+            if create and revision is None:
+                schema.upgrade(connections)
+            else:
+                schema.require(revision, place)
+            return cls(connections, place, lock)
+
+    @staticmethod
+    def migrate(url: str) -> tuple[str | None, str]:
+        """Bring the schema to the newest; gives the revisions before and after. No daemon may be running."""
+        with _connect(url, exclusive=True, create=True) as (connections, place, lock):
+            with connections.connect() as connection:
+                before = schema.revision_of(connection)
+            if before is not None and before > schema.REVISION:
+                schema.require(before, place)
+            schema.upgrade(connections)
+            connections.dispose()
+            _unlock(lock)
+            return before, schema.REVISION
+
+    async def write(
+        self,
+        function: Callable[Concatenate[Connection, Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Run a function in the next group commit; returns when that is durable.
+
+        What the function raises undoes its own writes and nobody else's. A commit that fails is a
+        `StoreUnavailableError` for all that shared it. The work is done even if the caller is cancelled.
+        """
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        work = writer.Work(
+            function=lambda connection: function(connection, *args, **kwargs),
+            context=copy_context(),
+            future=future,
+        )
+        self._writer.submit(work)
+        return cast("Result", await future)
+
+    async def read(
+        self,
+        function: Callable[Concatenate[Connection, Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Run a function that only looks, on a reader thread; it sees what is committed and locks nothing."""
+
+        def look() -> Result:
+            with self.snapshot() as connection:
+                return function(connection, *args, **kwargs)
+
+        run = cast("Callable[[Callable[[], Result]], Result]", copy_context().run)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(run, look))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a write transaction of the caller's own: for the command line, and short."""
+        with _in_our_words(self.place), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection that only looks and sees one state of the database (on SQLite)."""
+        with _in_our_words(self.place), self._looking.connect() as connection:
+            yield connection
+
+    @property
+    def commits(self) -> int:
+        """How many group commits `write` has made."""
+        return self._writer.commits
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of threads, connections and lock."""
+        self._writer.close()
+        self._readers.shutdown()
+        self._engine.dispose()
+        _unlock(self._lock)
+        self._lock = None
+
+
+@contextmanager
+def _connect(url: str, *, exclusive: bool, create: bool) -> Iterator[tuple[Engine, str, int | None]]:
+    """Connect after all that can be refused was looked at; let go of everything where the rest fails."""
+    where = engine.read_url(url)
+    place = engine.place_of(where)
+    lock = None
+    if file := engine.sqlite_file(where):
+        _refuse_missing(file, create=create)
+        engine.refuse_network_file_system(file)
+        lock = _lock_out_others(file) if exclusive else None
+    connections = engine.make_engine(where)
+    try:
+        with _in_our_words(place):
+            yield connections, place, lock
+    except BaseException:
+        connections.dispose()
+        _unlock(lock)
+        raise
+
+
+@contextmanager
+def _in_our_words(place: str) -> Iterator[None]:
+    """Turn what the database raises into our errors."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise failures.translate(error, place) from error
+
+
+def _refuse_missing(file: Path, *, create: bool) -> None:
+    """Raise where there is no file, or no directory to make it in: SQLite would make an empty one."""
+    if create and not file.parent.is_dir():
+        raise errors.StoreRefusedError(f"database {file}: there is no directory {file.parent}")
+    if not create and not file.exists():
+        raise errors.StoreRefusedError(
+            f"database {file} does not exist: `prefetch run` makes it when it starts"
+        )
+
+
+def _lock_out_others(file: Path) -> int:
+    """Take the lock beside the file, which ends with the process; gives the descriptor that holds it."""
+    beside = file.with_name(f"{file.name}.lock")
+    try:
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError as error:
+        raise errors.StoreUnavailableError(f"{beside} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 20).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise errors.StoreRefusedError(
+            f"database {file} is in use by process {holder or 'unknown'}: two daemons cannot share it"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+"""Plans and studies as JSON documents and back; what has its default is left out, to keep history small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from prefetch import model
+
+_PLAN = TypeAdapter(model.Plan)
+_STUDIES = TypeAdapter(tuple[model.Study, ...])
+
+
+def write_plan(plan: model.Plan) -> Any:
+    """Give the document of a plan."""
+    return _PLAN.dump_python(plan, mode="json", exclude_defaults=True)
+
+
+def read_plan(document: Any) -> model.Plan:
+    """Give the plan of a document."""
+    return _PLAN.validate_python(document)
+
+
+def write_studies(studies: tuple[model.Study, ...]) -> Any:
+    """Give the document of an archive's answer."""
+    return _STUDIES.dump_python(studies, mode="json", exclude_defaults=True)
+
+
+def read_studies(document: Any) -> tuple[model.Study, ...]:
+    """Give the studies of a document."""
+    return _STUDIES.validate_python(document)

@@ -1,0 +1,160 @@
+"""The inbox: raw messages, committed before they are acknowledged and read afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
+
+from prefetch import model
+from prefetch.store.tables import MessageState, inbox
+
+REPEAT_WITHIN = timedelta(minutes=10)
+"""How long the same bytes with the same control ID are a sender's second try and not a second message."""
+
+FRONT, BACK = 0, 1
+"""The two lanes of the inbox: STAT, and all others in the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A message that is stored: now, or before where the sender repeats himself."""
+
+    message_id: int
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxMessage:
+    """A message as it came, and what became of it."""
+
+    id: int
+    source: str
+    raw: bytes
+    control_id: str
+    message_type: str
+    priority: model.Priority
+    order_number: str | None
+    received_at: datetime
+    state: MessageState
+    because: str | None
+    finished_at: datetime | None
+
+
+_COLUMNS = [inbox.c[name] for name in InboxMessage.__dataclass_fields__]
+
+
+def accept_message(
+    c: Connection,
+    *,
+    source: str,
+    raw: bytes,
+    control_id: str,
+    message_type: str,
+    priority: model.Priority,
+    order_number: str | None,
+    received_at: datetime,
+) -> Accepted:
+    """Store a message unless it repeats one; STAT goes to the front with its order's earlier messages."""
+    digest = hashlib.sha256(raw).digest()
+    if control_id and (known := _find_repeat(c, source, control_id, digest, received_at)):
+        return Accepted(message_id=known, repeat=True)
+    lane = FRONT if priority is model.Priority.STAT else BACK
+    statement = insert(inbox).values(
+        source=source,
+        raw=raw,
+        digest=digest,
+        control_id=control_id,
+        message_type=message_type,
+        priority=priority,
+        lane=lane,
+        order_number=order_number,
+        received_at=received_at,
+        state=MessageState.WAITING,
+    )
+    message_id: int = c.execute(statement.returning(inbox.c.id)).scalar_one()
+    if lane == FRONT and order_number:
+        _bring_forward(c, source, order_number)
+    return Accepted(message_id=message_id, repeat=False)
+
+
+def waiting_messages(c: Connection, limit: int) -> list[InboxMessage]:
+    """Give the messages to be read next: STAT first, then as they came."""
+    query = select(*_COLUMNS).where(_is(MessageState.WAITING)).order_by(inbox.c.lane, inbox.c.id).limit(limit)
+    return [InboxMessage(**row) for row in c.execute(query).mappings()]
+
+
+def finish_message(
+    c: Connection, message_id: int, state: MessageState, *, because: str | None = None, at: datetime
+) -> bool:
+    """Write what became of a waiting message; false where somebody else has finished it already.
+
+    Called first in the transaction that applies the message, it keeps two nodes from applying it twice.
+    """
+    finished = c.execute(
+        update(inbox)
+        .where(inbox.c.id == message_id, _is(MessageState.WAITING))
+        .values(state=state, because=because, finished_at=at)
+    )
+    return finished.rowcount == 1
+
+
+def get_message(c: Connection, message_id: int) -> InboxMessage | None:
+    """Give one message."""
+    row = c.execute(select(*_COLUMNS).where(inbox.c.id == message_id)).mappings().one_or_none()
+    return InboxMessage(**row) if row else None
+
+
+def dead_letters(c: Connection, limit: int) -> list[InboxMessage]:
+    """Give the messages that could not be understood, newest first."""
+    query = select(*_COLUMNS).where(_is(MessageState.DEAD)).order_by(inbox.c.id.desc()).limit(limit)
+    return [InboxMessage(**row) for row in c.execute(query).mappings()]
+
+
+def replay(c: Connection, message_id: int) -> bool:
+    """Have a dead letter read once more; false where the message is not one."""
+    replayed = c.execute(
+        update(inbox)
+        .where(inbox.c.id == message_id, _is(MessageState.DEAD))
+        .values(state=MessageState.WAITING, because=None, finished_at=None)
+    )
+    return replayed.rowcount == 1
+
+
+def count_messages(c: Connection, since: datetime) -> Mapping[MessageState, int]:
+    """Count what was received since, by what became of it; what waits and the dead letters count always."""
+    recent = select(inbox.c.state, func.count()).where(inbox.c.received_at >= since).group_by(inbox.c.state)
+    counts: dict[MessageState, int] = dict(c.execute(recent).tuples().all())
+    for state in (MessageState.WAITING, MessageState.DEAD):
+        counts[state] = c.execute(select(func.count()).select_from(inbox).where(_is(state))).scalar_one()
+    return counts
+
+
+def _find_repeat(
+    c: Connection, source: str, control_id: str, digest: bytes, received_at: datetime
+) -> int | None:
+    """Find the message that this one repeats."""
+    query = select(inbox.c.id).where(
+        inbox.c.source == source,
+        inbox.c.control_id == control_id,
+        inbox.c.received_at > received_at - REPEAT_WITHIN,
+        inbox.c.digest == digest,
+    )
+    return c.execute(query.limit(1)).scalar_one_or_none()
+
+
+def _bring_forward(c: Connection, source: str, order_number: str) -> None:
+    """Bring the waiting messages of an order to the front, so that they are still applied in their order."""
+    c.execute(
+        update(inbox)
+        .where(inbox.c.source == source, inbox.c.order_number == order_number, _is(MessageState.WAITING))
+        .values(lane=FRONT)
+    )
+
+
+def _is(state: MessageState) -> ColumnElement[bool]:
+    """Say the state in the words that the partial indexes know (see `tables.in_state`)."""
+    return inbox.c.state == literal(state, inbox.c.state.type, literal_execute=True)

@@ -1,0 +1,231 @@
+"""Orders: found by any of their keys, written, and claimed for planning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    and_,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from prefetch import model
+from prefetch.store import history
+from prefetch.store.dialects import insert_into, lease_clock, one_at_a_time
+from prefetch.store.tables import KeyKind, day_of_order, order_keys, orders
+
+_PATIENT_COLUMNS = {
+    "patient_id": "patient_id",
+    "issuer_of_patient_id": "issuer_of_patient_id",
+    "name": "patient_name",
+    "birth_date": "birth_date",
+    "sex": "sex",
+}
+"""Field of `model.Patient` → column."""
+_OWN_FIELDS = [field.name for field in fields(model.Order) if field.name != "patient"]
+_COLUMNS = [orders.c[name] for name in (*_OWN_FIELDS, *_PATIENT_COLUMNS.values())]
+_WRITTEN_BY_THE_PLANNER = frozenset({"planned_at", "planned_version", "fetch_from", "ready_by", "ready_at"})
+
+RELEASED: dict[str, Any] = {"owner": None, "lease_until": None}
+"""What a row that nobody works on has in its lease."""
+
+_STAT = literal(model.Priority.STAT, orders.c.priority.type, literal_execute=True)
+
+_KEY_FIELDS = {
+    KeyKind.ACCESSION: "accession_number",
+    KeyKind.PLACER: "placer_order_number",
+    KeyKind.FILLER: "filler_order_number",
+    KeyKind.STUDY: "study_instance_uid",
+    KeyKind.PLACER_APPOINTMENT: "placer_appointment_id",
+    KeyKind.FILLER_APPOINTMENT: "filler_appointment_id",
+}
+"""Kind of key → the field of that name in both `model.Order` and `model.OrderEvent`."""
+
+
+def as_order(row: Mapping[Any, Any]) -> model.Order:
+    """Make the noun of a row."""
+    patient = model.Patient(**{name: row[column] for name, column in _PATIENT_COLUMNS.items()})
+    return model.Order(patient=patient, **{name: row[name] for name in _OWN_FIELDS})
+
+
+# --- finding ---------------------------------------------------------------------------------------
+
+
+def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Order]:
+    """Give the orders that share any number with an event, oldest first; read and save in one transaction."""
+    if not (named := _names(event)):
+        return []
+    one_at_a_time(c)
+    keys = select(order_keys.c.order_id).where(or_(*named))
+    return _orders(c, _select().where(orders.c.id.in_(keys)).order_by(orders.c.id).with_for_update())
+
+
+def orders_of_patient(c: Connection, patient_id: str, issuer: str | None) -> list[model.Order]:
+    """Give the orders of a patient, oldest first; read and save in one transaction."""
+    query = _select().where(orders.c.patient_id == patient_id, orders.c.issuer_of_patient_id == issuer)
+    return _orders(c, query.order_by(orders.c.id).with_for_update())
+
+
+def get_order(c: Connection, order_id: int) -> model.Order | None:
+    """Give one order."""
+    found = _orders(c, _select().where(orders.c.id == order_id))
+    return found[0] if found else None
+
+
+def get_orders(c: Connection, order_ids: Iterable[int]) -> list[model.Order]:
+    """Give orders by their numbers, in that order."""
+    return _orders(c, _select().where(orders.c.id.in_(list(order_ids))).order_by(orders.c.id))
+
+
+def find_orders(c: Connection, name: str) -> list[model.Order]:
+    """Find orders by what a person calls them: any of their keys, or `#` and our own number."""
+    if name.startswith("#") and name[1:].isdecimal():
+        found = get_order(c, int(name[1:]))
+        return [found] if found else []
+    keys = select(order_keys.c.order_id).where(order_keys.c.value == name)
+    return _orders(c, _select().where(orders.c.id.in_(keys)).order_by(orders.c.id))
+
+
+def list_orders(
+    c: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    patient_id: str | None = None,
+    limit: int = 1000,
+) -> list[model.Order]:
+    """List orders by the time of their exam; one without a time stands where it was heard of."""
+    query = _select()
+    if since:
+        query = query.where(day_of_order >= since)
+    if until:
+        query = query.where(day_of_order < until)
+    if patient_id:
+        query = query.where(orders.c.patient_id == patient_id)
+    return _orders(c, query.order_by(day_of_order, orders.c.id).limit(limit))
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def save_order(c: Connection, order: model.Order) -> model.Order:
+    """Write an order and its keys; one with the number 0 is new and comes back with its own.
+
+    Keys only grow: a later message may still use a number that was replaced.
+    What the planner and the queue write (`planned_at`, `ready_at`, …) is left alone.
+    """
+    values = _values(order)
+    new = insert(orders).values(**values).returning(*_COLUMNS)
+    known = update(orders).where(orders.c.id == order.id).values(**values).returning(*_COLUMNS)
+    saved = as_order(c.execute(known if order.id else new).mappings().one())
+    _write_keys(c, saved)
+    return saved
+
+
+# --- claiming for planning -------------------------------------------------------------------------
+
+
+def claim_orders_to_plan(
+    c: Connection, *, owner: str, now: datetime, lease: timedelta, limit: int
+) -> list[model.Order]:
+    """Lease orders that are due for planning: STAT first, then the longest due."""
+    clock = lease_clock(c, now)
+    free = or_(orders.c.lease_until.is_(None), orders.c.lease_until < clock)
+    due = [orders.c.plan_at.is_not(None), orders.c.plan_at <= now, free]
+    chosen = _choose(c, [*due, orders.c.priority == _STAT], limit)
+    chosen += _choose(c, [*due, orders.c.priority != _STAT], limit - len(chosen))
+    if not chosen:
+        return []
+    leased = update(orders).where(orders.c.id.in_(chosen)).values(owner=owner, lease_until=clock + lease)
+    found = {order.id: order for order in _orders(c, leased.returning(*_COLUMNS))}
+    return [found[order_id] for order_id in chosen]
+
+
+def postpone_planning(
+    c: Connection, order: model.Order, *, owner: str, at: datetime, because: str, now: datetime
+) -> bool:
+    """Have an order whose planning failed planned again later; false where the claim is no longer ours.
+
+    An order that changed meanwhile keeps the time that the change asked for.
+    """
+    ours = [orders.c.id == order.id, orders.c.owner == owner]
+    postponed = c.execute(
+        update(orders)
+        .where(*ours, orders.c.version == order.version)
+        .values(plan_at=at, plan_attempts=orders.c.plan_attempts + 1, plan_problem=because, **RELEASED)
+    )
+    if postponed.rowcount == 0:
+        return c.execute(update(orders).where(*ours).values(**RELEASED)).rowcount == 1
+    happening = model.Happening(
+        at=now,
+        what="planning_postponed",
+        order_id=order.id,
+        detail={"because": because, "until": at.isoformat()},
+    )
+    history.record(c, happening)
+    return True
+
+
+def release_orders(c: Connection, *, owner: str | None = None) -> int:
+    """Give back the orders that a planner holds, or that anyone does; they are as due as before."""
+    held = orders.c.owner.is_not(None) if owner is None else orders.c.owner == owner
+    return c.execute(update(orders).where(held).values(**RELEASED)).rowcount
+
+
+# --- the small print -------------------------------------------------------------------------------
+
+
+def _select() -> Select[Any]:
+    return select(*_COLUMNS)
+
+
+def _orders(c: Connection, statement: Executable) -> list[model.Order]:
+    return [as_order(row) for row in c.execute(statement).mappings()]
+
+
+def _values(order: model.Order) -> dict[str, Any]:
+    """Give an order's row but for its number and what others write."""
+    own = {
+        name: getattr(order, name)
+        for name in _OWN_FIELDS
+        if name != "id" and name not in _WRITTEN_BY_THE_PLANNER
+    }
+    return own | {column: getattr(order.patient, name) for name, column in _PATIENT_COLUMNS.items()}
+
+
+def _names(named: model.OrderEvent | model.Order) -> list[ColumnElement[bool]]:
+    """Give a condition for each key that an event names."""
+    return [
+        and_(order_keys.c.kind == kind, order_keys.c.value == value) for kind, value in _keys(named).items()
+    ]
+
+
+def _keys(named: model.OrderEvent | model.Order) -> dict[KeyKind, str]:
+    """Give the keys of an order or event, by kind."""
+    values = {kind: getattr(named, field) for kind, field in _KEY_FIELDS.items()}
+    return {kind: value for kind, value in values.items() if value}
+
+
+def _write_keys(c: Connection, order: model.Order) -> None:
+    rows = [{"kind": kind, "value": value, "order_id": order.id} for kind, value in _keys(order).items()]
+    if rows:
+        c.execute(insert_into(c, order_keys).on_conflict_do_nothing(), rows)
+
+
+def _choose(c: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[int]:
+    """Give the longest due of the orders for which all conditions hold, passing over what others hold."""
+    if limit <= 0:
+        return []
+    query = select(orders.c.id).where(*conditions).order_by(orders.c.plan_at, orders.c.id).limit(limit)
+    return list(c.execute(query.with_for_update(skip_locked=True)).scalars())

@@ -1,0 +1,177 @@
+"""Retrieves: rows and nouns, looking at them, and the one place where their state changes.
+
+Every change is a step of `lifecycle`, taken only from the states that allow it, with its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+
+from prefetch import lifecycle, model
+from prefetch.lifecycle import Step
+from prefetch.store import history
+from prefetch.store.tables import in_state, retrieves, wants
+
+_FIELDS = [field.name for field in fields(model.Retrieve)]
+COLUMNS = [retrieves.c[name] for name in _FIELDS]
+
+EVENTS = {
+    Step.CLAIM: "retrieve_claimed",
+    Step.MOVE: "retrieve_moved",
+    Step.RETRY: "retrieve_postponed",
+    Step.RECOVER: "retrieve_recovered",
+    Step.VERIFY: "retrieve_verified",
+    Step.CHECK_AGAIN: "retrieve_not_yet_complete",
+    Step.FALL_SHORT: "retrieve_incomplete",
+    Step.FAIL: "retrieve_failed",
+    Step.WITHDRAW: "retrieve_withdrawn",
+    Step.EXPIRE: "retrieve_expired",
+    Step.RELEASE: "retrieve_released",
+    Step.REFUSE: "retrieve_refused",
+}
+"""Step → event. PROMOTE has none: the clock made it, and `start_at` tells when."""
+
+
+def as_retrieve(row: Mapping[Any, Any]) -> model.Retrieve:
+    """Make the noun of a row."""
+    values = {name: row[name] for name in _FIELDS}
+    return model.Retrieve(**values | {"archives": tuple(row["archives"])})
+
+
+# --- the one place where a state changes -----------------------------------------------------------
+
+
+def take_step(
+    c: Connection,
+    step: Step,
+    *conditions: ColumnElement[bool],
+    at: datetime,
+    values: Mapping[str, Any] | None = None,
+    detail: Mapping[str, object] | None = None,
+) -> list[model.Retrieve]:
+    """Take a step with the retrieves that the conditions name and whose state allows it; gives them after it.
+
+    A step ends whatever lease there was; `values` gives a new one where a step begins it.
+    """
+    statement = (
+        update(retrieves)
+        .where(in_state(*lifecycle.origins(step)), *conditions)
+        .values({"state": _target(step), "owner": None, "lease_until": None, **(values or {})})
+        .returning(*COLUMNS)
+    )
+    taken = [as_retrieve(row) for row in c.execute(statement).mappings()]
+    if what := EVENTS.get(step):
+        history.record(
+            c,
+            *(
+                model.Happening(at=at, what=what, retrieve_id=retrieve.id, detail=dict(detail or {}))
+                for retrieve in taken
+            ),
+        )
+    return taken
+
+
+def _target(step: Step) -> model.RetrieveState:
+    """Give the one state that a step leads to."""
+    (state,) = {lifecycle.advance(origin, step) for origin in lifecycle.origins(step)}
+    return state
+
+
+# --- looking ---------------------------------------------------------------------------------------
+
+
+def get_retrieve(c: Connection, retrieve_id: int) -> model.Retrieve | None:
+    """Give one retrieve."""
+    found = get_retrieves(c, [retrieve_id])
+    return found[0] if found else None
+
+
+def get_retrieves(c: Connection, retrieve_ids: Iterable[int]) -> list[model.Retrieve]:
+    """Give retrieves by their numbers, in that order."""
+    return _retrieves(c, _select().where(retrieves.c.id.in_(list(retrieve_ids))).order_by(retrieves.c.id))
+
+
+def find_live(c: Connection, study_instance_uid: str, destination: str) -> model.Retrieve | None:
+    """Give the one live retrieve of a study to a destination."""
+    same = (retrieves.c.study_instance_uid == study_instance_uid) & (retrieves.c.destination == destination)
+    row = c.execute(_select().where(same, in_state(*lifecycle.LIVE))).mappings().one_or_none()
+    return as_retrieve(row) if row else None
+
+
+def list_retrieves(
+    c: Connection,
+    *,
+    states: Iterable[model.RetrieveState] = (),
+    archive: str | None = None,
+    destination: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 1000,
+) -> list[model.Retrieve]:
+    """List retrieves by deadline."""
+    query = _select()
+    if chosen := tuple(states):
+        query = query.where(in_state(*chosen))
+    if archive:
+        query = query.where(retrieves.c.archive == archive)
+    if destination:
+        query = query.where(retrieves.c.destination == destination)
+    if since:
+        query = query.where(retrieves.c.deadline >= since)
+    if until:
+        query = query.where(retrieves.c.deadline < until)
+    return _retrieves(c, query.order_by(retrieves.c.deadline, retrieves.c.id).limit(limit))
+
+
+def retrieves_of_order(c: Connection, order_id: int) -> list[tuple[model.Want, model.Retrieve]]:
+    """Give all that an order wants or wanted, by deadline."""
+    query = (
+        select(wants, *(column.label(f"of_{column.name}") for column in COLUMNS))
+        .join(retrieves, retrieves.c.id == wants.c.retrieve_id)
+        .where(wants.c.order_id == order_id)
+        .order_by(retrieves.c.deadline, retrieves.c.id)
+    )
+    found = []
+    for row in c.execute(query).mappings():
+        retrieve = as_retrieve({name: row[f"of_{name}"] for name in _FIELDS})
+        found.append((_as_want(row), retrieve))
+    return found
+
+
+def verified_at(c: Connection, destination: str, study_instance_uids: Collection[str]) -> set[str]:
+    """Give those of the studies that were ever verified at a destination: for one that cannot be asked."""
+    query = select(retrieves.c.study_instance_uid).where(
+        retrieves.c.study_instance_uid.in_(study_instance_uids),
+        retrieves.c.destination == destination,
+        in_state(model.RetrieveState.VERIFIED),
+    )
+    return set(c.execute(query).scalars())
+
+
+def count_retrieves(c: Connection, since: datetime) -> dict[model.RetrieveState, int]:
+    """Count retrieves by state: the live ones all, the ended ones by a deadline since then."""
+    ended = in_state(*lifecycle.ENDED) & (retrieves.c.deadline >= since)
+    by_state = select(retrieves.c.state, func.count()).where(ended).group_by(retrieves.c.state)
+    counts: dict[model.RetrieveState, int] = dict(c.execute(by_state).tuples().all())
+    for state in lifecycle.LIVE:  # one by one: each has its partial index
+        counts[state] = c.execute(
+            select(func.count()).select_from(retrieves).where(in_state(state))
+        ).scalar_one()
+    return counts
+
+
+def _select() -> Select[Any]:
+    return select(*COLUMNS)
+
+
+def _retrieves(c: Connection, query: Select[Any]) -> list[model.Retrieve]:
+    return [as_retrieve(row) for row in c.execute(query).mappings()]
+
+
+def _as_want(row: Mapping[Any, Any]) -> model.Want:
+    return model.Want(**{field.name: row[field.name] for field in fields(model.Want)})

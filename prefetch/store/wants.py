@@ -1,0 +1,185 @@
+"""Wants: which orders wish for which retrieve, and what follows for the retrieve and for the orders.
+
+A retrieve is as urgent as the most urgent of its wants; one that nobody wants is withdrawn unless it moves;
+an order whose wants are all verified is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, exists, func, select, update
+
+from prefetch import model
+from prefetch.lifecycle import LIVE, Step
+from prefetch.model import RetrieveState
+from prefetch.store import history
+from prefetch.store import orders as order_rows
+from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
+from prefetch.store.tables import in_state, orders, retrieves, wants
+
+_STANDS = wants.c.withdrawn.is_(False)
+
+
+# --- withdrawing -----------------------------------------------------------------------------------
+
+
+def withdraw_wants(c: Connection, order_id: int, *, because: str, now: datetime) -> list[model.Retrieve]:
+    """Withdraw all that an order wants; what no other order wants either ends, and is given."""
+    lock_orders(c, [order_id])
+    ended = leave(c, order_id, wanted_by(c, order_id), because=because, now=now)
+    judge_readiness(c, [order_id], now=now)
+    return ended
+
+
+def leave(
+    c: Connection,
+    order_id: int,
+    retrieve_ids: Collection[int],
+    *,
+    because: str,
+    now: datetime,
+    refused_by: str | None = None,
+) -> list[model.Retrieve]:
+    """Withdraw an order's want of some retrieves; gives those that nobody wants any more and that end so."""
+    c.execute(
+        update(wants)
+        .where(wants.c.order_id == order_id, wants.c.retrieve_id.in_(retrieve_ids), _STANDS)
+        .values(withdrawn=True, withdrawn_because=because, refused_by=refused_by)
+    )
+    return retime(c, retrieve_ids, now=now)
+
+
+def withdraw_unwanted(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> list[model.Retrieve]:
+    """End those of the retrieves that no order wants, unless they are on their way."""
+    wanted = exists().where(wants.c.retrieve_id == retrieves.c.id, _STANDS)
+    return take_step(
+        c,
+        Step.WITHDRAW,
+        retrieves.c.id.in_(retrieve_ids),
+        ~wanted,
+        at=now,
+        detail={"because": "no order wants it any more"},
+    )
+
+
+# --- urgency ---------------------------------------------------------------------------------------
+
+
+def retime(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> list[model.Retrieve]:
+    """Make live retrieves as urgent as the wants that they have left; those with none end, and are given."""
+    if not retrieve_ids:
+        return []
+    live = retrieves.c.id.in_(retrieve_ids) & in_state(*LIVE)
+    rows = c.execute(select(*COLUMNS).where(live).order_by(retrieves.c.id).with_for_update()).mappings()
+    urgency = _urgency(c, retrieve_ids)
+    for retrieve in map(as_retrieve, rows):
+        if retrieve.id in urgency:
+            _retime(c, retrieve, urgency[retrieve.id], now)
+    return withdraw_unwanted(c, [number for number in retrieve_ids if number not in urgency], now=now)
+
+
+def _urgency(c: Connection, retrieve_ids: Collection[int]) -> dict[int, Row[Any]]:
+    """Give the most urgent lane, start and deadline, and the last expiry, among the wants that stand."""
+    query = (
+        select(
+            wants.c.retrieve_id,
+            func.min(wants.c.lane).label("lane"),
+            func.min(wants.c.start_at).label("start_at"),
+            func.min(wants.c.deadline).label("deadline"),
+            func.max(wants.c.expire_at).label("expire_at"),
+        )
+        .where(wants.c.retrieve_id.in_(retrieve_ids), _STANDS)
+        .group_by(wants.c.retrieve_id)
+    )
+    rows: Iterable[Row[Any]] = c.execute(query)
+    return {row.retrieve_id: row for row in rows}
+
+
+def _retime(c: Connection, retrieve: model.Retrieve, urgency: Row[Any], now: datetime) -> None:
+    """Write the urgency; `start_at` only where it is still the time of the wish, not of a retry or a look."""
+    values = {"lane": urgency.lane, "deadline": urgency.deadline, "expire_at": urgency.expire_at}
+    c.execute(update(retrieves).where(retrieves.c.id == retrieve.id).values(values))
+    start_at = urgency.start_at
+    if retrieve.state is RetrieveState.DUE and start_at > now:
+        put_off = {"because": "wanted later"}
+        take_step(
+            c,
+            Step.RETRY,
+            retrieves.c.id == retrieve.id,
+            at=now,
+            values={"start_at": start_at},
+            detail=put_off,
+        )
+    elif retrieve.state in {RetrieveState.WAITING, RetrieveState.QUARANTINED}:
+        back_off = retrieve.start_at if retrieve.attempts else start_at
+        c.execute(
+            update(retrieves).where(retrieves.c.id == retrieve.id).values(start_at=max(start_at, back_off))
+        )
+
+
+# --- readiness -------------------------------------------------------------------------------------
+
+
+def lock_orders(c: Connection, order_ids: Iterable[int]) -> None:
+    """Hold orders until the transaction ends, always in the same sequence: no two wait for each other.
+
+    Two nodes that verify the last two priors of an exam at once would else each see the other's as missing.
+    """
+    query = select(orders.c.id).where(orders.c.id.in_(list(order_ids))).order_by(orders.c.id)
+    c.execute(query.with_for_update())
+
+
+def orders_wanting(c: Connection, retrieve_ids: Collection[int]) -> list[int]:
+    """Give the orders that want any of the retrieves."""
+    query = select(wants.c.order_id).where(wants.c.retrieve_id.in_(retrieve_ids), _STANDS).distinct()
+    return sorted(c.execute(query).scalars())
+
+
+def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime) -> list[model.Order]:
+    """Write of each order whether, and by when, all it wants is verified; gives those just ready."""
+    lock_orders(c, order_ids)
+    wanted = _count_wants(c, order_ids)
+    just_ready: list[int] = []
+    for order in order_rows.get_orders(c, order_ids):
+        count = wanted.get(order.id)
+        ready = count is not None and count.verified == count.wanted
+        values = {
+            "fetch_from": count.fetch_from if count else None,
+            "ready_by": count.ready_by if count else None,
+            "ready_at": (order.ready_at or now) if ready else None,
+        }
+        c.execute(update(orders).where(orders.c.id == order.id).values(values))
+        if ready and order.ready_at is None:
+            just_ready.append(order.id)
+    history.record(
+        c, *(model.Happening(at=now, what="order_ready", order_id=number) for number in just_ready)
+    )
+    return order_rows.get_orders(c, just_ready)
+
+
+def _count_wants(c: Connection, order_ids: Collection[int]) -> dict[int, Row[Any]]:
+    """Count what each order wants and what of it is verified, with its first start and deadline."""
+    verified = case((in_state(RetrieveState.VERIFIED), 1), else_=0)
+    query = (
+        select(
+            wants.c.order_id,
+            func.count().label("wanted"),
+            func.sum(verified).label("verified"),
+            func.min(wants.c.start_at).label("fetch_from"),
+            func.min(wants.c.deadline).label("ready_by"),
+        )
+        .join(retrieves, retrieves.c.id == wants.c.retrieve_id)
+        .where(wants.c.order_id.in_(order_ids), _STANDS)
+        .group_by(wants.c.order_id)
+    )
+    rows: Iterable[Row[Any]] = c.execute(query)
+    return {row.order_id: row for row in rows}
+
+
+def wanted_by(c: Connection, order_id: int) -> list[int]:
+    """Give the retrieves that an order wants."""
+    query = select(wants.c.retrieve_id).where(wants.c.order_id == order_id, _STANDS)
+    return sorted(c.execute(query).scalars())
