@@ -1,0 +1,202 @@
+"""An SCP that says, response by response, what a test's script says: for faults that no real peer shows.
+
+def move(conversation: Conversation) -> None:
+conversation.respond(0xFF00, NumberOfCompletedSuboperations=1)
+conversation.abort()
+
+with ScriptedScp(move=move) as scp:
+...
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import Any, Self
+
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_MOVE
+from pynetdicom.transport import ThreadedAssociationServer
+
+from prefetch.dimse import peer, wire
+
+AE_TITLE = "SCRIPTED"
+HOST = "127.0.0.1"
+
+
+class Conversation:
+    """One request, and the means to answer it."""
+
+    def __init__(self, association: Association, request: Any, context_id: int, number: int) -> None:
+        self.number = number
+        """The how-manieth of its service, from 1."""
+        self.message_id: int = request.MessageID
+        self.destination: str | None = getattr(request, "MoveDestination", None)
+        self._association = association
+        self._request = request
+        self._context_id = context_id
+
+    @property
+    def identifier(self) -> Dataset:
+        """What was asked."""
+        return read_dataset(BytesIO(self._request.Identifier.getvalue()), True, True)
+
+    def respond(self, status: int, identifier: bytes = b"", **parameters: Any) -> None:
+        """Send one response; `parameters` are its command elements, as the counts of sub-operations."""
+        response = type(self._request)()
+        response.MessageIDBeingRespondedTo = self.message_id
+        response.AffectedSOPClassUID = self._request.AffectedSOPClassUID
+        response.Status = status
+        for keyword, value in parameters.items():
+            setattr(response, keyword, value)
+        if identifier:
+            response.Identifier = BytesIO(identifier)
+        self._association.dimse.send_msg(response, self._context_id)
+
+    def send_raw(self, octets: bytes) -> None:
+        """Put bytes on the connection that are no PDU, or a part of one."""
+        transport = self._association.dul.socket
+        assert transport is not None
+        transport.send(octets)
+
+    def abort(self) -> None:
+        """End the association with an A-ABORT."""
+        self._association.abort(block=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a C-CANCEL came."""
+        return self.message_id in self._association.dimse.cancel_req
+
+    @property
+    def over(self) -> bool:
+        """Whether the peer has ended the association."""
+        return self._association.acse.is_aborted() or not self._association.dul.is_alive()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Say nothing until something is so, or the association is over."""
+        deadline = time.monotonic() + seconds
+        while not condition() and not self.over and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def hang(self) -> None:
+        """Say nothing any more."""
+        self.wait_until(lambda: False)
+
+
+Script = Callable[[Conversation], None]
+
+
+def succeed(conversation: Conversation) -> None:
+    """Answer Success and nothing else."""
+    conversation.respond(0x0000)
+
+
+class ScriptedScp:
+    """Listens on a free port; each service has its script."""
+
+    def __init__(
+        self,
+        *,
+        find: Script = succeed,
+        move: Script = succeed,
+        echo: Script = succeed,
+        offers: tuple[str, ...] = (wire.ECHO, wire.FIND, wire.MOVE),
+        rejects: Callable[[int], tuple[int, int, int] | None] = lambda _: None,
+    ) -> None:
+        """`rejects` gives result, source and reason for the so-manieth association request, or None."""
+        self._scripts: dict[type, Script] = {C_FIND: find, C_MOVE: move, C_ECHO: echo}
+        self._rejects = rejects
+        self._entity = AE(AE_TITLE)
+        self._entity.maximum_associations = 100
+        for abstract_syntax in offers:
+            self._entity.add_supported_context(abstract_syntax, ImplicitVRLittleEndian)
+        self._server: ThreadedAssociationServer | None = None
+        self._lock = threading.Lock()
+        self._counted: dict[type, int] = {}
+        self._open: set[Association] = set()
+        self.port = 0
+        self.requested = 0
+        """Association requests that came."""
+        self.most_open = 0
+        """The most associations that were open at the same time."""
+        self.released = 0
+        self.aborted = 0
+
+    def __enter__(self) -> Self:
+        self._server = self._entity.start_server(
+            (HOST, self.port), block=False, evt_handlers=[*wire.fast_handlers(), *self._handlers()]
+        )
+        assert self._server is not None
+        self.port = self._server.server_address[1]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entity.shutdown()
+
+    @property
+    def open(self) -> int:
+        """How many associations are open."""
+        with self._lock:
+            return len(self._open)
+
+    def peer(self, **more: Any) -> peer.Peer:
+        """How the product is told of it; impatient, so that a test ends soon."""
+        timeouts = peer.Timeouts(connect=2, acse=2, idle=2, find_total=4, move_idle=2, move_total=4)
+        facts: dict[str, Any] = {"timeouts": timeouts, "max_associations": 2, **more}
+        return peer.Peer(
+            name="scripted",
+            ae_title=AE_TITLE,
+            host=HOST,
+            port=self.port,
+            calling_ae_title="PREFETCH",
+            **facts,
+        )
+
+    def _handlers(self) -> list[evt.EventHandlerType]:
+        return [
+            (evt.EVT_REQUESTED, self._on_request),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_RELEASED, self._on_released),
+            (evt.EVT_ABORTED, self._on_aborted),
+            (evt.EVT_CONN_CLOSE, self._on_close),
+        ]
+
+    def _on_request(self, event: evt.Event) -> None:
+        with self._lock:
+            self.requested += 1
+            rejection = self._rejects(self.requested)
+        if rejection:
+            event.assoc.acse.send_reject(*rejection)
+            event.assoc.kill()
+
+    def _on_established(self, event: evt.Event) -> None:
+        # pynetdicom's own service classes answer only as the standard wants, and there is no other door.
+        event.assoc.__dict__["_serve_request"] = partial(self._serve, event.assoc)
+        with self._lock:
+            self._open.add(event.assoc)
+            self.most_open = max(self.most_open, len(self._open))
+
+    def _on_released(self, _event: evt.Event) -> None:
+        with self._lock:
+            self.released += 1
+
+    def _on_aborted(self, _event: evt.Event) -> None:
+        with self._lock:
+            self.aborted += 1
+
+    def _on_close(self, event: evt.Event) -> None:
+        with self._lock:
+            self._open.discard(event.assoc)
+
+    def _serve(self, association: Association, request: Any, context_id: int) -> None:
+        with self._lock:
+            number = self._counted[type(request)] = self._counted.get(type(request), 0) + 1
+        self._scripts[type(request)](Conversation(association, request, context_id, number))

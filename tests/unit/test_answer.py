@@ -1,0 +1,217 @@
+"""What is read in the answers of archives, as odd as they come."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch import model
+from prefetch.dimse import answer, identifier
+from tests.identifiers import decoded
+
+
+def read(character_set: str = "", **values: bytes | str) -> model.Study:
+    """The study of an answer that has a UID and these values."""
+    study = answer.read_study(
+        decoded(**{"StudyInstanceUID": "1.2.3", **values}), archive="main", character_set=character_set
+    )
+    assert study is not None
+    return study
+
+
+def test_well_formed_answer_is_read_whole() -> None:
+    """Every attribute that we ask for has its place in the study."""
+    study = read(
+        SpecificCharacterSet="ISO_IR 100",
+        StudyDate="20240105",
+        StudyTime="081530.5",
+        AccessionNumber="A77",
+        StudyDescription="CT Schädel".encode("latin-1"),
+        ModalitiesInStudy="CT\\SR",
+        NumberOfStudyRelatedInstances="120",
+        NumberOfStudyRelatedSeries="3",
+        InstanceAvailability="NEARLINE",
+        PatientName="Müller^Zoë".encode("latin-1"),
+        PatientID="P1",
+        IssuerOfPatientID="HOSP",
+        PatientBirthDate="19700131",
+        PatientSex="F",
+    )
+    assert study == model.Study(
+        study_instance_uid="1.2.3",
+        archive="main",
+        patient_id="P1",
+        issuer_of_patient_id="HOSP",
+        patient_name="Müller^Zoë",
+        birth_date="19700131",
+        sex="F",
+        study_date=date(2024, 1, 5),
+        study_time="081530.5",
+        accession_number="A77",
+        description="CT Schädel",
+        modalities=("CT", "SR"),
+        instances=120,
+        series=3,
+        availability="NEARLINE",
+    )
+
+
+def test_empty_answer_says_nothing() -> None:
+    """Whatever is absent or empty is None or (), never zero and never an empty text."""
+    said = {keyword: "" for keyword in identifier.STUDY_RETURN_KEYS if keyword != "StudyInstanceUID"}
+    nothing = model.Study(study_instance_uid="1.2.3", archive="main")
+    assert (read(), read(**said)) == (nothing, nothing)
+
+
+@pytest.mark.parametrize("uid", ["", "1.2.*", "1.2.3\\1.2.4", "1 2", "9" * 65])
+def test_answer_without_a_usable_uid_names_no_study(uid: str) -> None:
+    """A study that cannot be asked for by its UID is none."""
+    assert answer.read_study(decoded(StudyInstanceUID=uid), archive="main") is None
+
+
+def test_answer_without_any_uid_names_no_study() -> None:
+    """The attribute may be missing altogether."""
+    assert answer.read_study(decoded(PatientID="P1"), archive="main") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("1997.04.24", date(1997, 4, 24)),
+        ("19970424", date(1997, 4, 24)),
+        ("19970432", None),
+        ("1997", None),
+        ("24.04.1997", None),
+        ("", None),
+    ],
+)
+def test_study_dates(said: str, expected: date | None) -> None:
+    """The date of ACR-NEMA is understood; what is no date is absent."""
+    assert read(StudyDate=said).study_date == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("12", 12),
+        ("1.0", 1),
+        ("+7", 7),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("many", None),
+        ("9" * 13, None),
+    ],
+)
+def test_counts(said: str, expected: int | None) -> None:
+    """A number written as a decimal is understood; what is no number is absent, not zero."""
+    assert read(NumberOfStudyRelatedInstances=said).instances == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("1970", "1970"), ("197001", "197001"), ("1970.01.31", "19700131"), ("unknown", None), ("", None)],
+)
+def test_birth_dates(said: str, expected: str | None) -> None:
+    """A birth date may be as short as its year."""
+    assert read(PatientBirthDate=said).birth_date == expected
+
+
+def test_malformed_time_is_absent() -> None:
+    """A time that is none is not carried along."""
+    assert read(StudyTime="morning").study_time is None
+
+
+def test_modalities_are_listed_once() -> None:
+    """Blanks, empty values and repetitions count for nothing."""
+    assert read(ModalitiesInStudy="CT \\ SR\\\\CT").modalities == ("CT", "SR")
+
+
+def test_padding_is_taken_off() -> None:
+    """Blanks and NULs around a value are no part of it, and no NUL stays within."""
+    assert read(PatientID=b" P1 \0").patient_id == "P1"
+    assert read(PatientID=b"P\x001").patient_id == "P1"
+
+
+NAME = "Müller^Jörg"
+
+
+@pytest.mark.filterwarnings("ignore:Incorrect value for Specific Character Set:UserWarning")
+@pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")
+@pytest.mark.parametrize(
+    ("declared", "fallback", "written", "name"),
+    [
+        ("ISO_IR 192", "", NAME.encode(), NAME),
+        ("ISO_IR 100", "", NAME.encode("latin-1"), NAME),
+        ("ISO-IR 100", "", NAME.encode("latin-1"), NAME),
+        ("", "", NAME.encode("latin-1"), NAME),
+        ("", "", NAME.encode(), NAME),
+        ("ISO_IR 6", "", NAME.encode("latin-1"), NAME),
+        ("ISO_IR 192", "", NAME.encode("latin-1"), NAME),
+        ("LATIN", "", NAME.encode("latin-1"), NAME),
+        ("", "ISO_IR 144", "Иванов^Пётр".encode("iso8859-5"), "Иванов^Пётр"),
+        ("", "GB18030", "王^小东".encode("gb18030"), "王^小东"),
+        ("GBK", "ISO_IR 100", "王^小东".encode("gbk"), "王^小东"),
+        (
+            "\\ISO 2022 IR 87",
+            "",
+            b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B",
+            "Yamada^Tarou=山田^太郎=やまだ^たろう",
+        ),
+        (
+            "\\ISO 2022 IR 149",
+            "",
+            b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7",
+            "Hong^Gildong=洪^吉洞",
+        ),
+    ],
+)
+def test_names_in_any_character_set(declared: str, fallback: str, written: bytes, name: str) -> None:
+    """Text is read as declared; where that is missing or wrong, as configured, as UTF-8, or as Latin-1."""
+    study = read(fallback, SpecificCharacterSet=declared, PatientName=written)
+    assert study.patient_name == name
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_escape_sequence_that_nobody_knows_costs_no_answer() -> None:
+    """Text with a broken escape sequence is kept as well as it goes."""
+    study = read(SpecificCharacterSet="\\ISO 2022 IR 87", PatientName=b"Yamada=\x1b$Z\xff\xfe^x")
+    assert study.study_instance_uid == "1.2.3"
+    assert study.patient_name is not None
+    assert study.patient_name.startswith("Yamada")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(
+    values=st.dictionaries(
+        st.sampled_from([*identifier.STUDY_RETURN_KEYS[1:]]), st.binary(max_size=80), max_size=8
+    ),
+    declared=st.sampled_from(["", "ISO_IR 100", "ISO_IR 192", "\\ISO 2022 IR 87", "GB18030", "nonsense"]),
+    fallback=st.sampled_from(["", "ISO_IR 144", "GBK", "nonsense"]),
+)
+def test_any_bytes_are_read(values: dict[str, bytes], declared: str, fallback: str) -> None:
+    """No value of an answer, whatever its bytes, costs the answer."""
+    more: dict[str, Any] = {"SpecificCharacterSet": declared, **values}
+    assert read(fallback, **more).study_instance_uid == "1.2.3"
+
+
+def study(**facts: Any) -> model.Study:
+    """A study with a UID and these facts."""
+    return model.Study(**{"study_instance_uid": "1.2.3", "archive": "main", "patient_id": "P1", **facts})
+
+
+def test_repeated_answers_are_one() -> None:
+    """The same study of the same patient counts once, with what any of its answers said."""
+    first, second = study(instances=10), study(modalities=("CT",), instances=12)
+    other = study(study_instance_uid="1.2.4")
+    assert answer.collapse([first, other, second]) == (study(instances=10, modalities=("CT",)), other)
+
+
+def test_two_patients_under_one_uid_stay_two() -> None:
+    """A conflict of identity is not hidden by collapsing."""
+    conflict = (study(birth_date="19700101"), study(birth_date="19800101"))
+    assert answer.collapse(conflict) == conflict
