@@ -6,6 +6,7 @@ Frames and answers are read by hand here, not by the code that the daemon uses: 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -61,6 +62,16 @@ class Ris:
         answer = await self.send(message)
         if answer.code != "AA":
             raise NotAcknowledgedError(f"{answer.code}: {answer.text}")
+
+
+async def book_all(messages: Iterable[str], *, host: str, port: int) -> int:
+    """Send messages over one connection; gives how many, and raises at the first that is not accepted."""
+    count = 0
+    async with Ris(host=host, port=port) as sender:
+        for message in messages:
+            await sender.book(message)
+            count += 1
+    return count
 
 
 def _read(answer: str) -> Acknowledgement:
