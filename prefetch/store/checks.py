@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.model import RetrieveState
+from prefetch.store.dialects import lease_clock
 from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_state, retrieves
 from prefetch.store.wants import judge_readiness, lock_orders, orders_wanting, withdraw_unwanted
 
 
-def due_checks(
-    c: Connection, *, destination: str | None = None, now: datetime, limit: int
+def claim_checks(
+    c: Connection,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    destination: str | None = None,
 ) -> list[model.Retrieve]:
-    """Give moved retrieves that are due for a look at their destination, the most urgent first.
+    """Lease moved retrieves that are due for a look at their destination, the most urgent first.
 
-    Nothing is claimed: two that look do no harm, and only the first result is written.
+    The look is counted with the claim: `checks` of what is given here is the number of this look, from 1.
     """
-    query = select(*COLUMNS).where(in_state(RetrieveState.MOVED), retrieves.c.start_at <= now)
-    if destination:
-        query = query.where(retrieves.c.destination == destination)
-    urgent = query.order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id).limit(limit)
-    return [as_retrieve(row) for row in c.execute(urgent).mappings()]
+    clock = lease_clock(c, now)
+    chosen = _choose(c, destination, clock, now, limit)
+    if not chosen:
+        return []
+    begun = {
+        "owner": owner,
+        "lease_until": clock + lease,
+        "fence": retrieves.c.fence + 1,
+        "checks": retrieves.c.checks + 1,
+    }
+    leased = update(retrieves).where(retrieves.c.id.in_(chosen)).values(begun).returning(*COLUMNS)
+    claimed = [as_retrieve(row) for row in c.execute(leased).mappings()]
+    return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
 
 
 def finish_check(
@@ -40,7 +55,7 @@ def finish_check(
 ) -> list[model.Order] | None:
     """Write what a look at the destination found; gives the orders that are ready by it.
 
-    None where the retrieve has gone on since it was given for the look: the result is dropped.
+    None where the claim is no longer ours, and the result is dropped.
     """
     # Orders before retrieves, as the planner does, so that the two do not wait for each other.
     lock_orders(c, orders_wanting(c, [retrieve.id]))
@@ -49,10 +64,10 @@ def finish_check(
         values["arrived_instances"] = arrived_instances
     if then.step is Step.VERIFY:
         values |= {"problem": None, "verified_by": verified_by, "verified_at": now}
-    if then.counts:
-        values["checks"] = retrieves.c.checks + 1
+    if not then.counts:
+        values["checks"] = retrieves.c.checks - 1
     detail: dict[str, object] = {"because": then.because, "arrived": arrived_instances}
-    if not take_step(c, then.step, *_unchanged(retrieve), at=now, values=values, detail=detail):
+    if not take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail):
         return None
     withdraw_unwanted(c, [retrieve.id], now=now)
     if then.step is not Step.VERIFY:
@@ -65,7 +80,17 @@ def expire(c: Connection, now: datetime) -> list[model.Retrieve]:
     return take_step(c, Step.EXPIRE, retrieves.c.expire_at <= now, at=now)
 
 
-def _unchanged(retrieve: model.Retrieve) -> tuple[ColumnElement[bool], ...]:
-    """Say that neither a move nor another look has come between."""
+def _choose(c: Connection, destination: str | None, clock: datetime, now: datetime, limit: int) -> list[int]:
+    """Give the most urgent of the moved retrieves that are due for a look and that nobody looks for."""
+    free = or_(retrieves.c.lease_until.is_(None), retrieves.c.lease_until < clock)
+    query = select(retrieves.c.id).where(in_state(RetrieveState.MOVED), retrieves.c.start_at <= now, free)
+    if destination:
+        query = query.where(retrieves.c.destination == destination)
+    urgent = query.order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id).limit(limit)
+    return list(c.execute(urgent.with_for_update(skip_locked=True)).scalars())
+
+
+def _ours(retrieve: model.Retrieve) -> tuple[ColumnElement[bool], ...]:
+    """Say that a claim is still the one that we were given."""
     same = retrieves.c.id == retrieve.id, retrieves.c.fence == retrieve.fence
-    return *same, retrieves.c.checks == retrieve.checks, in_state(RetrieveState.MOVED)
+    return *same, in_state(RetrieveState.MOVED)

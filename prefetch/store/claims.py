@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.model import RetrieveState
 from prefetch.store import archives as archive_rows
 from prefetch.store.dialects import lease_clock
+from prefetch.store.orders import RELEASED, release_orders
 from prefetch.store.retrieves import take_step
 from prefetch.store.tables import in_state, orders, pairs, retrieves
 from prefetch.store.wants import withdraw_unwanted
@@ -105,17 +106,24 @@ def renew_leases(c: Connection, owner: str, *, now: datetime, lease: timedelta) 
 def sweep_leases(c: Connection, now: datetime) -> list[model.Retrieve]:
     """Take over the moves whose owner is gone: the destination is looked at before anything moves again.
 
-    Orders need no sweep: a lease that has run out is no obstacle to the next claim.
+    Orders and checks need no sweep: a lease that has run out is no obstacle to the next claim.
     """
     return _recover(c, retrieves.c.lease_until < lease_clock(c, now), now=now)
 
 
 def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[model.Retrieve]:
-    """Take over the moves of an owner, or of all: at start on SQLite, where no other process can be alive.
+    """Take over all that an owner held, or that anyone did: at start on SQLite, where nobody else is alive.
 
-    So are moves ended that we interrupt: what may have arrived is looked for before anything moves again.
+    Moves that broke off are looked for at their destination before anything moves again, and are given.
     """
-    return _recover(c, true() if owner is None else retrieves.c.owner == owner, now=now)
+    release_orders(c, owner=owner)
+    recovered = _recover(c, _held_by(owner), now=now)
+    c.execute(update(retrieves).where(_held_by(owner)).values(**RELEASED))
+    return recovered
+
+
+def _held_by(owner: str | None) -> ColumnElement[bool]:
+    return retrieves.c.owner.is_not(None) if owner is None else retrieves.c.owner == owner
 
 
 def _recover(c: Connection, which: ColumnElement[bool], *, now: datetime) -> list[model.Retrieve]:

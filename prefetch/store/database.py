@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from prefetch import errors
 from prefetch.store import engine, failures, schema, writer
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Connection", "Database", "is_shared"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -131,6 +131,11 @@ class Database:
         self._engine.dispose()
         _unlock(self._lock)
         self._lock = None
+
+
+def is_shared(connection: Connection) -> bool:
+    """Whether other nodes may be at work on the same database: on PostgreSQL."""
+    return connection.dialect.name == "postgresql"
 
 
 @contextmanager

@@ -23,10 +23,11 @@ class Horizon:
 def horizon(c: Connection, now: datetime) -> Horizon:
     """Look when the next work is due, so that a stage sleeps just until then."""
     free_order = or_(orders.c.lease_until.is_(None), orders.c.lease_until < now)
+    free_check = or_(retrieves.c.lease_until.is_(None), retrieves.c.lease_until < now)
     return Horizon(
         plan_at=_first(c, orders.c.plan_at, orders.c.plan_at.is_not(None), free_order),
         promote_at=_first(c, retrieves.c.start_at, in_state(RetrieveState.WAITING)),
-        check_at=_first(c, retrieves.c.start_at, in_state(RetrieveState.MOVED)),
+        check_at=_first(c, retrieves.c.start_at, in_state(RetrieveState.MOVED), free_check),
     )
 
 
