@@ -107,6 +107,8 @@ class Exam(yamlfile.Model):
     priority: str = "R"
     location: str = ""
     messages: tuple[Annotated[Step, BeforeValidator(_read_step)], ...]
+    later: bool = False
+    """Not booked in the morning's feed."""
     wanted: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     why: str
@@ -144,7 +146,7 @@ class Hospital(yamlfile.Model):
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
         known = {f"{patient.key}/{line.key}" for patient in self.patients for line in patient.studies}
-        for patient, exam in self.exams():
+        for patient, exam in (*self.exams(), *self.exams(later=True)):
             for key in (*exam.wanted, *exam.never):
                 if full_key(patient, key) not in known:
                     raise ValueError(f"{exam.accession}: there is no study {full_key(patient, key)}")
@@ -152,9 +154,10 @@ class Hospital(yamlfile.Model):
                 raise ValueError(f"{exam.accession}: nobody reads what station {exam.station} makes")
         return self
 
-    def exams(self) -> Iterator[tuple[Patient, Exam]]:
-        """Every exam with its patient."""
-        return ((patient, exam) for patient in self.patients for exam in patient.exams)
+    def exams(self, *, later: bool = False) -> Iterator[tuple[Patient, Exam]]:
+        """Every exam of the morning with its patient; or those that are booked later."""
+        everything = ((patient, exam) for patient in self.patients for exam in patient.exams)
+        return ((patient, exam) for patient, exam in everything if exam.later is later)
 
 
 def full_key(patient: Patient, key: str) -> str:

@@ -56,11 +56,14 @@ class Morning:
         """The key `patient/study` of a study of the hospital."""
         return self._keys.get(study_instance_uid)
 
-    def feed(self) -> Iterator[str]:
-        """The messages in the order in which they are sent: the first of each exam, then what follows."""
-        most = max(len(exam.messages) for _, exam in self.hospital.exams())
-        for position in range(most):
-            for patient, exam in self.hospital.exams():
+    def feed(self, *, later: bool = False) -> Iterator[str]:
+        """The messages in the order in which they are sent: the first of each exam, then what follows.
+
+        With `later` those of the exams that are not booked in the morning.
+        """
+        exams = list(self.hospital.exams(later=later))
+        for position in range(max((len(exam.messages) for _, exam in exams), default=0)):
+            for patient, exam in exams:
                 if position < len(exam.messages):
                     yield self._message(patient, exam, position)
 

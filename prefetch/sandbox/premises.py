@@ -44,6 +44,7 @@ class Premises:
         rooms = self.morning.hospital.rooms
         lines = [
             "# The hospital in a box of `prefetch demo`.",
+            "version: 1",
             "ae_title: PREFETCH",
             f"time_zone: {time_zone}",
             f"store: sqlite:///{store}",

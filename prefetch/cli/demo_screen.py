@@ -1,0 +1,242 @@
+"""What `prefetch demo` shows: the opening, the walk while it runs, the exams at the end, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from prefetch import model, readiness
+from prefetch.model import Readiness, RetrieveState
+
+if TYPE_CHECKING:
+    from prefetch.sandbox.judge import Verdict
+    from prefetch.sandbox.morning import Morning
+    from prefetch.sandbox.premises import Premises
+
+STYLES = {
+    Readiness.READY: "green",
+    Readiness.WAITING: "yellow",
+    Readiness.UNPLANNED: "dim",
+    Readiness.NOTHING: "dim",
+    Readiness.CANCELLED: "dim",
+    Readiness.LATE: "magenta",
+    Readiness.INCOMPLETE: "bold red",
+    Readiness.QUARANTINED: "bold red",
+}
+
+Show = Callable[["Glance"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """One look into the store."""
+
+    now: datetime
+    exams: Sequence[readiness.Exam]
+    sent: int
+    """Messages that the RIS sent."""
+    read: int
+
+    def funnel(self) -> list[tuple[str, int, int]]:
+        """Each stage of the walk: its name, how many have come so far, and out of how many."""
+        live = [exam for exam in self.exams if exam.order.status is not model.OrderStatus.CANCELLED]
+        planned = sum(exam.plan is not None for exam in live)
+        retrieves = {retrieve.id: retrieve for exam in live for retrieve in exam.retrieves}.values()
+        due = [retrieve for retrieve in retrieves if retrieve.state not in _NOT_NOW]
+        moved = sum(retrieve.moved_at is not None for retrieve in due)
+        verified = sum(retrieve.state is RetrieveState.VERIFIED for retrieve in due)
+        return [
+            ("messages read", self.read, self.sent),
+            ("exams planned", planned, len(live)),
+            ("priors moved", moved, len(due)),
+            ("priors verified", verified, len(due)),
+        ]
+
+
+_NOT_NOW = {RetrieveState.WAITING, RetrieveState.QUARANTINED, RetrieveState.CANCELLED}
+
+
+class Lines:
+    """Plain progress for where no terminal is: a line when something changed, not more than one a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last: list[tuple[str, int, int]] = []
+        self._at: datetime | None = None
+
+    def __call__(self, glance: Glance) -> None:
+        """Print how far it is, if that is news."""
+        funnel = glance.funnel()
+        if funnel == self._last or (self._at and glance.now - self._at < timedelta(seconds=1)):
+            return
+        self._last, self._at = funnel, glance.now
+        line = ", ".join(f"{name} {count}/{of}" for name, count, of in funnel)
+        self._console.print(f"{glance.now:%H:%M:%S}  {line}", highlight=False, soft_wrap=True)
+
+
+def opening(premises: Premises) -> Text:
+    """Who is on the stage."""
+    hospital = premises.morning.hospital
+    lines = [line for patient in hospital.patients for line in patient.studies]
+    counts = {name: archive.holdings.counts() for name, archive in premises.archives.items()}
+    archives = ", ".join(f"{name} with {len(held)} studies" for name, held in counts.items())
+    return Text(
+        f"A hospital in a box: {len(hospital.patients)} patients with {len(lines)} earlier studies.\n"
+        f"Archives: {archives}. Workstations: {', '.join(premises.workstations)}.\n"
+        f"A RIS books {len(list(hospital.exams()))} exams. All on loopback, all made up.\n"
+    )
+
+
+def picture(glance: Glance) -> RenderableType:
+    """The walk as it stands, and each exam's readiness."""
+    stages = Table.grid(padding=(0, 2))
+    for name, count, of in glance.funnel():
+        stages.add_row(name, ProgressBar(total=max(of, 1), completed=count, width=40), f"{count} of {of}")
+    cells = [_cell(exam, glance.now) for exam in glance.exams]
+    grid = Table.grid(padding=(0, 3))
+    columns = 4
+    for at in range(0, len(cells), columns):
+        grid.add_row(*cells[at : at + columns])
+    return Group(stages, Text(), grid)
+
+
+def _cell(exam: readiness.Exam, now: datetime) -> Text:
+    word = readiness.judge(exam, now)
+    verified = sum(retrieve.state is RetrieveState.VERIFIED for retrieve in exam.retrieves)
+    share = f" {verified}/{len(exam.retrieves)}" if exam.retrieves else ""
+    return Text(
+        f"{exam.order.name} {exam.order.modality or '?':<2} {word}{share}", style=STYLES.get(word, "")
+    )
+
+
+# --- the last screen -------------------------------------------------------------------------------
+
+
+def exams_table(morning: Morning, exams: Iterable[readiness.Exam], now: datetime) -> Table:
+    """Each exam: the priors chosen and why, when they were verified, how long before the start."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("exam and its priors", ratio=5)
+    table.add_column("from")
+    table.add_column("why", ratio=4, style="dim")
+    table.add_column("verified", justify="right")
+    table.add_column("before start", justify="right")
+    zone = morning.now.tzinfo
+    for exam in sorted(exams, key=lambda exam: exam.order.scheduled_start or morning.now):
+        table.add_row(*_exam_cells(exam, now, zone))
+        for prior in _priors(exam):
+            table.add_row(*_prior_cells(prior, exam.order, zone))
+        table.add_row()
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prior:
+    """A chosen study, and what became of it."""
+
+    study: model.Study
+    because: str
+    retrieve: model.Retrieve
+
+
+def _priors(exam: readiness.Exam) -> list[_Prior]:
+    """What an exam's retrieves are about, the newest first."""
+    candidates = {
+        candidate.study.study_instance_uid: candidate
+        for candidate in (exam.plan.candidates if exam.plan else ())
+    }
+    priors = [
+        _Prior(study=candidate.study, because=_why(candidate), retrieve=retrieve)
+        for retrieve in exam.retrieves
+        if (candidate := candidates.get(retrieve.study_instance_uid)) is not None
+    ]
+    return sorted(priors, key=lambda prior: prior.study.study_date or date.min, reverse=True)
+
+
+def _why(candidate: model.Candidate) -> str:
+    """The reason that decided: of the quarantine, else of the rule that took it."""
+    return next((_words(reason) for reason in candidate.reasons), "")
+
+
+def _words(reason: model.Reason) -> str:
+    return ": ".join(
+        filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because))
+    )
+
+
+def _exam_cells(exam: readiness.Exam, now: datetime, zone: tzinfo | None) -> list[RenderableType]:
+    order = exam.order
+    start = f"{order.scheduled_start.astimezone(zone):%a %H:%M}" if order.scheduled_start else "no time yet"
+    word = readiness.judge(exam, now)
+    name = Text.assemble(
+        (order.name, "bold"), f"  {start}  {order.station_ae_title}  {order.procedure_description}"
+    )
+    return [name, "", "", Text(word, style=STYLES.get(word, ""))]
+
+
+def _prior_cells(prior: _Prior, order: model.Order, zone: tzinfo | None) -> list[RenderableType]:
+    study, retrieve = prior.study, prior.retrieve
+    what = f"  {study.study_date or 'no date'}  {'/'.join(study.modalities):<5}  {study.description or ''}"
+    if retrieve.verified_at is None:
+        return [what, study.archive, prior.because, Text(retrieve.state, style="bold red")]
+    before = _ahead(order.scheduled_start - retrieve.verified_at) if order.scheduled_start else ""
+    return [
+        what,
+        retrieve.archive,
+        prior.because,
+        f"{retrieve.verified_at.astimezone(zone):%H:%M:%S}",
+        before,
+    ]
+
+
+def _ahead(time: timedelta) -> str:
+    minutes = int(time.total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def verdict(found: Verdict) -> Text:
+    """What the judge found on the workstations."""
+    arrivals = [(finding, arrival) for finding in found.findings for arrival in finding.arrivals]
+    short = [
+        f"{finding.accession}: {arrival.study} has {arrival.instances} of {arrival.expected} instances"
+        for finding, arrival in arrivals
+        if not arrival.is_complete
+    ]
+    forbidden = [
+        f"{finding.accession}: {key} must not be there"
+        for finding in found.findings
+        for key in finding.forbidden
+    ]
+    strangers = [f"{key} is of a patient who has no exam" for key in found.strangers]
+    complete = f"{len(arrivals) - len(short)} of {len(arrivals)}"
+    intruders = len(forbidden) + len(strangers) or "nothing"
+    summary = (
+        f"On the workstations: {complete} priors that a radiologist wants, complete; "
+        f"{intruders} that must not be there."
+    )
+    lines = [summary, *(f"  {line}" for line in short + forbidden + strangers)]
+    return Text("\n".join(lines), style="bold green" if found.is_good else "bold red")
+
+
+def how_to_talk(program: Sequence[str], configuration: Path, later: Path) -> list[tuple[list[str], str]]:
+    """Commands to try, each with what it shows."""
+    config = ["--config", str(configuration)]
+    return [
+        ([*program, "orders", *config], "the exams, and whether their priors are there"),
+        (
+            [*program, "explain", "N26010", *config],
+            "one exam's story: every candidate, taken or left, and why",
+        ),
+        ([*program, "quarantine", *config], "studies that may be another patient's"),
+        (
+            [*program, "submit", str(later), *config],
+            "book one more exam; then look at it with explain N26029",
+        ),
+    ]
