@@ -24,8 +24,9 @@ class Site:
 
     @property
     def enabled(self) -> list[rules.Source]:
-        """The rules that are not switched off."""
-        return [source for source in self.sources if source.rule.enabled]
+        """The rules that are not switched off, as they are looked at."""
+        enabled = [source for source in self.sources if source.rule.enabled]
+        return sorted(enabled, key=lambda source: source.rule.fallback)
 
 
 def find_problems(site: Site) -> list[Problem]:
@@ -63,7 +64,7 @@ def _destination_names(to: rules.Lookup | tuple[str, ...] | None) -> Iterator[tu
     """The workstations that a `to` names, and where in it."""
     if isinstance(to, rules.Lookup):
         for value, names in to.cases.items():
-            yield from (((("map", value, position), name) for position, name in enumerate(names)))
+            yield from ((("map", value, position), name) for position, name in enumerate(names))
         yield from ((("otherwise", position), name) for position, name in enumerate(to.otherwise))
     else:
         yield from (((position,), name) for position, name in enumerate(to or ()))

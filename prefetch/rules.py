@@ -269,7 +269,7 @@ class Rule(PlacedModel):
     when: Condition | None = Field(default=None, examples=["{modality: CT}"])
     """Which orders it is for. Left out: all."""
     fallback: bool = Field(default=False, examples=["true"])
-    """`true`: only for orders that no rule before it matched."""
+    """`true`: looked at after all others, and only for orders that none of them matched."""
     stop: bool = Field(default=False, examples=["true"])
     """`true`: where it matches, no rule after it is looked at. Files are taken by the alphabet, and rules as
     they stand in them."""
@@ -323,9 +323,14 @@ class RuleFile(Model):
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules of a site, in the order in which they are looked at."""
+    """The rules of a site: files by the alphabet, rules as they stand in them."""
 
     rules: tuple[Rule, ...] = ()
+
+    @property
+    def in_turn(self) -> tuple[Rule, ...]:
+        """The rules as they are looked at: fallbacks come last."""
+        return tuple(sorted(self.rules, key=lambda rule: rule.fallback))
 
 
 @dataclass(frozen=True, slots=True)

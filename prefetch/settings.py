@@ -156,7 +156,7 @@ class Retrieval(Model):
     park: Duration = Field(default=timedelta(minutes=10), examples=["10m"])
     """How long an archive's moves to a workstation rest when it says that it does not know that AE Title."""
     expire_after: Duration = Field(default=timedelta(hours=12), examples=["12h"])
-    """How long after the deadline a prior is still worth fetching."""
+    """How long after the exam's start a prior is still worth fetching; without a time, after the deadline."""
     lease: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
     """Work of a process that has said nothing for so long is taken over."""
 

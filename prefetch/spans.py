@@ -20,6 +20,7 @@ _UNITS = {
     "m": timedelta(minutes=1),
     "s": timedelta(seconds=1),
 }
+_SAID = {unit: _UNITS[unit] for unit in "dhm"}
 _DURATION = r"(?:\d{1,6}[wdhms])+"
 _AGE = r"(\d{1,4})(y|mo|w|d)"
 _BEFORE_EXAM = rf"({_DURATION})\s+before\s+exam"
@@ -39,12 +40,12 @@ def read_duration(said: object) -> timedelta:
 
 
 def say_duration(duration: timedelta) -> str:
-    """Write a duration in the fewest units: `15m`, `1h30m`."""
-    rest, words = duration, ""
-    for unit, length in _UNITS.items():
-        count, rest = divmod(rest, length)
-        words += f"{count}{unit}" if count else ""
-    return words or "0s"
+    """Write a duration in the largest unit that it fills: `15m`, `90m`, `24h`, `2d`."""
+    for unit, length in _SAID.items():
+        count, rest = divmod(duration, length)
+        if not rest and duration >= length * (2 if unit == "d" else 1):
+            return f"{count}{unit}"
+    return f"{duration // _UNITS['s']}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

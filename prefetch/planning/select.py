@@ -49,7 +49,7 @@ def match_rules(
 ) -> tuple[RuleMatch, ...]:
     """What each rule says of an order, in the order in which rules are looked at."""
     matches: list[RuleMatch] = []
-    for rule in rule_set.rules:
+    for rule in rule_set.in_turn:
         finding = _looked_at(rule, matches)
         if finding.holds:
             finding = (

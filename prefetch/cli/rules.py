@@ -1,0 +1,78 @@
+"""The verbs `check` and `schema`: what is wrong in the administrator's files, and what they may say."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from prefetch import config as configuration
+from prefetch.cli import reference, terms
+from prefetch.errors import Problem
+
+
+class Kind(StrEnum):
+    """A kind of file."""
+
+    CONFIG = "config"
+    RULES = "rules"
+
+
+def check(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
+    """Check the configuration and its rules: every error with its place, and what is suspicious."""
+    path = terms.config_path(config)
+    if not path.is_file():
+        terms.stop(terms.Exit.WRONG_USE, f"{path} is not a file; name the configuration with --config")
+    report = configuration.examine(path)
+    for problem in report.problems:
+        typer.echo(_line(problem) if json else str(problem))
+    terms.say(_sum(report))
+    if report.config is None:
+        raise typer.Exit(terms.Exit.NO)
+
+
+def _line(problem: Problem) -> str:
+    said = {
+        "file": str(problem.file),
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "severity": problem.severity,
+        "message": problem.message,
+    }
+    return jsonlib.dumps(said, ensure_ascii=False)
+
+
+def _sum(report: configuration.Report) -> str:
+    """One line that counts: what was found, or what is there where nothing was."""
+    errors = sum(problem.severity == "error" for problem in report.problems)
+    found = [_count(errors, "error"), _count(len(report.problems) - errors, "warning")]
+    files = _count(len(report.files), "file")
+    if report.config is None:
+        return f"{_list(found)} in {files}"
+    site = report.config
+    there = [
+        _count(len(site.rule_set.rules), "rule"),
+        _count(len(site.archives), "archive"),
+        _count(len(site.workstations), "workstation"),
+    ]
+    return f"{_list(there)} in {files}: {_list(found)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}" if number else f"no {what}s"
+
+
+def _list(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}"
+
+
+def schema(
+    which: Annotated[Kind, typer.Argument(help="Of prefetch.yaml, or of a file of rules.")] = Kind.RULES,
+) -> None:
+    """Print the JSON Schema by which editors complete and check as you type."""
+    typer.echo(reference.schema(which.value), nl=False)
