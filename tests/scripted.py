@@ -10,6 +10,7 @@ with ScriptedScp(move=move) as scp:
 
 from __future__ import annotations
 
+import socketserver
 import threading
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ class Conversation:
         """What was asked."""
         return read_dataset(BytesIO(self._request.Identifier.getvalue()), True, True)
 
-    def respond(self, status: int, identifier: bytes = b"", **parameters: Any) -> None:
+    def respond(self, status: int, identifier: bytes = b"", /, **parameters: Any) -> None:
         """Send one response; `parameters` are its command elements, as the counts of sub-operations."""
         response = type(self._request)()
         response.MessageIDBeingRespondedTo = self.message_id
@@ -99,6 +100,18 @@ def succeed(conversation: Conversation) -> None:
     conversation.respond(0x0000)
 
 
+class _Server(ThreadedAssociationServer):
+    """Stops within a moment; pynetdicom's own collects all garbage of the process now and then."""
+
+    def service_actions(self) -> None:
+        """Nothing beside serving."""
+
+    def shutdown(self) -> None:
+        """Stop accepting and close the socket."""
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
+
+
 class ScriptedScp:
     """Listens on a free port; each service has its script."""
 
@@ -118,7 +131,8 @@ class ScriptedScp:
         self._entity.maximum_associations = 100
         for abstract_syntax in offers:
             self._entity.add_supported_context(abstract_syntax, ImplicitVRLittleEndian)
-        self._server: ThreadedAssociationServer | None = None
+        self._server: _Server | None = None
+        self._failure: AssertionError | None = None
         self._lock = threading.Lock()
         self._counted: dict[type, int] = {}
         self._open: set[Association] = set()
@@ -131,15 +145,23 @@ class ScriptedScp:
         self.aborted = 0
 
     def __enter__(self) -> Self:
-        self._server = self._entity.start_server(
-            (HOST, self.port), block=False, evt_handlers=[*wire.fast_handlers(), *self._handlers()]
+        self._server = _Server(
+            self._entity,
+            (HOST, self.port),
+            AE_TITLE,
+            self._entity.supported_contexts,
+            evt_handlers=[*wire.fast_handlers(), *self._handlers()],
         )
-        assert self._server is not None
         self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.shutdown()
         self._entity.shutdown()
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def open(self) -> int:
@@ -199,4 +221,8 @@ class ScriptedScp:
     def _serve(self, association: Association, request: Any, context_id: int) -> None:
         with self._lock:
             number = self._counted[type(request)] = self._counted.get(type(request), 0) + 1
-        self._scripts[type(request)](Conversation(association, request, context_id, number))
+        try:
+            self._scripts[type(request)](Conversation(association, request, context_id, number))
+        except AssertionError as failure:
+            self._failure = failure
+            association.abort(block=False)

@@ -35,8 +35,11 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 def fast_handlers() -> list[evt.EventHandlerType]:
-    """Event handlers for `AE.associate` or `AE.start_server` that keep its connections from waiting."""
-    handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, _send_at_once)]
+    """Event handlers for `AE.associate` or `AE.start_server`: no connection waits, and none stays behind."""
+    handlers: list[evt.EventHandlerType] = [
+        (evt.EVT_CONN_OPEN, _send_at_once),
+        (evt.EVT_CONN_OPEN, _close_at_last),
+    ]
     if _QUICKACK is not None:
         # The kernel leaves quick-acknowledge mode by itself (tcp(7)): asked for again after every use.
         handlers += [(evt.EVT_DATA_SENT, _acknowledge_at_once), (evt.EVT_DATA_RECV, _acknowledge_at_once)]
@@ -62,6 +65,7 @@ def associate(
         (evt.EVT_REQUESTED, lambda event: held_by(event.assoc)),
         (evt.EVT_CONN_OPEN, lambda event: held_by(event.assoc)),
         (evt.EVT_CONN_OPEN, lambda event: _on_open(event, opened, to.timeouts.acse)),
+        (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
     try:
         association = entity.associate(to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers)
@@ -82,11 +86,10 @@ def accepts(association: Association, abstract_syntax: UID) -> bool:
 def interrupt(association: Association) -> None:
     """Abort from another thread, and wake the thread that waits for a response.
 
-    `abort` alone leaves that thread waiting until its DIMSE timeout, and the process with it; an empty entry
-    in the queue of messages is what pynetdicom itself puts there when the peer aborts.
+    `abort` alone leaves that thread waiting until its DIMSE timeout, and the process with it.
     """
     association.abort(block=False)
-    association.dimse.msg_queue.put((None, None))
+    _wake(association)
 
 
 def cut(association: Association) -> None:
@@ -147,6 +150,11 @@ def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> sta
     return status.Verdict(outcome=Outcome.TRANSIENT, because=because)
 
 
+def _wake(association: Association) -> None:
+    """End the wait for a response: what pynetdicom does itself for a peer's abort, but not after garbage."""
+    association.dimse.msg_queue.put((None, None))
+
+
 def _on_open(event: evt.Event, opened: list[float], stall: float) -> None:
     opened.append(time.monotonic())
     connection = _connection(event.assoc)
@@ -157,6 +165,13 @@ def _on_open(event: evt.Event, opened: list[float], stall: float) -> None:
 
 def _send_at_once(event: evt.Event) -> None:
     _set_option(event, socket.TCP_NODELAY)
+
+
+def _close_at_last(event: evt.Event) -> None:
+    """Close the socket when the association is over; pynetdicom forgets that where the peer was faster."""
+    connection = _connection(event.assoc)
+    if connection is not None:
+        event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _: connection.close())
 
 
 def _acknowledge_at_once(event: evt.Event) -> None:

@@ -1,0 +1,263 @@
+"""C-FIND against archives that answer oddly, late, too much or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from prefetch import model
+from prefetch.dimse import find, identifier, peer, status, wire
+from prefetch.model import Outcome
+from tests.identifiers import encoded
+from tests.scripted import Conversation, Script, ScriptedScp
+
+
+@contextmanager
+def associated(scp: ScriptedScp, **more: Any) -> Iterator[tuple[Any, peer.Peer]]:
+    """An association, and the peer that it leads to."""
+    to = scp.peer(**more)
+    association = wire.associate(to)
+    assert not isinstance(association, status.Verdict)
+    try:
+        yield association, to
+    finally:
+        wire.discard(association)
+
+
+def ask(script: Script, **more: Any) -> model.FindResult:
+    """What one query for P1 comes to where the archive follows the script."""
+    with ScriptedScp(find=script) as scp, associated(scp, **more) as (association, to):
+        query = identifier.studies(patient_id="P1", character_set=to.character_set)
+        return find.find_studies(association, query, of=to)
+
+
+def answer(number: int = 1, **more: bytes | str) -> bytes:
+    """One answer that names a study."""
+    return encoded(**{"StudyInstanceUID": f"1.2.{number}", "PatientID": "P1", **more})
+
+
+def test_answers_are_read() -> None:
+    """Every Pending response is a study, until Success."""
+
+    def script(conversation: Conversation) -> None:
+        assert conversation.identifier.PatientID == "P1"
+        for number in (1, 2, 3):
+            conversation.respond(0xFF00, answer(number))
+        conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (result.outcome, result.status) == (Outcome.SUCCESS, 0x0000)
+    assert [study.study_instance_uid for study in result.studies] == ["1.2.1", "1.2.2", "1.2.3"]
+    assert {study.archive for study in result.studies} == {"scripted"}
+
+
+def test_no_answer_is_an_answer() -> None:
+    """Success with no Pending before it: the archive holds nothing of the patient."""
+    result = ask(lambda conversation: conversation.respond(0x0000))
+    assert (result.outcome, result.studies) == (Outcome.SUCCESS, ())
+
+
+def test_answer_with_unsupported_optional_keys_counts() -> None:
+    """0xFF01 is a match as 0xFF00 is (PS3.4 C.4.1.1.4)."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF01, answer())
+        conversation.respond(0x0000)
+
+    assert len(ask(script).studies) == 1
+
+
+def test_other_patient_is_kept_as_answered() -> None:
+    """Whether a study is the patient's is not judged here."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, answer(PatientID="P2"))
+        conversation.respond(0x0000)
+
+    assert [study.patient_id for study in ask(script).studies] == ["P2"]
+
+
+@pytest.mark.parametrize(
+    "odd", [b"", b"\x08\x00", encoded(PatientID="P1"), encoded(StudyInstanceUID="*")], ids=range(4)
+)
+def test_answer_that_cannot_be_read_is_told(odd: bytes) -> None:
+    """The other answers count, but the result does not claim to be whole."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, odd)
+        conversation.respond(0xFF00, answer())
+        conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (result.outcome, len(result.studies)) == (Outcome.WARNING, 1)
+    assert result.because == "Success, but there were answers that cannot be decoded or name no study"
+
+
+def test_character_set_of_the_peer_is_the_fallback() -> None:
+    """Answers that do not say what they are written in are read as configured, and asked for accordingly."""
+
+    def script(conversation: Conversation) -> None:
+        assert conversation.identifier.SpecificCharacterSet == "ISO_IR 144"
+        conversation.respond(0xFF00, answer(PatientName="Иванов".encode("iso8859-5")))
+        conversation.respond(0x0000)
+
+    assert ask(script, character_set="ISO_IR 144").studies[0].patient_name == "Иванов"
+
+
+def test_query_is_cancelled_at_the_limit() -> None:
+    """Of more answers than the limit the first are kept, and the archive is asked to stop (PS3.7 9.3.2.3)."""
+    cancelled = []
+
+    def script(conversation: Conversation) -> None:
+        number = 0
+        while not conversation.cancelled:
+            number += 1
+            conversation.respond(0xFF00, answer(number))
+            conversation.wait_until(lambda: conversation.cancelled, 0.005)
+        cancelled.append(number)
+        conversation.respond(0xFE00)
+
+    result = ask(script, answer_limit=5)
+    assert (result.outcome, len(result.studies)) == (Outcome.PARTIAL, 5)
+    assert result.because == "more than 5 answers; only the first 5 were read"
+    assert cancelled
+
+
+def test_exactly_the_limit_is_whole() -> None:
+    """The limit itself is not too many."""
+
+    def script(conversation: Conversation) -> None:
+        for number in range(5):
+            conversation.respond(0xFF00, answer(number))
+        conversation.respond(0x0000)
+
+    result = ask(script, answer_limit=5)
+    assert (result.outcome, len(result.studies)) == (Outcome.SUCCESS, 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(0xA700, Outcome.TRANSIENT), (0xA900, Outcome.PERMANENT), (0xC001, Outcome.TRANSIENT)],
+)
+def test_failure_keeps_its_status_and_comment(code: int, outcome: Outcome) -> None:
+    """What the archive says of its failure reaches the administrator."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, answer())
+        conversation.respond(code, ErrorComment="too broad")
+
+    result = ask(script)
+    assert (result.outcome, result.status) == (outcome, code)
+    assert result.because.endswith("(too broad)")
+
+
+def test_silence_ends_with_the_idle_time() -> None:
+    """An archive that stops answering is given up after the idle time, not after the total."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, answer())
+        conversation.hang()
+
+    began = time.monotonic()
+    result = ask(script, timeouts=peer.Timeouts(idle=0.3, find_total=20))
+    assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no response for 0.3 s")
+    assert time.monotonic() - began < 3
+
+
+def test_pending_for_ever_ends_with_the_total_time() -> None:
+    """Pending responses reset the idle time and never the total."""
+
+    def script(conversation: Conversation) -> None:
+        while not conversation.over:
+            conversation.respond(0xFF00, answer())
+            conversation.wait_until(lambda: False, 0.02)
+
+    began = time.monotonic()
+    result = ask(script, timeouts=peer.Timeouts(idle=5, find_total=0.5))
+    assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no end of it within 0.5 s")
+    assert time.monotonic() - began < 3
+
+
+def test_abort_is_transient() -> None:
+    """An archive that aborts half-way is asked again; what it answered until then is not whole."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, answer())
+        conversation.abort()
+
+    result = ask(script)
+    assert (result.outcome, result.status, len(result.studies)) == (Outcome.TRANSIENT, None, 1)
+    assert result.because == "the association was aborted or its connection lost"
+
+
+def test_half_a_pdu_is_not_waited_for_for_ever() -> None:
+    """A peer that stops in the middle of a PDU costs the idle time and the stall, and no thread."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send_raw(b"\x04\x00\x00\x00\x10\x00half")
+        conversation.hang()
+
+    began = time.monotonic()
+    result = ask(script, timeouts=peer.Timeouts(idle=0.3, acse=0.5))
+    assert result.outcome is Outcome.TRANSIENT
+    assert time.monotonic() - began < 4
+
+
+def test_bytes_that_are_no_pdu_are_survived() -> None:
+    """Garbage on the connection ends the query at once, and not the daemon."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send_raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        conversation.hang()
+
+    began = time.monotonic()
+    assert ask(script).outcome is Outcome.TRANSIENT
+    assert time.monotonic() - began < 1
+
+
+def test_instances_are_counted_series_by_series() -> None:
+    """Where a study has no count, those of its series or the instances themselves are counted."""
+    series = {"1": "7", "2": ""}
+
+    def script(conversation: Conversation) -> None:
+        asked = conversation.identifier
+        assert asked.StudyInstanceUID == "1.2.3"
+        if asked.QueryRetrieveLevel == "SERIES":
+            for number, count in series.items():
+                conversation.respond(
+                    0xFF00, encoded(SeriesInstanceUID=f"1.2.3.{number}", NumberOfSeriesRelatedInstances=count)
+                )
+        else:
+            assert (asked.QueryRetrieveLevel, asked.SeriesInstanceUID) == ("IMAGE", "1.2.3.2")
+            for instance in (1, 2, 3, 3):
+                conversation.respond(0xFF00, encoded(SOPInstanceUID=f"1.2.3.2.{instance}"))
+        conversation.respond(0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 10
+
+
+@pytest.mark.parametrize("fails_at", ["SERIES", "IMAGE"])
+def test_count_that_is_not_whole_is_none(fails_at: str) -> None:
+    """A query that fails at any level leaves the count unknown, never smaller."""
+
+    def script(conversation: Conversation) -> None:
+        level = conversation.identifier.QueryRetrieveLevel
+        if level == fails_at:
+            conversation.respond(0xC000)
+            return
+        conversation.respond(0xFF00, encoded(SeriesInstanceUID="1.2.3.1"))
+        conversation.respond(0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) is None
+
+
+def test_study_without_series_counts_nothing() -> None:
+    """A study that is not there has no instances."""
+    with ScriptedScp() as scp, associated(scp) as (association, to):
+        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 0
