@@ -14,21 +14,27 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from prefetch import bell, config, orders, stage, timing
+from prefetch import bell, config, dialling, errors, model, orders, stage, timing
 from prefetch.dimse import association
-from prefetch.intake import listener, parsing, reader
+from prefetch.intake import header, listener, parsing, reader
 from prefetch.planning import planner
 from prefetch.retrieval import mover, verifier
-from prefetch.store import database, inbox, queue
+from prefetch.store import archives as archive_rows
+from prefetch.store import checks, claims, database, history, inbox
 from prefetch.store import orders as order_rows
-from prefetch.store import retrieves
 
 log = structlog.get_logger()
+
+POLL = 0.05
+"""Seconds between two looks whether what moves has ended, while the daemon drains."""
+
+RENEW = timedelta(seconds=5)
+"""How often leases are renewed, and those of dead nodes swept."""
 
 TICK = timedelta(seconds=1)
 """How soon the daemon notices what the command line wrote, and what came due."""
@@ -45,7 +51,7 @@ class Daemon:
     archives: dict[str, association.RemoteAE]
     workstations: dict[str, association.RemoteAE]
     pool: parsing.ReaderPool
-    listeners: list[listener.Listener]
+    listeners: dict[str, listener.Listener]
     reader: reader.Reader
     planner: planner.Planner
     movers: dict[str, mover.Mover]
@@ -73,7 +79,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         archives=archives,
         workstations=workstations,
         pool=pool,
-        listeners=[_listener(name, each, door) for name, each in site.listeners.items()],
+        listeners={name: _listener(name, said, door) for name, said in site.listeners.items()},
         reader=reader.Reader(store=store, pool=pool, clock=clock, now=timing.now, bells=bells),
         planner=planner.Planner(
             site=site,
@@ -102,6 +108,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
                 destination=name,
                 remote=workstations.get(name),
                 store=store,
+                owner=owner,
                 now=timing.now,
                 bells=bells,
             )
@@ -134,16 +141,13 @@ class Door:
 
 
 def _listener(name: str, said: config.Listener, door: Door) -> listener.Listener:
-    return listener.Listener(
-        name=name,
-        host=said.host,
-        port=said.port,
-        accept=door.accept,
+    limits = listener.Limits(
         max_message_bytes=said.max_message_bytes,
         max_connections=said.max_connections,
         idle_seconds=said.idle_timeout.total_seconds(),
         message_seconds=said.message_timeout.total_seconds(),
     )
+    return listener.Listener(name, said.host, said.port, accept=door.accept, limits=limits)
 
 
 def start_stages(daemon: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -165,9 +169,8 @@ def start_stages(daemon: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task[
 
 async def run(site: config.Config, *, ready: Callable[[Daemon], None] = lambda _daemon: None) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends at once."""
-    store = database.Database.open(site.store, exclusive=True)
+    store = database.Database.open(site.store, exclusive=True, create=True)
     try:
-        store.migrate()
         daemon = build(site, store)
         await _serve(daemon, ready)
     finally:
@@ -176,14 +179,13 @@ async def run(site: config.Config, *, ready: Callable[[Daemon], None] = lambda _
 
 async def _serve(daemon: Daemon, ready: Callable[[Daemon], None]) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
-    await daemon.store.write(_take_over, owner=daemon.owner, now=timing.now())
+    await daemon.store.write(_take_over, daemon=daemon, now=timing.now())
     async with _signals(stop, hurry), asyncio.TaskGroup() as group:
         workers = start_stages(daemon, group)
         clock = start_clock(daemon)
         try:
-            for each in daemon.listeners:
-                await each.start()
-            log.info("daemon_ready", **_portrait(daemon))
+            ports = {name: await each.start() for name, each in daemon.listeners.items()}
+            log.info("daemon_ready", listeners=ports, **_portrait(daemon))
             ready(daemon)
             await stop.wait()
         finally:
@@ -194,7 +196,6 @@ async def _serve(daemon: Daemon, ready: Callable[[Daemon], None]) -> None:
 
 def _portrait(daemon: Daemon) -> dict[str, object]:
     return {
-        "listeners": {each.name: each.port for each in daemon.listeners},
         "archives": sorted(daemon.archives),
         "workstations": sorted(daemon.site.workstations),
         "rules": len(daemon.site.rule_set.rules),
@@ -204,8 +205,8 @@ def _portrait(daemon: Daemon) -> dict[str, object]:
 
 async def _drain(daemon: Daemon, workers: list[asyncio.Task[None]], hurry: asyncio.Event) -> None:
     """Close the door, let what moves end, interrupt the rest, and put its rows back."""
-    for each in daemon.listeners:
-        await each.close_door()
+    for each in daemon.listeners.values():
+        each.close_door()
     for worker in daemon.movers.values():
         worker.stop_claiming()
     with contextlib.suppress(TimeoutError):
@@ -216,27 +217,32 @@ async def _drain(daemon: Daemon, workers: list[asyncio.Task[None]], hurry: async
     for task in workers:
         task.cancel()
     await asyncio.wait(workers)
-    await daemon.store.write(_hand_back, owner=daemon.owner, now=timing.now())
+    await daemon.store.write(_hand_back, daemon=daemon, now=timing.now())
     for remote in (*daemon.archives.values(), *daemon.workstations.values()):
         await remote.close()
-    for each in daemon.listeners:
+    for each in daemon.listeners.values():
         await each.close()
     daemon.pool.close()
     log.info("daemon_drained", interrupted=interrupted)
 
 
-def _take_over(connection: database.Connection, *, owner: str, now: datetime) -> None:
-    """What a process that died left claimed is free again (one process a SQLite file: all of it)."""
-    retrieves.recover(connection, now=now)
-    order_rows.release_orders(connection, now=now)
-    history.record(connection, model.Happening(at=now, what="daemon_started", detail={"owner": owner}))
+def _take_over(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
+    """What a process that died left claimed is free again: on SQLite this is the only process."""
+    archive_rows.know_archives(connection, daemon.site.archives)
+    if connection.dialect.name == "sqlite":
+        claims.recover(connection, now=now)
+        order_rows.release_orders(connection)
+    claims.sweep_leases(connection, now)
+    detail: dict[str, object] = {"owner": daemon.owner}
+    history.record(connection, model.Happening(at=now, what="daemon_started", detail=detail))
 
 
-def _hand_back(connection: database.Connection, *, owner: str, now: datetime) -> None:
-    """What this process leaves unfinished is free for the next one."""
-    retrieves.recover(connection, owner=owner, now=now)
-    order_rows.release_orders(connection, owner=owner, now=now)
-    history.record(connection, model.Happening(at=now, what="daemon_stopped", detail={"owner": owner}))
+def _hand_back(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
+    """What this process leaves unfinished is free for the next one, and looked at before it moves again."""
+    claims.recover(connection, now=now, owner=daemon.owner)
+    order_rows.release_orders(connection, owner=daemon.owner)
+    detail: dict[str, object] = {"owner": daemon.owner}
+    history.record(connection, model.Happening(at=now, what="daemon_stopped", detail=detail))
 
 
 def start_clock(daemon: Daemon) -> AsyncIOScheduler:
@@ -245,7 +251,7 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone=UTC
     )
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
-    clock.add_job(_forget, "interval", hours=1, args=[daemon])
+    clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
     clock.start()
     return clock
 
@@ -269,8 +275,19 @@ async def _tick(daemon: Daemon) -> None:
 
 
 def _turn(connection: database.Connection, *, now: datetime) -> list[model.Retrieve]:
-    retrieves.promote(connection, now=now)
-    return retrieves.expire(connection, now=now)
+    claims.promote(connection, now)
+    return checks.expire(connection, now)
+
+
+async def _renew(daemon: Daemon) -> None:
+    """Keep our leases, and take over the moves of whoever let theirs run out."""
+    with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
+        await daemon.store.write(_keep_leases, daemon=daemon, now=timing.now())
+
+
+def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
+    claims.renew_leases(connection, daemon.owner, now=now, lease=daemon.site.retrieval.lease)
+    claims.sweep_leases(connection, now)
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,9 @@ def fetch(
     config: terms.ConfigOption = None,
     accession: Annotated[
         str | None,
-        typer.Option("--accession", metavar="ORDER", help="An order that is known: fetched now, whatever its time."),
+        typer.Option(
+            "--accession", metavar="ORDER", help="An order that is known: fetched now, whatever its time."
+        ),
     ] = None,
     patient: Annotated[
         str | None, typer.Option("--patient", metavar="ID", help="A patient for whom no order has come.")
@@ -28,7 +30,9 @@ def fetch(
     birth_date: Annotated[
         str | None, typer.Option("--birth-date", metavar="YYYYMMDD", help="Checked against each study.")
     ] = None,
-    sex: Annotated[str | None, typer.Option("--sex", metavar="M|F|O", help="Checked against each study.")] = None,
+    sex: Annotated[
+        str | None, typer.Option("--sex", metavar="M|F|O", help="Checked against each study.")
+    ] = None,
     modality: Annotated[str | None, typer.Option("--modality", help="What the rules are to see.")] = None,
     procedure: Annotated[
         str | None, typer.Option("--procedure", metavar="TEXT", help="Procedure description, for the rules.")
@@ -71,6 +75,8 @@ def fetch(
         kept = rows.save_order(connection, order)
         history.record(
             connection,
-            model.Happening(at=now, what="fetch_asked_by_hand", order_id=kept.id, detail={"by": terms.who(by)}),
+            model.Happening(
+                at=now, what="fetch_asked_by_hand", order_id=kept.id, detail={"by": terms.who(by)}
+            ),
         )
     typer.echo(f"{kept.name} is planned within a second; see: prefetch explain {kept.name!r}")

@@ -20,7 +20,14 @@ def run(*, config: terms.ConfigOption = None) -> None:
 
     try:
         asyncio.run(app.run(site))
-    except* errors.StoreError as group:
-        terms.stop(terms.Exit.COULD_NOT_ASK, terms.first_line(group))
-    except* OSError as group:
-        terms.stop(terms.Exit.COULD_NOT_ASK, terms.first_line(group))
+    except* (errors.StoreError, OSError) as group:
+        raised = [error for error in _flat(group) if isinstance(error, (errors.StoreError, OSError))]
+        terms.stop(terms.Exit.COULD_NOT_ASK, "; ".join(dict.fromkeys(map(str, raised))))
+
+
+def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        error
+        for each in group.exceptions
+        for error in (_flat(each) if isinstance(each, BaseExceptionGroup) else [each])
+    ]

@@ -68,7 +68,9 @@ def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False)
         return
     share = facts["on_time_share"]
     typer.echo(f"mode             {facts['mode']}")
-    typer.echo(f"on-time share    {'no exam has counted yet' if share is None else f'{share:.1%}'}  (last 24 h)")
+    typer.echo(
+        f"on-time share    {'no exam has counted yet' if share is None else f'{share:.1%}'}  (last 24 h)"
+    )
     for name, counts in (
         ("exams", facts["exams"]),
         ("messages", facts["messages"]),

@@ -10,9 +10,24 @@ import typer
 import typer.core
 
 VERBS: dict[str, str] = {
+    "run": "prefetch.cli.daemon",
+    "demo": "prefetch.cli.demo",
     "check": "prefetch.cli.rules",
     "schema": "prefetch.cli.rules",
+    "echo": "prefetch.cli.peers",
     "read": "prefetch.cli.messages",
+    "submit": "prefetch.cli.feed",
+    "orders": "prefetch.cli.exams",
+    "retrieves": "prefetch.cli.retrieves",
+    "status": "prefetch.cli.exams",
+    "explain": "prefetch.cli.story",
+    "quarantine": "prefetch.cli.retrieves",
+    "release": "prefetch.cli.retrieves",
+    "refuse": "prefetch.cli.retrieves",
+    "retry": "prefetch.cli.retrieves",
+    "cancel": "prefetch.cli.retrieves",
+    "fetch": "prefetch.cli.byhand",
+    "migrate": "prefetch.cli.database",
     "describe": "prefetch.cli.relevance",
     "relevance": "prefetch.cli.relevance",
 }

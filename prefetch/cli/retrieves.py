@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prefetch import model, timing
+from prefetch import errors, model, timing
 from prefetch.cli import terms
 from prefetch.model import RetrieveState
 
@@ -80,55 +81,57 @@ def quarantine(*, config: terms.ConfigOption = None, json: terms.JsonOption = Fa
 
 def release(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
     """Decide that a study in quarantine is the patient's own: it is moved, now and for later orders."""
-    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(config, numbers, by, verbs.release, "released", "is not in quarantine")
+    _act(terms.load_site(config), numbers, by, operator.release, "released")
 
 
 def refuse(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
     """Decide that a study in quarantine is another patient's: it is never moved for this patient."""
-    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(config, numbers, by, verbs.refuse, "refused", "is not in quarantine")
+    _act(terms.load_site(config), numbers, by, operator.refuse, "refused")
 
 
 def retry(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
-    """Move again what is partial, failed or expired, with all its attempts; or at once what waits."""
-    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    """Move once more what is partial, failed or expired; its attempts count from the start."""
+    from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(config, numbers, by, verbs.retry, "tried again", "is not partial, failed, expired or waiting")
+    site = terms.load_site(config)
+    expire_at = timing.now() + site.retrieval.expire_after
+    _act(site, numbers, by, partial(operator.retry, expire_at=expire_at), "is tried again")
 
 
 def cancel(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
     """Take a retrieve that is not moving yet off the queue, for all orders that want it."""
-    from prefetch.store import verbs  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(config, numbers, by, verbs.cancel, "cancelled", "is not waiting")
+    _act(terms.load_site(config), numbers, by, operator.cancel, "cancelled")
 
 
 def _act(
-    config: terms.ConfigOption,
+    site: Config,
     numbers: list[int],
     by: str | None,
-    verb: Callable[..., model.Retrieve | None],
+    verb: Callable[..., model.Retrieve],
     done: str,
-    otherwise: str,
 ) -> None:
     """Apply an operator's verb to each retrieve, and say of each what became of it."""
-    site = terms.load_site(config)
     refused = 0
     with terms.writing(site) as connection:
         for number in numbers:
-            changed = verb(connection, number, by=terms.who(by), now=timing.now())
-            refused += changed is None
-            typer.echo(f"{number} {otherwise}" if changed is None else f"{number} {done}")
+            try:
+                verb(connection, number, by=terms.who(by), now=timing.now())
+            except (errors.NotFoundError, errors.IllegalTransitionError) as error:
+                refused += 1
+                terms.say(str(error))
+            else:
+                typer.echo(f"{number} {done}")
     if refused:
         terms.stop(terms.Exit.NO)
 
 
-def _print(
-    found: list[model.Retrieve], site: Config, *, as_json: bool, columns: dict[str, str]
-) -> None:
+def _print(found: list[model.Retrieve], site: Config, *, as_json: bool, columns: dict[str, str]) -> None:
     rows = [_row(retrieve) for retrieve in found]
     if as_json:
         terms.print_lines(rows)

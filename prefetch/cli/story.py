@@ -68,7 +68,8 @@ def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]
         "candidates": [_candidate(candidate) for candidate in plan.candidates] if plan else [],
         "retrieves": [_wanted(want, retrieve) for want, retrieve in wanted],
         "history": [
-            {"at": each.at, "what": each.what, "retrieve": each.retrieve_id, **each.detail} for each in happened
+            {"at": each.at, "what": each.what, "retrieve": each.retrieve_id, **each.detail}
+            for each in happened
         ],
     }
 
@@ -185,7 +186,9 @@ def _of_candidate(candidate: model.Candidate) -> Text:
         (f"  {study.archive}" + (f" → {candidate.destination}" if candidate.destination else ""), "dim"),
     )
     for reason in candidate.reasons:
-        who = ": ".join(filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because)))
+        who = ": ".join(
+            filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because))
+        )
         line.append(f"\n{'':<14}{who}{_place(reason)}", style="dim")
     return line
 
@@ -199,13 +202,17 @@ def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Config) -> Te
         f"{count} of {expected} instances, {retrieve.attempts} moves"
     )
     if retrieve.verified_by is not None:
-        line.append(f", verified by {retrieve.verified_by.value} {terms.local(retrieve.verified_at, site.time_zone)}")
+        line.append(
+            f", verified by {retrieve.verified_by.value} {terms.local(retrieve.verified_at, site.time_zone)}"
+        )
     if retrieve.problem:
         line.append(f"\n{retrieve.problem}", style="red")
     return line
 
 
 def _of_happening(happening: model.Happening, site: Config) -> Text:
-    detail = ", ".join(f"{name}: {value}" for name, value in happening.detail.items() if value not in {None, ""})
+    detail = ", ".join(
+        f"{name}: {value}" for name, value in happening.detail.items() if value not in {None, ""}
+    )
     which = f" {happening.retrieve_id}" if happening.retrieve_id else ""
     return Text(f"{terms.local(happening.at, site.time_zone)}  {happening.what}{which}  {detail}")

@@ -89,7 +89,11 @@ def looking(site: Config) -> Iterator[Connection]:
     """A connection that only looks."""
     from prefetch.store import database  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    with could_not_ask(), _opened(database.Database.open(site.store)) as store, store.snapshot() as connection:
+    with (
+        could_not_ask(),
+        _opened(database.Database.open(site.store)) as store,
+        store.snapshot() as connection,
+    ):
         yield connection
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from prefetch import model, orders
 from prefetch.intake import hl7
 from prefetch.model import Action
-from prefetch.store import history, inbox, plans
+from prefetch.store import history, inbox, wants
 from prefetch.store import orders as order_rows
 from prefetch.store.database import Connection
 from prefetch.store.tables import MessageState
@@ -107,7 +107,7 @@ class Upserts:
 
     def _keep(self, order: model.Order, what: str) -> model.Order:
         kept = order_rows.save_order(self.connection, order)
-        detail = {
+        detail: dict[str, object] = {
             "version": kept.version,
             "status": kept.status.value,
             "source": self.message.source,
@@ -119,5 +119,5 @@ class Upserts:
         history.record(self.connection, happening)
         if orders.wants_nothing(kept):
             because = f"the order is {kept.status.value}"
-            plans.withdraw_wants(self.connection, kept.id, because=because, now=self.now)
+            wants.withdraw_wants(self.connection, kept.id, because=because, now=self.now)
         return kept

@@ -9,18 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from prefetch import model, orders
-from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study
+from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
 from prefetch.planning import identity, select
-
-
-class Verdict(StrEnum):
-    """What a person decided on a quarantined study."""
-
-    RELEASED = "release"
-    REFUSED = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +72,11 @@ def sort_studies(
     return Sorted(
         choices=sure.choices, doubtful=suspects, left=(*_left(sure), *unwanted, *_refused(answers, refused))
     )
+
+
+def hasten(match: select.RuleMatch, now: datetime) -> select.RuleMatch:
+    """A rule's match for an order that is fetched by hand: it waits for no time and no window."""
+    return replace(match, waits=False, start_at=min(match.start_at, now))
 
 
 def holds_all(study: Study, held: Study | None) -> bool:

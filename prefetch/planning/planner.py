@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -19,8 +19,8 @@ from prefetch import bell, config, errors, model
 from prefetch.config import Verify
 from prefetch.dimse import association
 from prefetch.model import Decision, Outcome
-from prefetch.planning import draft, select
-from prefetch.store import answers, database, plans
+from prefetch.planning import draft, identity, select
+from prefetch.store import answers, database, patients, plans, retrieves
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
 
@@ -41,6 +41,7 @@ class Result:
     wanted: tuple[model.Wanted, ...] = ()
     next_plan_at: datetime | None = None
     attempts: int = 0
+    """Plans in a row that were not whole, this one counted."""
 
 
 class Planner:
@@ -92,7 +93,14 @@ class Planner:
             again = self._now() + self._site.planning.patience.delay(order.plan_attempts + 1)
             because = f"planning failed, our fault: {error!r}"
             log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
-            await self._store.write(order_rows.postpone_planning, order, at=again, because=because)
+            await self._store.write(
+                order_rows.postpone_planning,
+                order,
+                owner=self._owner,
+                at=again,
+                because=because,
+                now=self._now(),
+            )
 
     def _turn(self, patient: model.Patient) -> asyncio.Lock:
         return self._turns.setdefault((patient.patient_id, patient.issuer_of_patient_id), asyncio.Lock())
@@ -118,57 +126,41 @@ class Planner:
     async def _think(self, order: model.Order) -> Result:
         now = self._now()
         matches = select.match_rules(self._site.rule_set, order, site=self._site, now=now)
-        rules = tuple(match.reason for match in matches)
-        problem = _unusable_patient_id(order)
+        if order.fetch_now:
+            matches = tuple(draft.hasten(match, now) for match in matches)
         acting = [match for match in matches if match.matched and not match.waits]
-        if problem or not acting:
-            return Result(plan=self._plan(order, now, rules=rules, problem=problem))
+        blank = model.Plan(
+            order_id=order.id,
+            order_version=order.version,
+            made_at=now,
+            rules=tuple(match.reason for match in matches),
+            problem=_unusable_patient_id(order),
+            waits_for_a_time=any(match.waits for match in matches),
+        )
+        if blank.problem or not acting:
+            return Result(plan=blank)
         asked = await self._ask_archives(order, _archives_of(acting))
         found = draft.sort_studies(
             order,
             matches,
             asked,
-            verdicts=await self._store.read(plans.verdicts_about, order.patient),
-            policy=self._site.identity_policy,
-            circumstances=self._site.circumstances(now),
+            verdicts=await self._store.read(patients.verdicts_about, order.patient),
+            policy=identity.Policy.of(self._site),
+            circumstances=select.Circumstances.of(self._site, now),
         )
         present = await self._present(found.choices)
-        wanted = draft.want(order, found, present=present, expire_after=self._site.retrieval.expire_after)
-        missing = [answer for answer in asked if not answer.whole]
-        plan = self._plan(
-            order,
-            now,
-            rules=rules,
-            consulted=tuple(_consulted(answer) for answer in asked),
-            candidates=draft.candidates(found, present=present),
-            problem="; ".join(f"{answer.archive}: {answer.because}" for answer in missing) or None,
-        )
+        missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
         attempts = order.plan_attempts + 1 if missing else 0
         return Result(
-            plan=plan,
-            wanted=wanted,
+            plan=replace(
+                blank,
+                consulted=tuple(_consulted(answer) for answer in asked),
+                candidates=draft.candidates(found, present=present),
+                problem=missing or None,
+            ),
+            wanted=draft.want(order, found, present=present, expire_after=self._site.retrieval.expire_after),
             next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=now),
             attempts=attempts,
-        )
-
-    def _plan(
-        self,
-        order: model.Order,
-        now: datetime,
-        *,
-        rules: tuple[model.Reason, ...],
-        consulted: tuple[model.Consulted, ...] = (),
-        candidates: tuple[model.Candidate, ...] = (),
-        problem: str | None,
-    ) -> model.Plan:
-        return model.Plan(
-            order_id=order.id,
-            order_version=order.version,
-            made_at=now,
-            rules=rules,
-            consulted=consulted,
-            candidates=candidates,
-            problem=problem,
         )
 
     def _next_plan_at(
@@ -222,7 +214,8 @@ class Planner:
             if self._site.workstations[destination].verify is Verify.COUNTERS:
                 uids = [choice.study.study_instance_uid for choice in wanted]
                 present |= {
-                    (uid, destination) for uid in await self._store.read(plans.verified_at, destination, uids)
+                    (uid, destination)
+                    for uid in await self._store.read(retrieves.verified_at, destination, uids)
                 }
                 continue
             held = await self._held(destination, wanted)
@@ -235,7 +228,7 @@ class Planner:
 
     async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:
         """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
-        held = {}
+        held: dict[str, model.Study] = {}
         for patient_id in {choice.study.patient_id for choice in wanted if choice.study.patient_id}:
             result = await self._workstations[destination].find_studies(patient_id=patient_id)
             held |= {study.study_instance_uid: study for study in result.studies}

@@ -12,7 +12,7 @@ import structlog
 
 from prefetch import bell, config, lifecycle, model
 from prefetch.dimse import association
-from prefetch.store import database, retrieves
+from prefetch.store import claims, database
 from prefetch.timing import Now
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class Mover:
 
     async def _claim(self) -> model.Retrieve | None:
         claimed = await self._store.write(
-            retrieves.claim_retrieves,
+            claims.claim_retrieves,
             archive=self._archive,
             slots=self._remote.move_slots,
             owner=self._owner,
@@ -97,7 +97,7 @@ class Mover:
             park=retrieval.park,
             because=result.because,
         )
-        kept = await self._store.write(retrieves.finish_move, retrieve, result, following, now=now)
+        kept = await self._store.write(claims.finish_move, retrieve, result, following, now=now)
         log.log(
             _LEVELS.get(following.step, _INFO),
             "move_finished" if kept else "move_result_dropped",

@@ -16,7 +16,7 @@ from prefetch import bell, config, lifecycle, model
 from prefetch.dimse import association
 from prefetch.model import Outcome
 from prefetch.retrieval import completeness
-from prefetch.store import database, retrieves
+from prefetch.store import checks, database
 from prefetch.timing import Now
 
 log = structlog.get_logger()
@@ -35,6 +35,7 @@ class Verifier:
         destination: str,
         remote: association.RemoteAE | None,
         store: database.Database,
+        owner: str,
         now: Now,
         bells: bell.Bells,
     ) -> None:
@@ -42,13 +43,19 @@ class Verifier:
         self._destination = destination
         self._remote = remote
         self._store = store
+        self._owner = owner
         self._now = now
         self._bells = bells
 
     async def check_due(self) -> int:
         """Look at everything whose settle time is over; gives how many retrieves."""
-        due = await self._store.read(
-            retrieves.due_checks, destination=self._destination, now=self._now(), limit=BATCH
+        due = await self._store.write(
+            checks.claim_checks,
+            destination=self._destination,
+            owner=self._owner,
+            now=self._now(),
+            lease=self._site.retrieval.lease,
+            limit=BATCH,
         )
         if self._remote is None:
             for retrieve in due:
@@ -85,7 +92,7 @@ class Verifier:
             complete=verdict.complete,
             because=verdict.because,
             outcome=retrieve.last_outcome,
-            checks=retrieve.checks + 1,
+            checks=retrieve.checks,
             attempts=retrieve.attempts,
             now=now,
             expire_at=retrieve.expire_at,
@@ -93,13 +100,16 @@ class Verifier:
             recheck=retrieval.recheck,
         )
         ready = await self._store.write(
-            retrieves.finish_check,
+            checks.finish_check,
             retrieve,
             following,
             arrived_instances=verdict.arrived,
             verified_by=verdict.verified_by,
             now=now,
         )
+        if ready is None:
+            log.info("check_dropped", retrieve_id=retrieve.id, because="somebody else has looked")
+            return
         log.log(
             _LEVELS.get(following.step, _INFO),
             _EVENTS[following.step],
