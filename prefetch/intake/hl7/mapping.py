@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Self
 
 from prefetch.intake.hl7 import forms
@@ -108,7 +107,7 @@ class Mapping:
     """Where one sender puts what. `values` translates what is found, before its form is asked."""
 
     places: Table[str, tuple[Place, ...]]
-    values: Table[str, Table[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    values: Table[str, Table[str, str]] = field(default_factory=dict)
 
     def with_paths(self, paths: Table[str, tuple[str, ...]]) -> Mapping:
         """This mapping with other places for some fields; the forms stay theirs."""

@@ -1,0 +1,395 @@
+"""The MLLP listener on real sockets: what a sender is told, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from prefetch import errors
+from prefetch.intake import mllp
+from prefetch.intake.listener import Accepted, Limits, Listener, Received
+
+SECOND = 1.0
+_RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+"""Close with a reset instead of a farewell."""
+
+
+def order(control_id: str, *, text: str = "CT THORAX") -> bytes:
+    """An order message with this control ID."""
+    return (
+        f"MSH|^~\\&|RIS|HOSP|PREFETCH|NIGHT|20260302081500||ORM^O01|{control_id}|P|2.3.1\r"
+        f"PID|||4711^^^HOSP||Example^Ada\rORC|NW|{control_id}\rOBR|1|{control_id}||CTTH^{text}\r"
+    ).encode()
+
+
+@dataclass
+class Store:
+    """What stands behind the door: keeps messages, and can be told to hesitate or fail."""
+
+    kept: list[Received] = field(default_factory=list)
+    failure: Exception | None = None
+    gate: asyncio.Event | None = None
+    waiting: int = 0
+
+    async def accept(self, received: Received) -> Accepted:
+        """Keep the message once the gate, if there is one, opens."""
+        self.waiting += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.kept.append(received)
+        return Accepted(message_id=len(self.kept))
+
+    @property
+    def control_ids(self) -> list[str]:
+        """The control IDs of what was kept, in order."""
+        return [received.header.control_id for received in self.kept]
+
+
+@dataclass
+class Sender:
+    """A client of the door, reading acknowledgements one by one."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    decoder: mllp.Decoder = field(default_factory=mllp.Decoder)
+    answers: list[bytes] = field(default_factory=list)
+
+    async def send(self, *messages: bytes) -> None:
+        """Send messages, each in its frame, without waiting for answers."""
+        await self.send_bytes(b"".join(map(mllp.encode, messages)))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[str, str]:
+        """The next acknowledgement: its code, and the control ID it answers."""
+        while not self.answers:
+            data = await asyncio.wait_for(self.reader.read(65536), 5 * SECOND)
+            assert data, "closed without an answer"
+            self.answers += [
+                event.payload for event in self.decoder.feed(data) if isinstance(event, mllp.Frame)
+            ]
+        msa = next(line for line in self.answers.pop(0).split(b"\r") if line.startswith(b"MSA"))
+        _, code, control_id = msa.decode().split("|")[:3]
+        return code, control_id
+
+    async def ask(self, message: bytes) -> tuple[str, str]:
+        """Send one message and wait for its acknowledgement."""
+        await self.send(message)
+        return await self.answer()
+
+    async def closed(self) -> bool:
+        """Whether the listener closes the connection within a moment."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), 5 * SECOND) == b""
+        except ConnectionError:
+            return True
+
+
+@dataclass
+class Door:
+    """A listener on a free port with the store behind it."""
+
+    listener: Listener
+    store: Store
+    port: int
+    senders: list[Sender] = field(default_factory=list)
+
+    async def sender(self) -> Sender:
+        """One more connection."""
+        sender = Sender(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.senders.append(sender)
+        return sender
+
+
+@asynccontextmanager
+async def door(store: Store | None = None, **limits: Any) -> AsyncIterator[Door]:
+    """A listener that is up, and closed at the end."""
+    store = store or Store()
+    listener = Listener("ris", "127.0.0.1", 0, accept=store.accept, limits=Limits(**limits))
+    port = await listener.start()
+    at = Door(listener, store, port)
+    try:
+        yield at
+    finally:
+        await listener.close(seconds=SECOND)
+        for sender in at.senders:
+            sender.writer.close()
+            with suppress(ConnectionError):
+                await sender.writer.wait_closed()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until this holds."""
+    async with asyncio.timeout(5 * SECOND):
+        while not condition():  # noqa: ASYNC110 (the condition is the listener's, seen from outside)
+            await asyncio.sleep(0.005)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Run a test's own coroutine."""
+    asyncio.run(test)
+
+
+def test_stored_message_is_accepted() -> None:
+    """A message gets AA with its control ID, and the store had it with its header and its peer."""
+
+    async def test() -> None:
+        async with door() as at:
+            sender = await at.sender()
+            assert await sender.ask(order("M1")) == ("AA", "M1")
+            (kept,) = at.store.kept
+            assert (kept.source, kept.raw, kept.header.sending_application) == ("ris", order("M1"), "RIS")
+            assert kept.peer.startswith("127.0.0.1:")
+
+    run(test())
+
+
+def test_nothing_is_acknowledged_before_it_is_stored() -> None:
+    """While the store hesitates the sender hears nothing; the acknowledgement follows the commit."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate)) as at:
+            sender = await at.sender()
+            await sender.send(order("M1"))
+            await until(lambda: at.store.waiting == 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(sender.reader.read(1), 0.05)
+            gate.set()
+            assert await sender.answer() == ("AA", "M1")
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "failure", [errors.StoreUnavailableError("disk full"), ZeroDivisionError("a mistake of our own")]
+)
+def test_message_that_cannot_be_stored_gets_ae(failure: Exception) -> None:
+    """The sender is told AE, keeps its connection, and may send again when the store is back."""
+
+    async def test() -> None:
+        async with door(Store(failure=failure)) as at:
+            sender = await at.sender()
+            assert await sender.ask(order("M1")) == ("AE", "M1")
+            at.store.failure = None
+            assert await sender.ask(order("M1")) == ("AA", "M1")
+
+    run(test())
+
+
+@pytest.mark.parametrize("payload", [b"hello", b"PID|1||4711\r", b"\xff\xfe\x00", b"MSH"])
+def test_message_without_a_header_gets_ar(payload: bytes) -> None:
+    """What has no readable MSH is rejected, not stored, and the feed goes on."""
+
+    async def test() -> None:
+        async with door() as at:
+            sender = await at.sender()
+            assert await sender.ask(payload) == ("AR", "")
+            assert await sender.ask(order("M2")) == ("AA", "M2")
+            assert at.store.control_ids == ["M2"]
+
+    run(test())
+
+
+def test_answers_come_in_order_while_many_are_stored_at_once() -> None:
+    """A sender that does not wait has its messages stored together and answered in the order sent."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate)) as at:
+            sender = await at.sender()
+            names = [f"M{number}" for number in range(20)]
+            await sender.send(*map(order, names))
+            await until(lambda: at.store.waiting == len(names))
+            gate.set()
+            assert [await sender.answer() for _ in names] == [("AA", name) for name in names]
+            assert at.store.control_ids == names
+
+    run(test())
+
+
+def test_sender_that_never_waits_is_read_only_so_far() -> None:
+    """Beyond the bound of unanswered messages nothing more is taken in until answers are out."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate), max_unanswered=4) as at:
+            sender = await at.sender()
+            await sender.send(*(order(f"M{number}") for number in range(50)))
+            await until(lambda: at.store.waiting == 4)
+            await asyncio.sleep(0.05)
+            assert at.store.waiting == 4
+            gate.set()
+            assert [await sender.answer() for _ in range(50)] == [("AA", f"M{n}") for n in range(50)]
+
+    run(test())
+
+
+def test_many_senders_at_once() -> None:
+    """Every one of many persistent connections gets its own answers."""
+
+    async def test() -> None:
+        async with door() as at:
+            senders = [await at.sender() for _ in range(40)]
+
+            async def talk(sender: Sender, number: int) -> Sequence[tuple[str, str]]:
+                return [await sender.ask(order(f"{number}.{turn}")) for turn in range(5)]
+
+            talks = await asyncio.gather(*map(talk, senders, itertools.count()))
+            assert talks == [[("AA", f"{n}.{turn}") for turn in range(5)] for n in range(40)]
+
+    run(test())
+
+
+def test_message_in_small_pieces() -> None:
+    """A message that comes byte by byte is a message."""
+
+    async def test() -> None:
+        async with door() as at:
+            sender = await at.sender()
+            for byte in mllp.encode(order("M1")):
+                await sender.send_bytes(bytes([byte]))
+            assert await sender.answer() == ("AA", "M1")
+
+    run(test())
+
+
+def test_doubled_framing_and_noise_are_survived() -> None:
+    """Framing as some engines write it, and noise between frames, cost no message."""
+
+    async def test() -> None:
+        async with door() as at:
+            sender = await at.sender()
+            await sender.send_bytes(b"\x0b\x0b" + order("M1") + b"\x1c\x0d\x1c\x0dnoise")
+            await sender.send_bytes(b"\x0b" + order("M2") + b"\x1c")
+            assert [await sender.answer(), await sender.answer()] == [("AA", "M1"), ("AA", "M2")]
+
+    run(test())
+
+
+def test_oversized_message_is_rejected_by_name_and_the_next_one_taken() -> None:
+    """A message over the limit gets AR with its own control ID; the connection lives on."""
+
+    async def test() -> None:
+        async with door(max_message_bytes=1000) as at:
+            sender = await at.sender()
+            assert await sender.ask(order("BIG", text="x" * 5000)) == ("AR", "BIG")
+            assert await sender.ask(order("M2")) == ("AA", "M2")
+
+    run(test())
+
+
+def test_idle_connection_is_closed() -> None:
+    """A connection on which nothing happens for the idle time is given up."""
+
+    async def test() -> None:
+        async with door(idle_seconds=0.05) as at:
+            sender = await at.sender()
+            assert await sender.closed()
+
+    run(test())
+
+
+def test_half_a_message_does_not_hold_a_connection_for_ever() -> None:
+    """A sender that stops in mid-message, or dribbles, is cut off after the message time."""
+
+    async def test() -> None:
+        async with door(message_seconds=0.2) as at:
+            sender = await at.sender()
+            with pytest.raises(ConnectionError):  # noqa: PT012 (which write notices depends on the peer's reset)
+                for byte in itertools.chain(b"\x0b", itertools.repeat(ord("x"))):
+                    await sender.send_bytes(bytes([byte]))
+                    await asyncio.sleep(0.01)
+            await until(lambda: at.listener.connections == 0)
+
+    run(test())
+
+
+def test_too_many_connections_are_refused() -> None:
+    """Beyond the limit a connection is closed at once, and those within it do not notice."""
+
+    async def test() -> None:
+        async with door(max_connections=2) as at:
+            first, second = await at.sender(), await at.sender()
+            assert await first.ask(order("M1")) == ("AA", "M1")
+            assert await (await at.sender()).closed()
+            assert await second.ask(order("M2")) == ("AA", "M2")
+
+    run(test())
+
+
+def test_peer_that_does_not_speak_mllp_is_dropped() -> None:
+    """A web browser or a port scanner that sends on and on without a frame is cut off."""
+
+    async def test() -> None:
+        async with door(max_garbage_bytes=1000) as at:
+            sender = await at.sender()
+            await sender.send_bytes(b"GET / HTTP/1.0\r\n" * 100)
+            assert await sender.closed()
+
+    run(test())
+
+
+def test_sender_that_vanishes_after_sending_has_its_message_kept() -> None:
+    """A connection that is reset before the answer loses the answer, not the message."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate)) as at:
+            sender = await at.sender()
+            await sender.send(order("M1"))
+            await until(lambda: at.store.waiting == 1)
+            raw = sender.writer.get_extra_info("socket")
+            raw.setsockopt(*_RESET)
+            sender.writer.transport.abort()
+            gate.set()
+            await until(lambda: at.store.control_ids == ["M1"])
+            await until(lambda: at.listener.connections == 0)
+
+    run(test())
+
+
+def test_closing_the_door_answers_what_has_come_in() -> None:
+    """At shutdown a message that is being stored is still answered; nobody new is let in."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate)) as at:
+            sender = await at.sender()
+            await sender.send(order("M1"))
+            await until(lambda: at.store.waiting == 1)
+            at.listener.close_door()
+            with pytest.raises(ConnectionError):
+                await at.sender()
+            gate.set()
+            assert await sender.answer() == ("AA", "M1")
+            assert await sender.closed()
+
+    run(test())
+
+
+def test_shutdown_does_not_wait_for_ever() -> None:
+    """A store that never answers holds the shutdown up only for the drain time."""
+
+    async def test() -> None:
+        async with door(Store(gate=asyncio.Event())) as at:
+            sender = await at.sender()
+            await sender.send(order("M1"))
+            await until(lambda: at.store.waiting == 1)
+            async with asyncio.timeout(SECOND):
+                await at.listener.close(seconds=0.05)
+
+    run(test())
