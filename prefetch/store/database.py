@@ -36,7 +36,7 @@ class Database:
 
     def __init__(self, connections: Engine, place: str, lock: int | None) -> None:
         self._engine = connections
-        self._looking = connections.execution_options(**{engine.READS_ONLY: True})
+        self._looking = engine.looking(connections)
         self._lock = lock
         self._writer = writer.Writer(connections, place)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prefetch-store-reader")
@@ -115,7 +115,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """Give a connection that only looks and sees one state of the database (on SQLite)."""
+        """Give a connection that only looks and sees one state of the database."""
         with _in_our_words(self.place), self._looking.connect() as connection:
             yield connection
 

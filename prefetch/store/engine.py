@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from prefetch import errors
 
-READS_ONLY = "prefetch_reads_only"
+_READS_ONLY = "prefetch_reads_only"
 """Execution option of a connection that only looks: SQLite then begins without taking the write lock."""
 
 _BUSY_MILLISECONDS = 5_000
@@ -101,6 +101,13 @@ def make_engine(url: URL) -> Engine:
         ) from error
 
 
+def looking(connections: Engine) -> Engine:
+    """Give the same connections for looking only: each transaction sees one state and locks nothing."""
+    if connections.dialect.name == "sqlite":  # in WAL mode every reader has a snapshot
+        return connections.execution_options(**{_READS_ONLY: True})
+    return connections.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def _make_sqlite(url: URL) -> Engine:
     made = create_engine(url)
 
@@ -113,7 +120,7 @@ def _make_sqlite(url: URL) -> Engine:
     @event.listens_for(made, "begin")
     def begin(connection: Connection) -> None:
         # IMMEDIATE: one that read first and then wrote could not wait for another (SQLITE_BUSY_SNAPSHOT).
-        reads_only = connection.get_execution_options().get(READS_ONLY)
+        reads_only = connection.get_execution_options().get(_READS_ONLY)
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return made

@@ -44,7 +44,7 @@ def translate(error: DBAPIError, place: str) -> errors.StoreError:
     words = _look_up(_SQLITE, sqlite_code(error)) or _look_up(_POSTGRESQL, sql_state(error))
     if words is None and isinstance(error.orig, _connection_errors()):
         words = "it cannot be reached"
-    said = str(error.orig).strip()
+    said = " ".join(str(error.orig).split())
     if words:
         return errors.StoreUnavailableError(f"database {place}: {words} ({said})")
     return errors.StoreError(f"database {place}: {said}")

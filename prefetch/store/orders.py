@@ -73,6 +73,7 @@ def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Or
 
 def orders_of_patient(c: Connection, patient_id: str, issuer: str | None) -> list[model.Order]:
     """Give the orders of a patient, oldest first; read and save in one transaction."""
+    one_at_a_time(c)
     query = _select().where(orders.c.patient_id == patient_id, orders.c.issuer_of_patient_id == issuer)
     return _orders(c, query.order_by(orders.c.id).with_for_update())
 
