@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from prefetch.rules import Mode, Text
+from prefetch.rules import Count, Mode, Text
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, PlacedModel
 
@@ -76,7 +76,7 @@ class Listener(Model):
     """Port to listen at; 0 takes one that is free."""
     max_message_bytes: Annotated[int, Field(ge=1000)] = Field(default=5_000_000, examples=["5000000"])
     """A longer message is refused."""
-    max_connections: Annotated[int, Field(ge=1)] = Field(default=100, examples=["100"])
+    max_connections: Count = Field(default=100, examples=["100"])
     """Connections at a time; one more is closed at once."""
     idle_timeout: Duration = Field(default=timedelta(hours=24), examples=["24h"])
     """A connection that sends nothing for so long is closed."""
@@ -117,7 +117,7 @@ class Archive(PlacedModel):
     """Its port."""
     mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
     """`observe` asks it and never has it move anything."""
-    max_associations: Annotated[int, Field(ge=1)] = Field(default=4, examples=["4"])
+    max_associations: Count = Field(default=4, examples=["4"])
     """Associations that we open to it at a time. Moves take one fewer, so that no query waits for them."""
     send_issuer: bool = Field(default=True, examples=["false"])
     """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
@@ -144,7 +144,7 @@ class Workstation(PlacedModel):
     """Its port, to ask it."""
     query_ae_title: AETitle | None = Field(default=None, examples=["READ1_QR"])
     """AE Title to ask, where it differs from `ae_title`."""
-    max_associations: Annotated[int, Field(ge=1)] = Field(default=2, examples=["2"])
+    max_associations: Count = Field(default=2, examples=["2"])
     """Associations that we open to it at a time."""
     settle: Duration = Field(default=timedelta(seconds=2), examples=["2s"])
     """How long after a move it is asked."""

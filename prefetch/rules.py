@@ -133,6 +133,7 @@ Urgency = Annotated[
     PlainValidator(_read_priority),
     WithJsonSchema({"type": "string", "enum": [priority.name.lower() for priority in Priority]}),
 ]
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 Count = Annotated[int, Field(ge=1)]
 Texts = Annotated[tuple[Text, ...], NotEmpty(), OneOrMany()]
 Patterns = Annotated[tuple[TextPattern, ...], NotEmpty(), OneOrMany()]
@@ -310,7 +311,7 @@ class Rule(PlacedModel):
 class RuleFile(Model):
     """A file of rules."""
 
-    version: Literal["1"] = Field(default="1", examples=["1"])
+    version: Version = Field(default="1", examples=["1"])
     """Version of this format."""
     rules: Annotated[tuple[Rule, ...], NotEmpty()] = Field(
         examples=["[{name: ct, when: {modality: CT}, priors: [{newest: 2}]}]"]

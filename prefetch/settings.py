@@ -10,13 +10,13 @@ import zoneinfo
 from datetime import date, time, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
 
 from prefetch import lifecycle, logs, spans, yamlfile
 from prefetch.peers import AETitle, Archive, Listener, Workstation
-from prefetch.rules import Destinations, Mode, RuleSet
+from prefetch.rules import Count, Destinations, Mode, RuleSet, Version
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, NotEmpty
 
@@ -71,16 +71,17 @@ def _read_name(said: str) -> str:
     return said
 
 
-def _text(**more: str) -> WithJsonSchema:
+def _text(**more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string"} | more)
 
 
 Name = Annotated[str, PlainValidator(_read_name), _text()]
 Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_read_zone), _text()]
 StoreURL = Annotated[str, PlainValidator(_read_store), _text(pattern="^(sqlite|postgresql)")]
-BirthDate = Annotated[str, PlainValidator(_read_date), _text(pattern=r"^\d{4}-?\d\d-?\d\d$")]
+BirthDate = Annotated[
+    str, PlainValidator(_read_date), _text(type=["string", "integer"], pattern=r"^\d{4}-?\d\d-?\d\d$")
+]
 TimeOfDay = Annotated[time, PlainValidator(_read_time), _text(pattern=r"^\d\d:\d\d$")]
-Count = Annotated[int, Field(ge=1)]
 
 
 class Retry(Model):
@@ -225,7 +226,7 @@ class Logging(Model):
 class Config(Model):
     """The whole of `prefetch.yaml`."""
 
-    version: Literal["1"] = Field(default="1", examples=["1"])
+    version: Version = Field(default="1", examples=["1"])
     """Version of this format."""
     ae_title: AETitle = Field(default="PREFETCH", examples=["PREFETCH"])
     """Our own AE Title, as archives and workstations know us."""

@@ -13,16 +13,12 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-_UNITS = {
-    "w": timedelta(weeks=1),
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-}
-_SAID = {unit: _UNITS[unit] for unit in "dhm"}
-_DURATION = r"(?:\d{1,6}[wdhms])+"
-_AGE = r"(\d{1,4})(y|mo|w|d)"
+LONGEST = timedelta(days=3660)
+"""No duration is longer: whatever is counted from it stays a date."""
+
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+_DURATION = r"(?:[0-9]{1,9}[wdhms])+"
+_AGE = r"([0-9]{1,4})(y|mo|w|d)"
 _BEFORE_EXAM = rf"({_DURATION})\s+before\s+exam"
 WHEN_ORDERED = "when ordered"
 
@@ -34,18 +30,20 @@ def read_duration(said: object) -> timedelta:
     text = _text(said)
     if not re.fullmatch(_DURATION, text):
         raise ValueError(f"expected a duration such as 90s, 15m, 24h or 2d, found “{text}”")
-    return sum(
-        (int(count) * _UNITS[unit] for count, unit in re.findall(r"(\d+)(\w)", text)), start=timedelta()
-    )
+    seconds = sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"(\d+)(\w)", text))
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"“{text}” is longer than {say_duration(LONGEST)}")
+    return timedelta(seconds=seconds)
 
 
 def say_duration(duration: timedelta) -> str:
     """Write a duration in the largest unit that it fills: `15m`, `90m`, `24h`, `2d`."""
-    for unit, length in _SAID.items():
-        count, rest = divmod(duration, length)
-        if not rest and duration >= length * (2 if unit == "d" else 1):
+    seconds = int(duration.total_seconds())
+    for unit, least in (("d", 2), ("h", 1), ("m", 1)):
+        count, rest = divmod(seconds, _SECONDS[unit])
+        if not rest and count >= least:
             return f"{count}{unit}"
-    return f"{duration // _UNITS['s']}s"
+    return f"{seconds}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

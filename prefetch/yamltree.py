@@ -196,7 +196,8 @@ class _Converter:
         if isinstance(node, SequenceNode):
             return [self._value(item, (*where, position)) for position, item in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.style is None and node.value == "":
-            self._complain(mark, where, "has no value; write one, or remove the line")
+            at_key = self._document.key_marks.get(where, mark)
+            self._complain(at_key, where, "has no value; write one, or remove the line")
         return node.value
 
     def _keys(self, node: MappingNode, where: Where) -> Keys:
