@@ -132,6 +132,8 @@ class RemoteAE:
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Let what is under way end within the time, and interrupt the rest; leaves no thread behind."""
+        if self._closed:
+            return
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pynetdicom.association import Association
 
-from prefetch.dimse import peer, status, wire
+from prefetch.dimse import exchange, peer, status, wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,16 @@ def echo(association: Association, *, of: peer.Peer) -> EchoResult:
 
 
 def _verify(association: Association, of: peer.Peer) -> str | None:
+    """What is wrong with the answer to a C-ECHO, or None."""
     association.dimse_timeout = of.timeouts.idle
+    began = time.monotonic()
     try:
         response = association.send_c_echo()
     except RuntimeError:  # pynetdicom: the association has gone since it was opened
-        return "the association was lost"
+        return exchange.LOST
     if "Status" not in response:
-        return f"no answer to C-ECHO within {of.timeouts.idle:g} s"
+        silent = time.monotonic() - began >= of.timeouts.idle
+        return f"no answer to C-ECHO within {of.timeouts.idle:g} s" if silent else exchange.LOST
     if response.Status != status.SUCCESS:
         return f"C-ECHO was answered with 0x{response.Status:04X}"
     return None

@@ -15,6 +15,8 @@ from pynetdicom.association import Association
 
 from prefetch.dimse import answer, status
 
+LOST = "the association was aborted or its connection lost"
+
 Responses = Iterator[tuple[Dataset, Dataset | None]]
 
 
@@ -82,7 +84,7 @@ class Exchange:
 
     def _why_lost(self, *, waited: float, wait: float) -> str:
         if waited < wait:
-            return "the association was aborted or its connection lost"
+            return LOST
         if wait == self._idle:
             return f"no response for {self._idle:g} s"
         return f"no end of it within {self._total:g} s"

@@ -59,12 +59,25 @@ def associate(
     entity.connection_timeout = to.timeouts.connect
     entity.acse_timeout = to.timeouts.acse
     entity.network_timeout = None  # whoever holds the association releases it
-    opened: list[float] = []
+    begun: list[socket.socket] = []
+    opened: list[socket.socket] = []
+
+    def begin(event: evt.Event) -> None:
+        # The first that is sent is the A-ASSOCIATE, before anything is connected: from here on it can be cut.
+        if not begun:
+            begun.extend(_connection(event.assoc))
+            held_by(event.assoc)
+
+    def open_up(event: evt.Event) -> None:
+        opened.extend(_connection(event.assoc))
+        for connection in opened:
+            # pynetdicom waits for the rest of a PDU without limit: a peer that stops half-way would keep us.
+            connection.settimeout(to.timeouts.acse)
+
     handlers: list[evt.EventHandlerType] = [
         *fast_handlers(),
-        (evt.EVT_REQUESTED, lambda event: held_by(event.assoc)),
-        (evt.EVT_CONN_OPEN, lambda event: held_by(event.assoc)),
-        (evt.EVT_CONN_OPEN, lambda event: _on_open(event, opened, to.timeouts.acse)),
+        (evt.EVT_ACSE_SENT, begin),
+        (evt.EVT_CONN_OPEN, open_up),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
     try:
@@ -75,6 +88,8 @@ def associate(
         return association
     verdict = _why_not(association, to, connected=bool(opened))
     discard(association)
+    for connection in begun:
+        connection.close()
     return verdict
 
 
@@ -94,13 +109,11 @@ def interrupt(association: Association) -> None:
 
 def cut(association: Association) -> None:
     """Shut the connection down from another thread, whatever its association waits for."""
-    connection = _connection(association)
-    if connection is None:
-        return
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # not yet connected, and now it never will be
-        connection.close()
+    for connection in _connection(association):
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:  # not yet connected, and now it never will be
+            connection.close()
 
 
 def release(association: Association) -> None:
@@ -155,23 +168,14 @@ def _wake(association: Association) -> None:
     association.dimse.msg_queue.put((None, None))
 
 
-def _on_open(event: evt.Event, opened: list[float], stall: float) -> None:
-    opened.append(time.monotonic())
-    connection = _connection(event.assoc)
-    if connection is not None:
-        # pynetdicom reads a PDU without any limit: a peer that stops half-way would keep its thread for ever.
-        connection.settimeout(stall)
-
-
 def _send_at_once(event: evt.Event) -> None:
     _set_option(event, socket.TCP_NODELAY)
 
 
 def _close_at_last(event: evt.Event) -> None:
     """Close the socket when the association is over; pynetdicom forgets that where the peer was faster."""
-    connection = _connection(event.assoc)
-    if connection is not None:
-        event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _: connection.close())
+    for connection in _connection(event.assoc):
+        event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _, connection=connection: connection.close())
 
 
 def _acknowledge_at_once(event: evt.Event) -> None:
@@ -180,12 +184,13 @@ def _acknowledge_at_once(event: evt.Event) -> None:
 
 
 def _set_option(event: evt.Event, option: int) -> None:
-    connection = _connection(event.assoc)
-    if connection is not None:
+    for connection in _connection(event.assoc):
         with contextlib.suppress(OSError):  # the peer may close between the event and this line
             connection.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
-def _connection(association: Association) -> socket.socket | None:
+def _connection(association: Association) -> tuple[socket.socket, ...]:
+    """The association's socket, while it has one."""
     transport = association.dul.socket
-    return transport.socket if transport is not None else None
+    connection = transport.socket if transport is not None else None
+    return () if connection is None else (connection,)
