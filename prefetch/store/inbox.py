@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal, select, update
 
 from prefetch import model
 from prefetch.store.tables import MessageState, inbox
@@ -17,6 +18,11 @@ REPEAT_WITHIN = timedelta(minutes=10)
 
 FRONT, BACK = 0, 1
 """The two lanes of the inbox: STAT, and all others in the order in which they came."""
+
+
+def _is(state: MessageState) -> ColumnElement[bool]:
+    """Say the state in the words that the partial indexes know (see `tables.in_state`)."""
+    return inbox.c.state == literal(state, inbox.c.state.type, literal_execute=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,28 @@ class InboxMessage:
 
 _COLUMNS = [inbox.c[name] for name in InboxMessage.__dataclass_fields__]
 
+# Every message passes these three; SQLAlchemy takes longer to build a statement than SQLite to run it.
+_FIND_REPEAT = (
+    select(inbox.c.id)
+    .where(
+        inbox.c.source == bindparam("source"),
+        inbox.c.control_id == bindparam("control_id"),
+        inbox.c.received_at > bindparam("since"),
+        inbox.c.digest == bindparam("digest"),
+    )
+    .limit(1)
+)
+_STORE = insert(inbox).returning(inbox.c.id)
+_BRING_FORWARD = (
+    update(inbox)
+    .where(
+        inbox.c.source == bindparam("of_source"),
+        inbox.c.order_number == bindparam("of_order"),
+        _is(MessageState.WAITING),
+    )
+    .values(lane=FRONT)
+)
+
 
 def accept_message(
     c: Connection,
@@ -59,25 +87,29 @@ def accept_message(
     received_at: datetime,
 ) -> Accepted:
     """Store a message unless it repeats one; STAT goes to the front with its order's earlier messages."""
-    digest = hashlib.sha256(raw).digest()
-    if control_id and (known := _find_repeat(c, source, control_id, digest, received_at)):
-        return Accepted(message_id=known, repeat=True)
+    message: dict[str, Any] = {
+        "source": source,
+        "control_id": control_id,
+        "digest": hashlib.sha256(raw).digest(),
+    }
+    if control_id:
+        since = received_at - REPEAT_WITHIN
+        known = c.execute(_FIND_REPEAT, {**message, "since": since}).scalar_one_or_none()
+        if known is not None:
+            return Accepted(message_id=known, repeat=True)
     lane = FRONT if priority is model.Priority.STAT else BACK
-    statement = insert(inbox).values(
-        source=source,
-        raw=raw,
-        digest=digest,
-        control_id=control_id,
-        message_type=message_type,
-        priority=priority,
-        lane=lane,
-        order_number=order_number,
-        received_at=received_at,
-        state=MessageState.WAITING,
-    )
-    message_id: int = c.execute(statement.returning(inbox.c.id)).scalar_one()
+    message |= {
+        "raw": raw,
+        "message_type": message_type,
+        "priority": priority,
+        "lane": lane,
+        "order_number": order_number,
+        "received_at": received_at,
+        "state": MessageState.WAITING,
+    }
+    message_id: int = c.execute(_STORE, message).scalar_one()
     if lane == FRONT and order_number:
-        _bring_forward(c, source, order_number)
+        c.execute(_BRING_FORWARD, {"of_source": source, "of_order": order_number})
     return Accepted(message_id=message_id, repeat=False)
 
 
@@ -131,30 +163,3 @@ def count_messages(c: Connection, since: datetime) -> Mapping[MessageState, int]
     for state in (MessageState.WAITING, MessageState.DEAD):
         counts[state] = c.execute(select(func.count()).select_from(inbox).where(_is(state))).scalar_one()
     return counts
-
-
-def _find_repeat(
-    c: Connection, source: str, control_id: str, digest: bytes, received_at: datetime
-) -> int | None:
-    """Find the message that this one repeats."""
-    query = select(inbox.c.id).where(
-        inbox.c.source == source,
-        inbox.c.control_id == control_id,
-        inbox.c.received_at > received_at - REPEAT_WITHIN,
-        inbox.c.digest == digest,
-    )
-    return c.execute(query.limit(1)).scalar_one_or_none()
-
-
-def _bring_forward(c: Connection, source: str, order_number: str) -> None:
-    """Bring the waiting messages of an order to the front, so that they are still applied in their order."""
-    c.execute(
-        update(inbox)
-        .where(inbox.c.source == source, inbox.c.order_number == order_number, _is(MessageState.WAITING))
-        .values(lane=FRONT)
-    )
-
-
-def _is(state: MessageState) -> ColumnElement[bool]:
-    """Say the state in the words that the partial indexes know (see `tables.in_state`)."""
-    return inbox.c.state == literal(state, inbox.c.state.type, literal_execute=True)

@@ -1,7 +1,7 @@
 """Group commit: one thread that does all that waits to be written in one transaction.
 
 A commit costs an fsync, whatever it holds; so what came in while the last one ran goes into the next one
-together. Each piece of work runs in a savepoint of its own: one that fails harms no other.
+together. Where a piece of work fails, all are run again, each in a savepoint: one that fails harms no other.
 """
 
 from __future__ import annotations
@@ -36,9 +36,13 @@ class Work:
     error: Exception | None = None
 
     def run(self, connection: Connection) -> None:
-        """Run the function in its asker's context."""
+        """Run the function in its asker's context; what it raises is kept for the asker, and raised."""
         self.error = None
-        self.result = self.context.run(self.function, connection)
+        try:
+            self.result = self.context.run(self.function, connection)
+        except Exception as error:
+            self.error = error
+            raise
 
     def tell(self, place: str) -> None:
         """Give the asker the result or the error; one who was cancelled meanwhile wants neither."""
@@ -84,10 +88,9 @@ class Writer:
         ending = False
         while not ending:
             batch, ending = self._drain()
-            self._commit(batch)
-            # PostgreSQL gives up one of two transactions that wait for each other and asks for it again.
-            self._commit([work for work in batch if failures.wants_another_try(work.error)])
-            _tell(batch, self._place)
+            if batch:
+                self._commit(batch)
+                _tell(batch, self._place)
 
     def _drain(self) -> tuple[list[Work], bool]:
         """Take all that waits, waiting only for the first; true when the end was among it."""
@@ -101,24 +104,26 @@ class Writer:
         return batch, False
 
     def _commit(self, batch: Sequence[Work]) -> None:
-        """Run a batch in one transaction; where that fails as a whole, each piece of work has failed."""
-        if not batch:
-            return
+        """Run a batch in one transaction; where a piece of work fails, again so that only it does."""
+        failure = self._transact(batch, Work.run)
+        if any(work.error for work in batch) and (len(batch) > 1 or failures.wants_another_try(failure)):
+            failure = self._transact(batch, _run_in_savepoint)
+        for work in batch:
+            work.error = work.error or failure
+
+    def _transact(self, batch: Sequence[Work], run: Callable[[Work, Connection], None]) -> Exception | None:
+        """Run a batch in one transaction; gives why it failed as a whole."""
         try:
             with self._engine.begin() as connection:
-                if len(batch) == 1:
-                    batch[0].run(connection)
-                else:
-                    for work in batch:
-                        _run_in_savepoint(connection, work)
+                for work in batch:
+                    run(work, connection)
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
-            for work in batch:
-                work.error = work.error or failure
-        else:
-            self.commits += 1
+            return failure
+        self.commits += 1
+        return None
 
 
-def _run_in_savepoint(connection: Connection, work: Work) -> None:
+def _run_in_savepoint(work: Work, connection: Connection) -> None:
     """Run a piece of work so that only its own writes are undone when it fails.
 
     A full disk ends SQLite's whole transaction (sqlite.org/lang_transaction.html, "Response To Errors"); then
@@ -127,8 +132,7 @@ def _run_in_savepoint(connection: Connection, work: Work) -> None:
     savepoint = connection.begin_nested()
     try:
         work.run(connection)
-    except Exception as error:  # noqa: BLE001 (it goes to the one who asked)
-        work.error = error
+    except Exception:  # noqa: BLE001 (it is kept for the one who asked)
         savepoint.rollback()
     else:
         savepoint.commit()
