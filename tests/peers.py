@@ -140,6 +140,16 @@ class Server(ABC):
             _signal(process, signal.SIGKILL)
             process.wait()
 
+    def freeze(self) -> None:
+        """Let it hang: connections stay open, and nothing is said any more."""
+        if self._process is not None:
+            _signal(self._process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was frozen."""
+        if self._process is not None:
+            _signal(self._process, signal.SIGCONT)
+
     @abstractmethod
     def load(self, paths: Iterable[Path]) -> None:
         """Make it hold these DICOM files."""

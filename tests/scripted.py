@@ -72,11 +72,6 @@ class Conversation:
         self._association.abort(block=False)
 
     @property
-    def cancelled(self) -> bool:
-        """Whether a C-CANCEL came."""
-        return self.message_id in self._association.dimse.cancel_req
-
-    @property
     def over(self) -> bool:
         """Whether the peer has ended the association."""
         return self._association.acse.is_aborted() or not self._association.dul.is_alive()

@@ -51,10 +51,6 @@ class Exchange:
         """How long it has taken so far."""
         return (time.monotonic() - self._began) * 1000
 
-    def hurry(self, seconds: float) -> None:
-        """Give the rest no more time than this."""
-        self._deadline = min(self._deadline, time.monotonic() + seconds)
-
     def ask(self, send: Callable[[], Responses]) -> Iterator[Dataset | None]:
         """Send, and yield the identifier of each Pending response; `None` is one that cannot be decoded."""
         try:

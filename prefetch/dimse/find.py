@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 from pydicom import Dataset
 from pynetdicom.association import Association
@@ -12,25 +13,27 @@ from prefetch import model
 from prefetch.dimse import answer, exchange, identifier, peer, status, wire
 from prefetch.model import Outcome
 
-_MESSAGE_ID = 1
-_CANCELS_WITHIN = 5.0
-"""Seconds that an archive has for ending a query that was cancelled."""
+T = TypeVar("T")
 
 
 def find_studies(association: Association, query: Dataset, *, of: peer.Peer) -> model.FindResult:
-    """Ask, and read all the answers; at more than the limit the query is cancelled and the first are kept."""
+    """Ask, and read all the answers; at more than the limit the first are kept and the association ends."""
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
-    studies: list[model.Study] = []
-    answers = unreadable = 0
+    answers: list[model.Study | None] = []
+    cut = False
     for each in _ask(association, query, asking):
-        answers += 1
-        if answers > of.answer_limit:
-            _cancel(association, asking, once=answers == of.answer_limit + 1)
-        elif study := _read(each, of):
-            studies.append(study)
-        else:
-            unreadable += 1
-    verdict = _judge(asking.last, cut=answers > of.answer_limit, unreadable=unreadable, of=of)
+        cut = len(answers) == of.answer_limit
+        if cut:
+            # After a C-CANCEL an archive may send on, and the next query would take that for its answers.
+            association.abort(block=False)
+            break
+        answers.append(_read(each, of))
+    studies = [study for study in answers if study is not None]
+    if cut:
+        because = f"more than {of.answer_limit} answers; only the first {of.answer_limit} were read"
+        verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
+    else:
+        verdict = _judge(asking.last, readable=len(studies) == len(answers))
     return model.FindResult(
         outcome=verdict.outcome,
         studies=answer.collapse(studies),
@@ -45,38 +48,45 @@ def count_instances(association: Association, *, study_instance_uid: str, of: pe
 
     For peers that answer no Number of Study Related Instances.
     """
-    series = _find_all(association, identifier.series(study_instance_uid), of)
+    series = _collect(association, identifier.series(study_instance_uid), of, _series)
     if series is None:
         return None
-    counts = [_count_series(association, study_instance_uid, each, of) for each in series]
-    known = [each for each in counts if each is not None]
-    return sum(known) if len(known) == len(counts) else None
+    total = 0
+    for uid, said in dict(series).items():
+        counted = _count_series(association, study_instance_uid, uid, of) if said is None and uid else said
+        if counted is None:
+            return None
+        total += counted
+    return total
+
+
+def _series(response: Dataset) -> tuple[str | None, int | None]:
+    """A series' UID, and how many instances it is said to have."""
+    uid = answer.text(response, "SeriesInstanceUID")
+    return uid, answer.count(response, "NumberOfSeriesRelatedInstances")
 
 
 def _count_series(
-    association: Association, study_instance_uid: str, series: Dataset, of: peer.Peer
+    association: Association, study_instance_uid: str, series_instance_uid: str, of: peer.Peer
 ) -> int | None:
-    said = answer.count(series, "NumberOfSeriesRelatedInstances")
-    uid = answer.text(series, "SeriesInstanceUID")
-    if said is not None or uid is None:
-        return said
-    instances = _find_all(association, identifier.instances(study_instance_uid, uid), of)
-    if instances is None:
-        return None
-    return len({answer.text(each, "SOPInstanceUID") for each in instances})
+    query = identifier.instances(study_instance_uid, series_instance_uid)
+    uids = _collect(association, query, of, lambda response: answer.text(response, "SOPInstanceUID"))
+    return None if uids is None else len(set(uids))
 
 
-def _find_all(association: Association, query: Dataset, of: peer.Peer) -> list[Dataset] | None:
-    """All answers; `None` unless every one of them came and can be read."""
+def _collect(
+    association: Association, query: Dataset, of: peer.Peer, read: Callable[[Dataset], T]
+) -> list[T] | None:
+    """What is read in each answer; `None` unless all of them came and can be read."""
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
-    answers = list(_ask(association, query, asking))
+    answers = [None if each is None else read(each) for each in _ask(association, query, asking)]
     readable = [each for each in answers if each is not None]
     whole = asking.last.status == status.SUCCESS and len(readable) == len(answers)
     return readable if whole else None
 
 
 def _ask(association: Association, query: Dataset, asking: exchange.Exchange) -> Iterator[Dataset | None]:
-    return asking.ask(partial(association.send_c_find, query, wire.FIND, msg_id=_MESSAGE_ID))
+    return asking.ask(partial(association.send_c_find, query, wire.FIND))
 
 
 def _read(response: Dataset | None, of: peer.Peer) -> model.Study | None:
@@ -85,19 +95,9 @@ def _read(response: Dataset | None, of: peer.Peer) -> model.Study | None:
     return answer.read_study(response, archive=of.name, character_set=of.character_set)
 
 
-def _cancel(association: Association, asking: exchange.Exchange, *, once: bool) -> None:
-    """Ask for no more (PS3.7 9.3.2.3); what comes all the same is read and dropped."""
-    if once:
-        association.send_c_cancel(_MESSAGE_ID, query_model=wire.FIND)
-        asking.hurry(_CANCELS_WITHIN)
-
-
-def _judge(last: exchange.Last, *, cut: bool, unreadable: int, of: peer.Peer) -> status.Verdict:
+def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:
     verdict = status.classify_find(last.status, comment=last.comment, lost=last.lost)
-    if cut:
-        because = f"more than {of.answer_limit} answers; only the first {of.answer_limit} were read"
-        return status.Verdict(outcome=Outcome.PARTIAL, because=because)
-    if unreadable and verdict.outcome is Outcome.SUCCESS:
+    if verdict.outcome is Outcome.SUCCESS and not readable:
         because = "Success, but there were answers that cannot be decoded or name no study"
         return status.Verdict(outcome=Outcome.WARNING, because=because)
     return verdict

@@ -1,0 +1,262 @@
+"""Queries and moves against the archives and workstations that Debian ships."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from prefetch import model
+from prefetch.dimse import peer
+from prefetch.dimse.association import RemoteAE
+from prefetch.dimse.move import Acquaintance
+from prefetch.model import Outcome
+from tests import peers
+from tests.studies import WrittenStudy, write_study
+
+pytestmark = pytest.mark.peers
+
+T = TypeVar("T")
+
+
+class Nobody:
+    """A destination that archives know and that is not there."""
+
+    ae_title = "NOBODY"
+    host = peers.HOST
+    port = peers.free_port()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> WrittenStudy:
+    """A study of two series with two instances each."""
+    return write_study(
+        tmp_path,
+        patient_id="P7",
+        issuer_of_patient_id="HOSP",
+        name="Müller^Zoë",
+        birth_date="19510203",
+        study_date="20240105",
+        study_time="081500",
+        description="CT Schädel",
+        accession_number="A77",
+        series=2,
+    )
+
+
+@pytest.fixture
+def workstation(tmp_path: Path) -> Iterator[peers.Storescp]:
+    """A workstation that receives."""
+    with peers.Storescp(ae_title="READ1", directory=tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(params=[peers.Orthanc, peers.Dcmqrscp], ids=["orthanc", "dcmqrscp"])
+def archive(
+    request: pytest.FixtureRequest, tmp_path: Path, workstation: peers.Storescp, study: WrittenStudy
+) -> Iterator[peers.Server]:
+    """An archive of each kind that holds the study and knows the workstation."""
+    make: type[peers.Orthanc | peers.Dcmqrscp] = request.param
+    with make(ae_title="ARCHIVE", directory=tmp_path, knows=[workstation, Nobody()]) as started:
+        started.load(study.paths)
+        yield started
+
+
+def use(archive: peers.Server, work: Callable[[RemoteAE], Awaitable[T]], *, called: str | None = None) -> T:
+    """Do some work with an archive, called by its AE Title or by another."""
+    to = peer.Peer(
+        name="archive",
+        ae_title=called or archive.ae_title,
+        host=archive.host,
+        port=archive.port,
+        calling_ae_title="PREFETCH",
+        timeouts=peer.Timeouts(connect=2, acse=5, idle=10, move_idle=20),
+    )
+
+    async def main() -> T:
+        async with RemoteAE(to) as remote:
+            return await work(remote)
+
+    return asyncio.run(main())
+
+
+def move_to(study: WrittenStudy, ae_title: str) -> Callable[[RemoteAE], Awaitable[model.MoveResult]]:
+    """The move of a study."""
+    return lambda remote: remote.move_study(
+        study_instance_uid=study.study_instance_uid, destination_ae_title=ae_title
+    )
+
+
+def test_study_is_found(archive: peers.Server, study: WrittenStudy) -> None:
+    """A patient's study is answered with what the archive knows of it, names in their own letters."""
+    result = use(archive, lambda remote: remote.find_studies(patient_id="P7", issuer_of_patient_id="HOSP"))
+    assert result.outcome is Outcome.SUCCESS
+    (found,) = result.studies
+    counted = isinstance(archive, peers.Orthanc)  # dcmqrscp answers neither counts nor modalities
+    assert found == model.Study(
+        study_instance_uid=study.study_instance_uid,
+        archive="archive",
+        patient_id="P7",
+        issuer_of_patient_id="HOSP",
+        patient_name="Müller^Zoë",
+        birth_date="19510203",
+        sex="F",
+        study_date=date(2024, 1, 5),
+        study_time="081500",
+        accession_number="A77",
+        description="CT Schädel",
+        modalities=("CT",) if counted else (),
+        instances=4 if counted else None,
+        series=2 if counted else None,
+    )
+
+
+@pytest.mark.parametrize("keys", [("P8", None), ("P7", "ELSEWHERE")])
+def test_nobody_else_is_found(archive: peers.Server, keys: tuple[str, str | None]) -> None:
+    """Another patient, or the same ID of another issuer, has no studies here."""
+    patient_id, issuer = keys
+    result = use(
+        archive, lambda remote: remote.find_studies(patient_id=patient_id, issuer_of_patient_id=issuer)
+    )
+    assert (result.outcome, result.studies) == (Outcome.SUCCESS, ())
+
+
+def test_studies_are_found_by_their_uids(archive: peers.Server, study: WrittenStudy, tmp_path: Path) -> None:
+    """A list of UIDs finds those that are there."""
+    other = write_study(tmp_path, patient_id="P8")
+    archive.load(other.paths)
+    uids = [study.study_instance_uid, "1.2.3", other.study_instance_uid]
+    result = use(archive, lambda remote: remote.find_studies(study_instance_uids=uids))
+    assert {found.study_instance_uid for found in result.studies} == {uids[0], uids[2]}
+
+
+def test_instances_are_counted(archive: peers.Server, study: WrittenStudy) -> None:
+    """Series by series, whether the archive counts them or not."""
+    counted = use(archive, lambda remote: remote.count_instances(study_instance_uid=study.study_instance_uid))
+    assert counted == study.instances
+
+
+def test_study_is_moved(archive: peers.Server, workstation: peers.Storescp, study: WrittenStudy) -> None:
+    """All instances arrive, pixel for pixel."""
+    result = use(archive, move_to(study, "READ1"))
+    assert (result.outcome, result.completed, result.failed) == (Outcome.SUCCESS, 4, 0)
+    arrived = {uid: instance.PixelData for uid, instance in workstation.instances().items()}
+    assert arrived == study.pixels
+
+
+def test_study_is_moved_to_orthanc(tmp_path: Path, study: WrittenStudy) -> None:
+    """A workstation that answers C-FIND tells how much has arrived."""
+    with (
+        peers.Orthanc(ae_title="READ1", directory=tmp_path) as workstation,
+        peers.Dcmqrscp(ae_title="ARCHIVE", directory=tmp_path, knows=[workstation]) as archive,
+    ):
+        archive.load(study.paths)
+        assert use(archive, move_to(study, "READ1")).outcome is Outcome.SUCCESS
+        result = use(workstation, lambda remote: remote.find_studies(patient_id="P7"))
+        assert [found.instances for found in result.studies] == [study.instances]
+        assert {uid: each.PixelData for uid, each in workstation.instances().items()} == study.pixels
+
+
+def test_study_that_is_not_there(archive: peers.Server) -> None:
+    """Nothing was sent, and nobody says Success without more: Orthanc fails, dcmqrscp is suspect."""
+    result = use(
+        archive, lambda remote: remote.move_study(study_instance_uid="1.2.3", destination_ae_title="READ1")
+    )
+    orthanc = isinstance(archive, peers.Orthanc)
+    assert result.outcome is (Outcome.TRANSIENT if orthanc else Outcome.SUSPECT)
+    assert result.completed == 0
+
+
+def test_unknown_destination(archive: peers.Server, study: WrittenStudy) -> None:
+    """The archive that answers 0xA801 is told apart; Orthanc says only that it failed (0xC000)."""
+    result = use(archive, move_to(study, "STRANGER"))
+    orthanc = isinstance(archive, peers.Orthanc)
+    assert result.outcome is (Outcome.TRANSIENT if orthanc else Outcome.UNKNOWN_DESTINATION)
+
+
+def test_destination_that_is_down(archive: peers.Server, study: WrittenStudy) -> None:
+    """A workstation that is switched off may be on later."""
+    result = use(archive, move_to(study, "NOBODY"))
+    assert (result.outcome, result.completed) == (Outcome.TRANSIENT, 0)
+
+
+def test_whether_a_destination_is_known_cannot_be_told(archive: peers.Server) -> None:
+    """Both look for the study first; nothing is sent, and nothing is claimed."""
+    introduction = use(archive, lambda remote: remote.knows_destination("READ1"))
+    assert introduction.acquaintance is Acquaintance.CANNOT_TELL
+
+
+def test_destination_that_aborts(tmp_path: Path, study: WrittenStudy) -> None:
+    """A workstation that breaks off leaves a move that nobody takes for done."""
+    with (
+        peers.Storescp(ae_title="READ1", directory=tmp_path, options=["--abort-after"]) as workstation,
+        peers.Dcmqrscp(ae_title="ARCHIVE", directory=tmp_path, knows=[workstation]) as archive,
+    ):
+        archive.load(study.paths)
+        result = use(archive, move_to(study, "READ1"))
+    assert result.outcome in {Outcome.PARTIAL, Outcome.TRANSIENT}
+    assert result.failed
+
+
+def test_wrong_called_ae_title_is_permanent(archive: peers.Server) -> None:
+    """An archive that does not answer to the name we call is a matter of configuration."""
+    result = use(archive, lambda remote: remote.find_studies(patient_id="P7"), called="OTHER")
+    assert (result.outcome, result.because) == (
+        Outcome.PERMANENT,
+        "association rejected (permanent): called AE Title not recognized",
+    )
+
+
+def test_archive_that_was_away_answers_again(archive: peers.Server) -> None:
+    """The connection that broke costs one answer at most, and the way back needs nothing from us."""
+
+    async def work(remote: RemoteAE) -> list[Outcome]:
+        outcomes = [(await remote.find_studies(patient_id="P7")).outcome]
+        archive.kill()
+        outcomes.append((await remote.find_studies(patient_id="P7")).outcome)
+        archive.start()
+        outcomes.append((await remote.find_studies(patient_id="P7")).outcome)
+        return outcomes
+
+    assert use(archive, work) == [Outcome.SUCCESS, Outcome.TRANSIENT, Outcome.SUCCESS]
+
+
+def test_archive_that_hangs_is_left_at_once(archive: peers.Server) -> None:
+    """A frozen process answers neither a query nor an abort; a call that is cancelled waits for neither."""
+
+    async def work(remote: RemoteAE) -> None:
+        await remote.echo()
+        archive.freeze()
+        asking = asyncio.ensure_future(remote.find_studies(patient_id="P7"))
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with asyncio.timeout(3):
+            await remote.close()
+
+    use(archive, work)
+
+
+def test_echo(archive: peers.Server) -> None:
+    """Both offer all that we need."""
+    seen = use(archive, RemoteAE.echo)
+    assert (seen.verified, seen.find, seen.move, seen.problem) == (True, True, True, None)
+
+
+def test_echo_of_a_workstation_that_cannot_be_asked(workstation: peers.Storescp) -> None:
+    """A storage SCP verifies and offers no queries."""
+    seen = use(workstation, RemoteAE.echo)
+    assert (seen.verified, seen.find, seen.move) == (True, False, False)
+
+
+def test_stopped_server_keeps_what_it_held(archive: peers.Server, study: WrittenStudy) -> None:
+    """The peers of the tests: one that was stopped in order starts again on its port with its studies."""
+    archive.stop()
+    assert not peers.answers(archive.port)
+    archive.start()
+    assert archive.studies() == {study.study_instance_uid: study.instances}
