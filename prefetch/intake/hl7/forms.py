@@ -25,6 +25,12 @@ def text(value: str, _header: Header) -> str | None:
     return None if cleaned in _NOTHING else cleaned
 
 
+def number(value: str, header: Header) -> str | None:
+    """An accession number; a room or department in its place has blanks."""
+    said = text(value, header)
+    return None if said is None or " " in said else said
+
+
 # --- times -------------------------------------------------------------------------------------------
 
 # HL7 v2.5.1 2.A.22, and ISO 8601 with or without blanks as engines write it.
@@ -107,6 +113,12 @@ def ae_title(value: str, _header: Header) -> str | None:
     """An AE title (PS3.5 6.2); longer than its 16 characters it still serves to look a destination up."""
     said = value.strip()
     return said if re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,64}", said) and said not in _NOTHING else None
+
+
+def station(value: str, header: Header) -> str | None:
+    """An AE title where other things stand too: ORC-18 is the entering device, a host or a number to some."""
+    said = ae_title(value, header)
+    return said if said and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{1,15}", said) else None
 
 
 # --- procedures --------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ _OF_PATIENT = {
 
 _OF_ORDER = {
     # IHE RAD TF-2 4.4.4.1.2.2 gives the accession number in OBR-18; in OMI it has its own field.
-    "accession_number": _places(forms.text, "IPC-1", "OBR-18"),
+    "accession_number": _places(forms.number, "IPC-1", "OBR-18"),
     "placer_order_number": _places(forms.text, "ORC-2", "OBR-2", "SCH-26", "SCH-1"),
     "filler_order_number": _places(forms.text, "ORC-3", "OBR-3", "SCH-27", "SCH-2"),
     "placer_appointment_id": _places(forms.text, "SCH-1"),
@@ -82,7 +82,8 @@ _OF_ORDER = {
         # Shifted by one, as some senders have it.
         *_places(forms.time, "SCH-12.4", "TQ1-8"),
     ),
-    "station_ae_title": _places(forms.ae_title, "IPC-9"),
+    # In an ORM nothing names the station; dcm4chee's RIS interface, and who follows it, put it in ORC-18.
+    "station_ae_title": (*_places(forms.ae_title, "IPC-9"), *_places(forms.station, "ORC-18")),
     "station_name": _places(forms.text, "IPC-7", "AIG-3.2", "AIG-3"),
     "priority": _places(forms.text, "TQ1-9", "ORC-7.6", "OBR-27.6", "OBR-5", "SCH-11.6"),
 }
