@@ -247,10 +247,18 @@ def decode(raw: bytes, *, declared: str = "", country: str = "", language: str =
     return _best(raw, codecs[0] if codecs else None, f"{country} {language}")
 
 
+_SWITCHED = ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_3", "iso2022_kr")
+"""Codecs that follow escape sequences; the first knows Japanese, Chinese and Korean sets by name."""
+
+
 def _decode_switched(raw: bytes) -> Decoded:
     """ISO 2022: escape sequences switch the character set (PS3.3 C.12.1.1.2 names the same ones)."""
-    codec = "iso2022_kr" if b"\x1b$)C" in raw else "iso2022_jp_2"
-    return Decoded(raw.decode(codec, "replace"), codec)
+    for codec in _SWITCHED:
+        try:
+            return Decoded(raw.decode(codec), codec)
+        except UnicodeDecodeError:
+            continue
+    return Decoded(raw.decode(_SWITCHED[0], "replace"), _SWITCHED[0])
 
 
 def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:

@@ -66,7 +66,7 @@ APPOINTMENT: dict[str, Effect] = {
 
 # HL7 v2.5.1 3.3. Links (A24, A37), account and visit merges (A41, A45) and moves (A43, A44) re-key nothing.
 PATIENT: dict[str, Effect] = {
-    **dict.fromkeys(("A01", "A04", "A05"), _NEW),
+    **dict.fromkeys(("A01", "A04", "A05", "A28"), _NEW),
     **dict.fromkeys(("A08", "A31"), _CHANGE),
     **dict.fromkeys(("A18", "A30", "A34", "A36", "A39", "A40", "A47"), _MERGE),
     **dict.fromkeys(("A03", "A11", "A38", "A24", "A37", "A41", "A43", "A44", "A45"), _IGNORE),
