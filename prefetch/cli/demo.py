@@ -81,9 +81,10 @@ def _play(morning: Morning, directory: Path, zone: str, console: Console, *, kee
             Daemon(configuration=configuration, log=directory / "daemon.log") as daemon,
             _store(directory) as store,
         ):
+            messages = list(morning.feed())
             port = daemon.listener_ports["ris"]
-            sent = asyncio.run(ris.book_all(morning.feed(), host="127.0.0.1", port=port))
-            exams = _watch(store, daemon, sent, console)
+            asyncio.run(ris.book_all(messages, host="127.0.0.1", port=port))
+            exams = _watch(store, daemon, len(set(messages)), console)
             held = {name: ws.holdings.instances() for name, ws in premises.workstations.items()}
             verdict = judge.judge(morning, held)
             console.print(demo_screen.exams_table(morning, exams, timing.now()))

@@ -42,7 +42,7 @@ class Glance:
     now: datetime
     exams: Sequence[readiness.Exam]
     sent: int
-    """Messages that the RIS sent."""
+    """Messages that the RIS sent; a repeat is none of its own."""
     read: int
 
     def funnel(self) -> list[tuple[str, int, int]]:

@@ -140,7 +140,7 @@ class Hospital(yamlfile.Model):
 
     issuer: str
     rooms: dict[str, str]
-    """Station → AE title of the workstation where its exams are read."""
+    """Modality → AE title of the workstation where its exams are read."""
     patients: tuple[Patient, ...]
 
     @model_validator(mode="after")
@@ -150,8 +150,8 @@ class Hospital(yamlfile.Model):
             for key in (*exam.wanted, *exam.never):
                 if full_key(patient, key) not in known:
                     raise ValueError(f"{exam.accession}: there is no study {full_key(patient, key)}")
-            if exam.station not in self.rooms:
-                raise ValueError(f"{exam.accession}: nobody reads what station {exam.station} makes")
+            if exam.modality not in self.rooms:
+                raise ValueError(f"{exam.accession}: there is no room to read {exam.modality}")
         return self
 
     def exams(self, *, later: bool = False) -> Iterator[tuple[Patient, Exam]]:

@@ -71,7 +71,7 @@ def judge(morning: Morning, workstations: Mapping[str, Iterable[Dataset]]) -> Ve
     present = {morning.key_of(uid) or uid for pixels in held.values() for uid in pixels}
     findings = []
     for patient, exam in morning.hospital.exams():
-        room = held[morning.hospital.rooms[exam.station]]
+        room = held[morning.hospital.rooms[exam.modality]]
         findings.append(
             Finding(
                 accession=exam.accession,

@@ -64,7 +64,10 @@ BOOKING_DESK = "1^Desk^Booking"
 
 
 def orm(booking: Booking, change: Change, *, control_id: str, now: datetime) -> str:
-    """ORM^O01 of HL7 v2.3.1: time in ORC-7.4, accession in OBR-18, modality in OBR-24, the UID in ZDS-1."""
+    """ORM^O01 of HL7 v2.3.1: time in ORC-7.4, accession in OBR-18, modality in OBR-24, the UID in ZDS-1.
+
+    It has no place for the station.
+    """
     timing = f"^^^{_time(booking.scheduled_start)}^^{booking.priority}"
     order = {2: booking.placer_order_number, 3: booking.filler_order_number}
     service = f"{_text(booking.procedure_code)}^{_text(booking.procedure_description)}^L"
@@ -79,7 +82,6 @@ def orm(booking: Booking, change: Change, *, control_id: str, now: datetime) -> 
                 5: ORDER_STATUS[change],
                 7: timing,
                 9: _time(now),
-                18: booking.station_ae_title,
             },
         ),
         _segment(

@@ -76,8 +76,8 @@ class Premises:
                 f"    port: {workstation.port}",
                 "    settle: 1s",
             ]
-        lines += ["", "planning:", "  to:", "    by: station_ae_title", "    map:"]
-        lines += [f"      {station}: {room_name(ae_title)}" for station, ae_title in rooms.items()]
+        lines += ["", "planning:", "  to:", "    by: modality", "    map:"]
+        lines += [f"      {modality}: {room_name(ae_title)}" for modality, ae_title in rooms.items()]
         return "\n".join(lines) + "\n"
 
 

@@ -64,14 +64,11 @@ class Ris:
             raise NotAcknowledgedError(f"{answer.code}: {answer.text}")
 
 
-async def book_all(messages: Iterable[str], *, host: str, port: int) -> int:
-    """Send messages over one connection; gives how many, and raises at the first that is not accepted."""
-    count = 0
+async def book_all(messages: Iterable[str], *, host: str, port: int) -> None:
+    """Send messages over one connection; raises at the first that is not accepted."""
     async with Ris(host=host, port=port) as sender:
         for message in messages:
             await sender.book(message)
-            count += 1
-    return count
 
 
 def _read(answer: str) -> Acknowledgement:

@@ -15,7 +15,7 @@ NOW = datetime(2026, 2, 27, 7, 30, tzinfo=UTC)
 
 TINY = """
 issuer: NORTHGATE
-rooms: {CT1: READING1, MR1: READING2}
+rooms: {CT: READING1, MR: READING2}
 patients:
   - key: ada
     name: Quist^Ada
@@ -87,7 +87,7 @@ def test_nothing_is_both_wanted_and_forbidden() -> None:
     ("right", "wrong", "words"),
     [
         ("wanted: [ct1, pet]", "wanted: [ct7]", "there is no study ada/ct7"),
-        ("station: CT1", "station: CT9", "nobody reads what station CT9 makes"),
+        ("modality: CT\n", "modality: US\n", "there is no room to read US"),
         ("| CT chest\n", "\n", "not “key | ago"),
         ("ct1  | 6mo | CT ", "ct1  | 6mo | CC ", "no instances can be made of CC"),
         ("orm new,", "fax new,", "not a message such as"),

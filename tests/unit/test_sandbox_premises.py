@@ -22,7 +22,7 @@ def opened() -> Iterator[premises.Premises]:
 
 
 def test_its_configuration_is_good(opened: premises.Premises, tmp_path: Path) -> None:
-    """The configuration that comes with it has no mistake, and names every station's room."""
+    """The configuration that comes with it has no mistake, and names what listens here."""
     file = tmp_path / "prefetch.yaml"
     file.write_text(
         opened.configuration(listener_port=0, store=tmp_path / "prefetch.db", rules=RULES, time_zone="UTC")
