@@ -82,8 +82,10 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 
 def _read_text(said: object) -> str:
-    if not isinstance(said, str) or not said.strip():
-        raise ValueError("expected a text" if said else "must not be empty")
+    if not isinstance(said, str):
+        raise ValueError(f"expected a text, found {yamlfile.shape(said)}")  # noqa: TRY004 (pydantic reports ValueErrors)
+    if not said.strip():
+        raise ValueError("must not be empty")
     return said.strip()
 
 

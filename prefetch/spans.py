@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
+from prefetch import yamlfile
+
 LONGEST = timedelta(days=3660)
 """No duration is longer: whatever is counted from it stays a date."""
 
@@ -118,7 +120,7 @@ def read_beginning(said: object) -> Moment:
 def _text(said: object) -> str:
     if isinstance(said, str):
         return " ".join(said.split())
-    raise ValueError(f"expected a text such as 15m, found {'keys' if isinstance(said, dict) else 'a list'}")
+    raise ValueError(f"expected a text, found {yamlfile.shape(said)}")
 
 
 def _schema(pattern: str) -> WithJsonSchema:

@@ -153,19 +153,20 @@ def _is_tag(step: str | int) -> bool:
     return isinstance(step, str) and step.startswith(("<", "["))
 
 
-def _shape(said: object) -> str:
+def shape(said: object) -> str:
+    """What was found, in a sentence that says what was expected."""
     if isinstance(said, dict):
         return "keys and values"
     return "a list" if isinstance(said, list | tuple) else f"“{said}”"
 
 
 def _expected(what: str) -> Callable[[ErrorDetails], str]:
-    return lambda detail: f"expected {what}, found {_shape(detail['input'])}"
+    return lambda detail: f"expected {what}, found {shape(detail['input'])}"
 
 
 def _one_of(detail: ErrorDetails) -> str:
     possible = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-    return f"{_shape(detail['input'])} is not possible; {did_you_mean(str(detail['input']), possible)}"
+    return f"{shape(detail['input'])} is not possible; {did_you_mean(str(detail['input']), possible)}"
 
 
 def _at_least(detail: ErrorDetails) -> str:
@@ -180,6 +181,7 @@ _WORDS: dict[str, Callable[[ErrorDetails], str]] = {
     "missing": lambda _: "is required",
     "value_error": lambda detail: str(detail["ctx"]["error"]),
     "string_type": _expected("a text"),
+    "path_type": _expected("a text"),
     "int_parsing": _expected("a whole number"),
     "int_type": _expected("a whole number"),
     "bool_parsing": _expected("true or false"),

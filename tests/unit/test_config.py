@@ -1,0 +1,409 @@
+"""What prefetch.yaml may say: each key with its effect and a bad example; how it is loaded with its rules."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch import config, errors, lifecycle, logs, rules, spans, yamlfile
+from prefetch.config import Config, Mode, NameConflict, Verify
+from tests import models
+
+SITE = """\
+time_zone: Europe/Berlin
+listeners: {ris: {port: 2575}}
+archives: {main: {ae_title: PACS, host: pacs.example.org, port: 104}}
+workstations: {room: {ae_title: READ1, host: 10.1.2.3, port: 11112}}
+"""
+RULE = "rules: [{name: ct, when: {modality: CT}, priors: [{newest: 2}]}]"
+
+
+def with_key(dotted: str, value: str) -> str:
+    """The site's file with one key more, or another value of one that it has."""
+    section, _, key = dotted.rpartition(".")
+    if not section:
+        return re.sub(rf"^{key}:.*\n", "", SITE, flags=re.MULTILINE) + f"{key}: {value}\n"
+    top, _, rest = section.partition(".")
+    if top in {"archives", "workstations", "listeners"}:
+        _, _, inner = rest.partition(".")
+        line = f"{inner}: {{{key}: {value}}}" if inner else f"{key}: {value}"
+        own = re.search(rf"^{top}: \{{(\w+): \{{(.*)\}}\}}$", SITE, flags=re.MULTILINE)
+        assert own
+        kept = [said for said in own[2].split(", ") if not said.startswith(f"{line.partition(':')[0]}:")]
+        return SITE.replace(own[0], f"{top}: {{{own[1]}: {{{', '.join([*kept, line])}}}}}")
+    first, _, second = section.partition(".")
+    inner = f"{{{second}: {{{key}: {value}}}}}" if second else f"{{{key}: {value}}}"
+    return SITE + f"{first}: {inner}\n"
+
+
+def write(directory: Path, text: str = SITE, rule_file: str = RULE) -> Path:
+    """A site's files; gives its prefetch.yaml."""
+    (directory / "rules").mkdir(exist_ok=True)
+    (directory / "rules" / "a.yaml").write_text(rule_file)
+    file = directory / "prefetch.yaml"
+    file.write_text(text)
+    return file
+
+
+def load(directory: Path, text: str = SITE, rule_file: str = RULE) -> Config:
+    """A site, loaded."""
+    return config.load(write(directory, text, rule_file))
+
+
+def mistakes(directory: Path, text: str, rule_file: str = RULE) -> list[str]:
+    """What is wrong with a site's files, without line and column."""
+    with pytest.raises(errors.ConfigurationError) as raised:
+        load(directory, text, rule_file)
+    return [f"{problem.path}: {problem.message}" for problem in raised.value.problems]
+
+
+RETRY = "{attempts: 3, first: 1s, longest: 9s}"
+PATIENCE = lifecycle.Patience(attempts=3, first=timedelta(seconds=1), most=timedelta(seconds=9))
+
+GOOD: dict[str, tuple[str, str, Any]] = {
+    "version": ("1", "version", "1"),
+    "ae_title": ("' MY AE '", "ae_title", "MY AE"),
+    "time_zone": ("Asia/Tokyo", "time_zone", ZoneInfo("Asia/Tokyo")),
+    "mode": ("observe", "mode", Mode.OBSERVE),
+    "store": ("postgresql://me@db/prefetch", "store", "postgresql+psycopg://me@db/prefetch"),
+    "listeners.ris.host": ("'::1'", "listeners.ris.host", "::1"),
+    "listeners.ris.port": ("0", "listeners.ris.port", 0),
+    "listeners.ris.max_message_bytes": ("2000", "listeners.ris.max_message_bytes", 2000),
+    "listeners.ris.max_connections": ("3", "listeners.ris.max_connections", 3),
+    "listeners.ris.idle_timeout": ("1h", "listeners.ris.idle_timeout", timedelta(hours=1)),
+    "listeners.ris.message_timeout": ("5s", "listeners.ris.message_timeout", timedelta(seconds=5)),
+    "archives.main.ae_title": ("OTHER", "archives.main.ae_title", "OTHER"),
+    "archives.main.host": ("10.0.0.1", "archives.main.host", "10.0.0.1"),
+    "archives.main.port": ("4242", "archives.main.port", 4242),
+    "archives.main.mode": ("observe", "archives.main.mode", Mode.OBSERVE),
+    "archives.main.max_associations": ("9", "archives.main.max_associations", 9),
+    "archives.main.send_issuer": ("no", "archives.main.send_issuer", False),
+    "archives.main.issuers": ("{A: B}", "archives.main.issuers", {"A": "B"}),
+    "archives.main.character_set": ("ISO_IR 192", "archives.main.character_set", "ISO_IR 192"),
+    "archives.main.timeouts.connect": ("1s", "archives.main.timeouts.connect", timedelta(seconds=1)),
+    "archives.main.timeouts.acse": ("2s", "archives.main.timeouts.acse", timedelta(seconds=2)),
+    "archives.main.timeouts.idle": ("3s", "archives.main.timeouts.idle", timedelta(seconds=3)),
+    "archives.main.timeouts.find_total": ("4s", "archives.main.timeouts.find_total", timedelta(seconds=4)),
+    "archives.main.timeouts.move_idle": ("5s", "archives.main.timeouts.move_idle", timedelta(seconds=5)),
+    "archives.main.timeouts.move_total": ("6s", "archives.main.timeouts.move_total", timedelta(seconds=6)),
+    "workstations.room.ae_title": ("ROOM", "workstations.room.ae_title", "ROOM"),
+    "workstations.room.verify": ("counters", "workstations.room.verify", Verify.COUNTERS),
+    "workstations.room.host": ("room.local", "workstations.room.host", "room.local"),
+    "workstations.room.port": ("1", "workstations.room.port", 1),
+    "workstations.room.query_ae_title": ("ASK", "workstations.room.query_ae_title", "ASK"),
+    "workstations.room.max_associations": ("1", "workstations.room.max_associations", 1),
+    "workstations.room.settle": ("0s", "workstations.room.settle", timedelta()),
+    "workstations.room.timeouts.connect": ("1s", "workstations.room.timeouts.connect", timedelta(seconds=1)),
+    "planning.to": ("room", "planning.to", ("room",)),
+    "planning.fetch_from": ("when ordered", "planning.fetch_from", spans.Moment()),
+    "planning.ready_by": (
+        "10m before exam",
+        "planning.ready_by",
+        spans.Moment(before_exam=timedelta(minutes=10)),
+    ),
+    "planning.deadline_if_unscheduled": ("2h", "planning.deadline_if_unscheduled", timedelta(hours=2)),
+    "planning.start_of_day": ("'07:30'", "planning.start_of_day", time(7, 30)),
+    "planning.replan_before": ("1h", "planning.replan_before", timedelta(hours=1)),
+    "planning.reuse_answer": ("1s", "planning.reuse_answer", timedelta(seconds=1)),
+    "planning.answer_limit": ("10", "planning.answer_limit", 10),
+    "planning.retry": (RETRY, "planning.patience", PATIENCE),
+    "retrieval.retry": (RETRY, "retrieval.patience", PATIENCE),
+    "retrieval.check_again": (RETRY, "retrieval.recheck", PATIENCE),
+    "retrieval.park": ("1m", "retrieval.park", timedelta(minutes=1)),
+    "retrieval.expire_after": ("1h", "retrieval.expire_after", timedelta(hours=1)),
+    "retrieval.lease": ("9s", "retrieval.lease", timedelta(seconds=9)),
+    "identity.placeholder_birth_dates": (
+        "[1900-01-01, 18000101]",
+        "identity.placeholder_birth_dates",
+        ("19000101", "18000101"),
+    ),
+    "identity.name_conflict": ("quarantine", "identity.name_conflict", NameConflict.QUARANTINE),
+    "limits.studies": ("3", "limits.studies", 3),
+    "limits.instances": ("99", "limits.instances", 99),
+    "limits.unknown_instances": ("7", "limits.unknown_instances", 7),
+    "retention.history": ("365d", "retention.history", timedelta(days=365)),
+    "retention.messages": ("7d", "retention.messages", timedelta(days=7)),
+    "logging.level": ("debug", "logging.level", "debug"),
+    "logging.format": ("json", "logging.format", logs.Format.JSON),
+    "logging.identifiers": ("none", "logging.identifiers", logs.Identifiers.NONE),
+    "drain": ("5s", "drain", timedelta(seconds=5)),
+}
+"""Key → a value, and the attribute with what is made of it."""
+
+
+@pytest.mark.parametrize("dotted", GOOD)
+def test_a_value_comes_where_it_is_used(tmp_path: Path, dotted: str) -> None:
+    """As a text in the file, as what the program needs in the configuration."""
+    value, attribute, expected = GOOD[dotted]
+    found: Any = load(tmp_path, with_key(dotted, value))
+    for name in attribute.split("."):
+        found = found[name] if isinstance(found, dict) else getattr(found, name)
+    assert expected == found
+
+
+def test_a_small_file_is_enough(tmp_path: Path) -> None:
+    """What it does not say has a default."""
+    site = load(tmp_path)
+    said = ("PREFETCH", Mode.ACTIVE, "sqlite:////var/lib/prefetch/prefetch.db", timedelta(seconds=20))
+    assert said == (site.ae_title, site.mode, site.store, site.drain)
+
+
+DURATION = "expected a duration such as 90s, 15m, 24h or 2d, found “soon”"
+AE_TITLE = "is not an AE title: 1 to 16 characters of ASCII without backslash (DICOM PS3.5 6.2)"
+
+BAD: dict[str, tuple[str, str]] = {
+    "version": ("2", "“2” is not possible; possible: 1"),
+    "ae_title": ("SEVENTEEN-LETTERS", f"“SEVENTEEN-LETTERS” {AE_TITLE}"),
+    "time_zone": (
+        "Europe/Berlinn",
+        "“Europe/Berlinn” is not a time zone of the IANA database; did you mean Europe/Berlin?",
+    ),
+    "mode": ("passive", "“passive” is not possible; did you mean active? possible: active, observe"),
+    "store": (
+        "postgresql://me:secret@db/prefetch",
+        "a password does not belong here; keep it in the service's ~/.pgpass or $PGPASSFILE",
+    ),
+    "rules": ("[rules]", "expected a text, found a list"),
+    "listeners": ("2575", "expected keys and values, found “2575”"),
+    "listeners.ris.host": ("a b", "“a b” is neither a host name nor an IP address"),
+    "listeners.ris.port": ("65536", "must be at most 65535, found 65536"),
+    "listeners.ris.max_message_bytes": ("5MB", "expected a whole number, found “5MB”"),
+    "listeners.ris.max_connections": ("0", "must be at least 1, found 0"),
+    "listeners.ris.idle_timeout": ("soon", DURATION),
+    "listeners.ris.message_timeout": ("soon", DURATION),
+    "archives": ("{}", "must not be empty"),
+    "archives.main.ae_title": ("A\\B", f"“A\\B” {AE_TITLE}"),
+    "archives.main.host": ("10.0.0.256", "“10.0.0.256” is neither a host name nor an IP address"),
+    "archives.main.port": ("0", "must be at least 1, found 0"),
+    "archives.main.mode": ("off", "“off” is not possible; possible: active, observe"),
+    "archives.main.max_associations": ("0", "must be at least 1, found 0"),
+    "archives.main.send_issuer": ("maybe", "expected true or false, found “maybe”"),
+    "archives.main.issuers": ("{A: [B]}", "expected a text, found a list"),
+    "archives.main.character_set": ("''", "must not be empty"),
+    "archives.main.timeouts": ("30s", "expected keys and values, found “30s”"),
+    "archives.main.timeouts.connect": ("soon", DURATION),
+    "archives.main.timeouts.acse": ("soon", DURATION),
+    "archives.main.timeouts.idle": ("soon", DURATION),
+    "archives.main.timeouts.find_total": ("soon", DURATION),
+    "archives.main.timeouts.move_idle": ("soon", DURATION),
+    "archives.main.timeouts.move_total": ("soon", DURATION),
+    "workstations": ("{room one: {ae_title: A, verify: counters}}", ""),
+    "workstations.room.ae_title": ("' '", f"“ ” {AE_TITLE}"),
+    "workstations.room.verify": ("ask", "“ask” is not possible; possible: query, counters"),
+    "workstations.room.host": ("-room", "“-room” is neither a host name nor an IP address"),
+    "workstations.room.port": ("x", "expected a whole number, found “x”"),
+    "workstations.room.query_ae_title": ("ÄÖÜ", f"“ÄÖÜ” {AE_TITLE}"),
+    "workstations.room.max_associations": ("-1", "must be at least 1, found -1"),
+    "workstations.room.settle": ("soon", DURATION),
+    "workstations.room.timeouts": ("[]", "expected keys and values, found a list"),
+    "workstations.room.timeouts.connect": ("soon", DURATION),
+    "workstations.room.timeouts.acse": ("soon", DURATION),
+    "workstations.room.timeouts.idle": ("soon", DURATION),
+    "workstations.room.timeouts.find_total": ("soon", DURATION),
+    "planning": ("now", "expected keys and values, found “now”"),
+    "planning.to": ("rom", "no workstation is called rom; did you mean room? possible: room"),
+    "planning.fetch_from": ("soon", "expected “24h before exam” or “when ordered”, found “soon”"),
+    "planning.ready_by": ("soon", "expected a time such as “30m before exam”, found “soon”"),
+    "planning.deadline_if_unscheduled": ("soon", DURATION),
+    "planning.start_of_day": ("8", "“8” is not a time of day; write one such as 08:00"),
+    "planning.replan_before": ("soon", DURATION),
+    "planning.reuse_answer": ("soon", DURATION),
+    "planning.answer_limit": ("100001", "must be at most 100000, found 100001"),
+    "planning.retry": ("5", "expected keys and values, found “5”"),
+    "planning.retry.attempts": ("0", "must be at least 1, found 0"),
+    "planning.retry.first": ("soon", DURATION),
+    "planning.retry.longest": ("soon", DURATION),
+    "retrieval": ("[]", "expected keys and values, found a list"),
+    "retrieval.retry": ("5", "expected keys and values, found “5”"),
+    "retrieval.check_again": ("5", "expected keys and values, found “5”"),
+    "retrieval.park": ("soon", DURATION),
+    "retrieval.expire_after": ("soon", DURATION),
+    "retrieval.lease": ("soon", DURATION),
+    "identity": ("x", "expected keys and values, found “x”"),
+    "identity.placeholder_birth_dates": (
+        "[1900-13-01]",
+        "“1900-13-01” is not a date; write 19000101 or 1900-01-01",
+    ),
+    "identity.name_conflict": ("refuse", "“refuse” is not possible; possible: note, quarantine"),
+    "limits": ("5", "expected keys and values, found “5”"),
+    "limits.studies": ("0", "must be at least 1, found 0"),
+    "limits.instances": ("1e4", "expected a whole number, found “1e4”"),
+    "limits.unknown_instances": ("0", "must be at least 1, found 0"),
+    "retention": ("30d", "expected keys and values, found “30d”"),
+    "retention.history": ("soon", DURATION),
+    "retention.messages": ("forever", "expected a duration such as 90s, 15m, 24h or 2d, found “forever”"),
+    "logging": ("debug", "expected keys and values, found “debug”"),
+    "logging.level": (
+        "warn",
+        "“warn” is not possible; did you mean warning? possible: debug, info, warning, error",
+    ),
+    "logging.format": ("text", "“text” is not possible; possible: auto, json, console"),
+    "logging.identifiers": (
+        "hash",
+        "“hash” is not possible; did you mean hashed? possible: plain, hashed, none",
+    ),
+    "drain": ("soon", DURATION),
+}
+"""Key → a value that cannot be, and what is said."""
+
+
+@pytest.mark.parametrize("dotted", [dotted for dotted, (_, message) in BAD.items() if message])
+def test_a_bad_value_has_its_message(tmp_path: Path, dotted: str) -> None:
+    """What it is, and what would be possible."""
+    value, message = BAD[dotted]
+    found = mistakes(tmp_path, with_key(dotted, value))
+    assert any(mistake.startswith(dotted) and mistake.endswith(f": {message}") for mistake in found), found
+
+
+def keys_named(dotted: str) -> str:
+    """`archives.NAME.port` of `archives.main.port`."""
+    return re.sub(r"^(archives|workstations|listeners)\.\w+", r"\1.NAME", dotted)
+
+
+def every_path(model: type[yamlfile.Model], prefix: str = "") -> set[str]:
+    """Every key of the configuration with its path; a look-up is told in the rules."""
+    found = set()
+    for key, field in yamlfile.key_fields(model).items():
+        named = ".NAME" if str(field.annotation).startswith("dict[") else ""
+        found.add(f"{prefix}{key}")
+        for inner in yamlfile.models_in(field.annotation):
+            if inner is not rules.Lookup and issubclass(inner, yamlfile.Model):
+                found |= every_path(inner, f"{prefix}{key}{named}.")
+    return found
+
+
+def test_every_key_has_a_bad_example() -> None:
+    """A key that is added brings one; one `retry` stands for the others."""
+    asked = {path for path in every_path(Config) if not re.match(r"retrieval\.(retry|check_again)\.", path)}
+    assert asked == {keys_named(dotted) for dotted in BAD}
+
+
+def test_a_name_of_ones_own_is_a_word(tmp_path: Path) -> None:
+    """It is typed on command lines and stands in logs."""
+    found = mistakes(tmp_path, with_key("workstations", BAD["workstations"][0]))
+    assert found == [
+        "workstations.room one: “room one” is not a name: letters, digits, _ . and - without blanks"
+    ]
+
+
+@pytest.mark.parametrize("model", models.every_model(Config))
+def test_every_key_is_described_with_an_example_that_is_right(
+    tmp_path: Path, model: type[yamlfile.Model]
+) -> None:
+    """The reference never shows what `prefetch check` refuses."""
+    required = {
+        "Config": SITE,
+        "Archive": "ae_title: PACS\nhost: h\nport: 104\n",
+        "Workstation": "ae_title: READ1\nverify: counters\nhost: h\nport: 104\n",
+        "Retry": "attempts: 1\nfirst: 1s\nlongest: 1s\n",
+        "Lookup": "by: location\nmap: {A: b}\n",
+    }
+    for key, field in yamlfile.key_fields(model).items():
+        assert field.description
+        for example in field.examples:
+            rest = re.sub(rf"^{key}:.*\n", "", required.get(model.__name__, ""), flags=re.MULTILINE)
+            (tmp_path / "example.yaml").write_text(f"{rest}{key}: {example}\n")
+            assert yamlfile.load(tmp_path / "example.yaml", model) is not None
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        (
+            "mysql://db",
+            "“mysql://db” is not a store; write sqlite:////path/to/file or postgresql://host/database",
+        ),
+        (
+            "prefetch.db",
+            "“prefetch.db” is not a store; write sqlite:////path/to/file or postgresql://host/database",
+        ),
+        (
+            "sqlite://",
+            "write sqlite:/// and the path of a file: sqlite:////var/lib/prefetch/prefetch.db",
+        ),
+        (
+            "sqlite:///x.db?mode=memory",
+            "write sqlite:/// and the path of a file: sqlite:////var/lib/prefetch/prefetch.db",
+        ),
+    ],
+)
+def test_a_store_is_a_file_or_a_postgresql(tmp_path: Path, store: str, message: str) -> None:
+    """Nothing else keeps what was acknowledged."""
+    assert [f"store: {message}"] == mistakes(tmp_path, with_key("store", store))
+
+
+def test_relative_paths_begin_at_the_file(tmp_path: Path) -> None:
+    """Wherever the daemon was started."""
+    site = load(tmp_path, with_key("store", "sqlite:///data/x.db"))
+    assert (f"sqlite:///{tmp_path}/data/x.db", tmp_path / "rules") == (site.store, site.rules)
+
+
+def test_a_workstation_that_is_asked_needs_an_address(tmp_path: Path) -> None:
+    """Else its word cannot be had."""
+    text = with_key("workstations", "{room: {ae_title: READ1, port: 104}}")
+    message = "verify: query needs host and port; without them write verify: counters"
+    assert [f"workstations.room: {message}"] == mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize("host", ["pacs", "pacs.example.org.", "10.1.2.3", "fe80::1", "my_pacs-2"])
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, host: str) -> None:
+    """Underscores included, which the field uses."""
+    assert host == load(tmp_path, with_key("archives.main.host", f"'{host}'")).archives["main"].host
+
+
+@given(st.text())
+def test_any_text_is_an_ae_title_or_is_refused(text: str) -> None:
+    """What passes is 1 to 16 characters of ASCII, without backslash and control characters, and trimmed."""
+    said = {"ae_title": text, "verify": "counters"}
+    try:
+        title = config.Workstation.model_validate(said).ae_title
+    except ValueError:
+        return
+    assert re.fullmatch(r"[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?", title)
+
+
+def test_the_rules_come_with_the_configuration(tmp_path: Path) -> None:
+    """All is checked before any of it is used."""
+    assert ["ct"] == [rule.name for rule in load(tmp_path).rule_set.rules]
+
+
+def test_the_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
+    """The rules are read even where the configuration is wrong."""
+    found = mistakes(tmp_path, with_key("mode", "x"), "rules: [{name: a}]")
+    assert ["mode", "rules.0"] == [mistake.partition(":")[0] for mistake in found]
+
+
+def test_rules_elsewhere_are_read_though_the_configuration_is_wrong(tmp_path: Path) -> None:
+    """Their directory is taken from the text."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b.yaml").write_text("rules: []")
+    found = mistakes(tmp_path, with_key("mode", "x") + "rules: other\n")
+    assert ["mode", "rules"] == [mistake.partition(":")[0] for mistake in found]
+
+
+def test_a_site_without_rules_is_refused(tmp_path: Path) -> None:
+    """A directory by another name, or an empty one, would silently fetch nothing."""
+    found = mistakes(tmp_path, SITE + "rules: ruels\n")
+    assert [f"rules: there are no rules: no *.yaml in {tmp_path}/ruels"] == found
+
+
+def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
+    """As a problem like any other."""
+    with pytest.raises(errors.ConfigurationError, match="cannot be read: No such file or directory"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_the_example_of_one_node_is_right(tmp_path: Path) -> None:
+    """With the starter rules it has nothing to warn of."""
+    root = Path(__file__).parents[2]
+    example = (root / "deploy" / "examples" / "one-node" / "prefetch.yaml").read_text()
+    (tmp_path / "prefetch.yaml").write_text(example.replace("rules: rules", f"rules: {root / 'rules'}"))
+    report = config.examine(tmp_path / "prefetch.yaml")
+    assert ((), True) == (report.problems, report.config is not None)
