@@ -266,7 +266,7 @@ def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:
     text = raw.decode("utf_8", "replace")
     bad = text.count("\ufffd")
     good = sum(1 for char in text if char > "\x7f") - bad
-    if bad * 8 > good:
+    if bad * 3 > good:
         return None
     # A few double-byte characters may happen to be UTF-8's two-byte ones: then what is declared decides.
     chance = max(text.replace("\ufffd", "")) < "\u0800"
