@@ -169,7 +169,7 @@ def _ideographs(codec: str, first: int, last: int, *, kana: float) -> Weigh:
     return weigh
 
 
-_WEST = "àáâãäåæçèéêëìíîïñòóôõöøùúûüÿßœ"
+_WEST = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿßœ"
 _EAST = "áâăäćčçďđéęëěíîĺľłńňóôőöŕřśšșşßťțţúůűüýźžżą"
 
 _CYRILLIC = "авгдеиклмнопрсту"
