@@ -298,9 +298,11 @@ class Storescp(Server):
 
     program = "/usr/bin/storescp"
 
-    def __init__(self, *, ae_title: str, directory: Path, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, ae_title: str, directory: Path, as_shipped: bool = False, options: Sequence[str] = ()
+    ) -> None:
         """`options` are storescp's own, such as `--abort-after`."""
-        super().__init__(ae_title=ae_title, directory=directory)
+        super().__init__(ae_title=ae_title, directory=directory, as_shipped=as_shipped)
         self.received = self.directory / "received"
         self.received.mkdir()
         self._options = options

@@ -31,6 +31,7 @@ _DELIMITERS = {*PN_DELIMS, *TEXT_VR_DELIMS, ord("=")}
 """Where ISO 2022 returns to the first character set (PS3.5 6.1.2.5.3)."""
 _UNDECLARED = "iso8859"
 """pydicom's name for the default repertoire, in which whatever is not ASCII is a guess."""
+_MULTI_BYTE = frozenset({"GB18030", "GBK", "GB2312", "shift_jis", "euc_kr"})
 
 
 def read_study(identifier: Dataset, *, archive: str, character_set: str = "") -> model.Study | None:
@@ -106,7 +107,11 @@ def _bytes(identifier: Dataset, keyword: str) -> bytes:
 def _encodings(identifier: Dataset, fallback: str) -> list[str]:
     """Python's names for what the answer is written in, as it says itself or, silent, as configured."""
     declared = _decode(_bytes(identifier, "SpecificCharacterSet"), ("ascii",)).strip(" \0")
-    return python_encodings(declared or fallback)
+    if declared:
+        return python_encodings(declared)
+    configured = python_encodings(fallback)
+    # A single-byte encoding reads anything; what happens to be UTF-8 was meant to be.
+    return configured if configured[0] in _MULTI_BYTE else ["utf-8", *configured]
 
 
 def python_encodings(character_set: str) -> list[str]:
@@ -142,7 +147,7 @@ def _decode(raw: bytes, encodings: Sequence[str]) -> str:
             return decode_bytes(raw, encodings, _DELIMITERS)
         except (LookupError, UnicodeError, UserWarning):
             return raw.decode("latin-1")
-    for encoding in (encodings[0], "utf-8"):
+    for encoding in (encodings[0], "utf-8", *encodings[1:]):
         try:
             return raw.decode("ascii" if encoding == _UNDECLARED else encoding)
         except UnicodeError:

@@ -153,6 +153,8 @@ NAME = "Müller^Jörg"
         ("ISO_IR 6", "", NAME.encode("latin-1"), NAME),
         ("ISO_IR 192", "", NAME.encode("latin-1"), NAME),
         ("LATIN", "", NAME.encode("latin-1"), NAME),
+        ("", "ISO_IR 100", NAME.encode("latin-1"), NAME),
+        ("", "ISO_IR 100", NAME.encode(), NAME),
         ("", "ISO_IR 144", "Иванов^Пётр".encode("iso8859-5"), "Иванов^Пётр"),
         ("", "GB18030", "王^小东".encode("gb18030"), "王^小东"),
         ("GBK", "ISO_IR 100", "王^小东".encode("gbk"), "王^小东"),
