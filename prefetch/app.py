@@ -209,10 +209,12 @@ async def _drain(daemon: Daemon, workers: list[asyncio.Task[None]], hurry: async
         each.close_door()
     for worker in daemon.movers.values():
         worker.stop_claiming()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(daemon.site.drain.total_seconds()):
-            while not hurry.is_set() and any(worker.under_way for worker in daemon.movers.values()):
-                await asyncio.sleep(POLL)
+    deadline = asyncio.get_running_loop().time() + daemon.site.drain.total_seconds()
+    while any(worker.under_way for worker in daemon.movers.values()) and not hurry.is_set():
+        if asyncio.get_running_loop().time() > deadline:
+            break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), POLL)
     interrupted = sum(worker.under_way for worker in daemon.movers.values())
     for task in workers:
         task.cancel()

@@ -110,6 +110,8 @@ class Next:
     """Whether this was an attempt."""
     parks_pair: bool = False
     """Whether every move of this archive to this destination waits."""
+    archive: str | None = None
+    """The archive to ask from now on, where another is to be; its attempts count from the start."""
 
 
 _SEE_WHAT_ARRIVED = frozenset(
@@ -122,26 +124,33 @@ def after_move(
     *,
     arrived: bool,
     attempts: int,
+    elsewhere: str | None,
     now: datetime,
     patience: Patience,
     settle: timedelta,
     park: timedelta,
     because: str,
 ) -> Next:
-    """What follows a C-MOVE. `arrived`: whether the archive counted any completed sub-operation.
+    """What follows a C-MOVE.
 
-    Whatever may have stored something is looked for at the destination before anything is sent twice
-    (field guide, section 2: "never assume nothing arrived").
+    `arrived`: whether the archive counted any completed sub-operation. Whatever may have stored something is
+    looked for at the destination before anything is sent twice (field guide, section 2: "never assume nothing
+    arrived"). `elsewhere`: the next archive that holds the study; it is asked where this one is given up.
     """
     if outcome in _SEE_WHAT_ARRIVED or arrived:
         return Next(step=Step.MOVE, at=now + settle, because=because)
     if outcome is Outcome.UNKNOWN_DESTINATION:
+        if elsewhere is not None:
+            return Next(
+                step=Step.RETRY, at=now, because=because, counts=False, parks_pair=True, archive=elsewhere
+            )
         return Next(step=Step.RETRY, at=now + park, because=because, counts=False, parks_pair=True)
-    if outcome is Outcome.PERMANENT:
-        return Next(step=Step.FAIL, at=now, because=because)
-    if attempts >= patience.attempts:
-        return Next(step=Step.FAIL, at=now, because=f"given up after {attempts} attempts: {because}")
-    return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because)
+    if outcome is not Outcome.PERMANENT and attempts < patience.attempts:
+        return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because)
+    given_up = because if outcome is Outcome.PERMANENT else f"given up after {attempts} attempts: {because}"
+    if elsewhere is not None:
+        return Next(step=Step.RETRY, at=now, because=f"{given_up}; asking {elsewhere}", archive=elsewhere)
+    return Next(step=Step.FAIL, at=now, because=given_up)
 
 
 def after_check(
@@ -151,6 +160,7 @@ def after_check(
     outcome: Outcome | None,
     checks: int,
     attempts: int,
+    elsewhere: str | None,
     now: datetime,
     expire_at: datetime,
     patience: Patience,
@@ -171,4 +181,6 @@ def after_check(
     allowed = min(2, patience.attempts) if outcome is Outcome.SUSPECT else patience.attempts
     if attempts < allowed:
         return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because)
+    if elsewhere is not None:
+        return Next(step=Step.RETRY, at=now, because=f"{because}; asking {elsewhere}", archive=elsewhere)
     return Next(step=Step.FALL_SHORT, at=now, because=f"given up after {attempts} moves: {because}")

@@ -430,6 +430,14 @@ class Retrieve:
     moved_at: datetime | None = None
     verified_at: datetime | None = None
 
+    @property
+    def elsewhere(self) -> str | None:
+        """The next archive that holds the study, in order of preference; None after the last."""
+        after = (
+            self.archives[self.archives.index(self.archive) + 1 :] if self.archive in self.archives else ()
+        )
+        return after[0] if after else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:

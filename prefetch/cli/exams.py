@@ -90,6 +90,7 @@ def _exams(
 
 
 def row(exam: readiness.Exam, now: datetime) -> dict[str, Any]:
+    """An exam as `prefetch orders --json` prints it; the keys are a contract."""
     order = exam.order
     return {
         "order": order.name,

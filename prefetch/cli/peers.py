@@ -32,7 +32,7 @@ def echo(
     config: terms.ConfigOption = None,
     json: terms.JsonOption = False,
 ) -> None:
-    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent to anyone."""
+    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent."""
     site = terms.load_site(config)
     known = [*site.archives, *site.workstations]
     unknown = [name for name in names or () if name not in known]

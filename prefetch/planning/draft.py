@@ -50,7 +50,7 @@ def sort_studies(
     policy: identity.Policy,
     circumstances: select.Circumstances,
 ) -> Sorted:
-    """Choose among the studies that are surely the patient's, and find those that would be chosen but for doubt.
+    """Choose among the studies that are surely the patient's; find those that doubt alone keeps out.
 
     A doubtful study never takes the place of a sure one: the sure ones are chosen as if it were not there.
     """
@@ -93,9 +93,9 @@ def want(
     present: Collection[tuple[str, str]],
     expire_after: timedelta,
 ) -> tuple[model.Wanted, ...]:
-    """The retrieves that the order wants; `present` names what is complete: (study instance UID, destination).
+    """What the order wants of the queue; an observed choice wants nothing, for nothing is to move.
 
-    Observed choices want nothing: observe mode does all but move.
+    `present` names what a destination holds complete: (Study Instance UID, destination).
     """
     sure = [(choice, _decision(choice, present)) for choice in found.choices]
     doubtful = [(choice, Decision.QUARANTINED) for choice in found.doubtful]

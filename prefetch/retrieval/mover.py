@@ -91,6 +91,7 @@ class Mover:
             result.outcome,
             arrived=bool(result.completed or result.warning),
             attempts=retrieve.attempts,
+            elsewhere=retrieve.elsewhere,
             now=now,
             patience=retrieval.patience,
             settle=destination.settle,
@@ -117,6 +118,8 @@ class Mover:
             next_at=following.at,
         )
         self._bells.verifiers[retrieve.destination].ring()
+        if following.archive is not None:
+            self._bells.movers[following.archive].ring()
 
 
 _INFO, _WARNING = 20, 30

@@ -94,6 +94,7 @@ class Verifier:
             outcome=retrieve.last_outcome,
             checks=retrieve.checks,
             attempts=retrieve.attempts,
+            elsewhere=retrieve.elsewhere,
             now=now,
             expire_at=retrieve.expire_at,
             patience=retrieval.patience,
@@ -123,7 +124,7 @@ class Verifier:
         for order in ready:
             log.info("order_ready", order=order.name, order_id=order.id, ready_by=order.ready_by)
         if following.step is lifecycle.Step.RETRY:
-            self._bells.movers[retrieve.archive].ring()
+            self._bells.movers[following.archive or retrieve.archive].ring()
 
 
 async def _counted(remote: association.RemoteAE, found: model.Study | None) -> int | None:

@@ -13,7 +13,7 @@ from prefetch.model import RetrieveState
 from prefetch.store.dialects import lease_clock
 from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_state, retrieves
-from prefetch.store.wants import judge_readiness, lock_orders, orders_wanting, withdraw_unwanted
+from prefetch.store.wants import hold_orders, judge_readiness, orders_wanting, withdraw_unwanted
 
 
 def claim_checks(
@@ -58,7 +58,7 @@ def finish_check(
     None where the claim is no longer ours, and the result is dropped.
     """
     # Orders before retrieves, as the planner does, so that the two do not wait for each other.
-    lock_orders(c, orders_wanting(c, [retrieve.id]))
+    hold_orders(c, orders_wanting(c, [retrieve.id]))
     values: dict[str, Any] = {"start_at": then.at, "problem": then.because}
     if arrived_instances is not None:
         values["arrived_instances"] = arrived_instances
@@ -66,10 +66,13 @@ def finish_check(
         values |= {"problem": None, "verified_by": verified_by, "verified_at": now}
     if not then.counts:
         values["checks"] = retrieves.c.checks - 1
+    if then.archive is not None:
+        values |= {"archive": then.archive, "attempts": 0}
     detail: dict[str, object] = {"because": then.because, "arrived": arrived_instances}
-    if not take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail):
+    checked = take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail)
+    if not checked:
         return None
-    withdraw_unwanted(c, [retrieve.id], now=now)
+    withdraw_unwanted(c, checked, now=now)
     if then.step is not Step.VERIFY:
         return []
     return judge_readiness(c, orders_wanting(c, [retrieve.id]), now=now)

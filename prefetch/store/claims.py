@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
@@ -19,17 +19,35 @@ from prefetch.store.wants import withdraw_unwanted
 
 _ENOUGH_AT_ONCE = 1_000
 
+_COUNT_MOVING = (
+    select(func.count())
+    .select_from(retrieves)
+    .where(in_state(RetrieveState.MOVING), retrieves.c.archive == bindparam("archive"))
+)
+_PARKED = exists().where(
+    pairs.c.archive == retrieves.c.archive,
+    pairs.c.destination == retrieves.c.destination,
+    pairs.c.parked_until > bindparam("now"),
+)
+_MOST_URGENT = (
+    select(retrieves.c.id)
+    .where(in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), ~_PARKED)
+    .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
+    .limit(bindparam("free"))
+    .with_for_update(skip_locked=True, of=retrieves)
+)
+_RIPE = (
+    select(retrieves.c.id)
+    .where(in_state(RetrieveState.WAITING), retrieves.c.start_at <= bindparam("now"))
+    .order_by(retrieves.c.start_at)
+    .limit(_ENOUGH_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+
 
 def promote(c: Connection, now: datetime) -> int:
     """Make due the retrieves whose time has come, some at a time; gives how many."""
-    ripe = (
-        select(retrieves.c.id)
-        .where(in_state(RetrieveState.WAITING), retrieves.c.start_at <= now)
-        .order_by(retrieves.c.start_at)
-        .limit(_ENOUGH_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    numbers = list(c.execute(ripe).scalars())
+    numbers = list(c.execute(_RIPE, {"now": now}).scalars())
     return len(take_step(c, Step.PROMOTE, retrieves.c.id.in_(numbers), at=now)) if numbers else 0
 
 
@@ -43,8 +61,9 @@ def claim_retrieves(
     """
     if not archive_rows.hold_archive(c, archive).may_move(now):
         return []
-    free = min(limit, slots - _count_moving(c, archive))
-    if free <= 0 or not (chosen := _choose(c, archive, free, now)):
+    free = min(limit, slots - c.execute(_COUNT_MOVING, {"archive": archive}).scalar_one())
+    chosen = list(c.execute(_MOST_URGENT, {"archive": archive, "free": max(free, 0), "now": now}).scalars())
+    if not chosen:
         return []
     begun = {
         "owner": owner,
@@ -76,6 +95,8 @@ def finish_move(
         values["moved_at"] = now
     if not then.counts:
         values["attempts"] = retrieves.c.attempts - 1
+    if then.archive is not None:
+        values |= {"archive": then.archive, "attempts": 0}
     detail: dict[str, object] = {
         "outcome": result.outcome,
         "because": then.because,
@@ -83,11 +104,12 @@ def finish_move(
         "failed": result.failed,
         "milliseconds": round(result.milliseconds, 1),
     }
-    if not take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail):
+    moved = take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail)
+    if not moved:
         return False
     if then.parks_pair:
         archive_rows.park_pair(c, retrieve.archive, retrieve.destination, until=then.at, because=then.because)
-    withdraw_unwanted(c, [retrieve.id], now=now)
+    withdraw_unwanted(c, moved, now=now)
     return True
 
 
@@ -139,25 +161,3 @@ def _ours(retrieve: model.Retrieve) -> tuple[ColumnElement[bool], ...]:
     """Say that a claim is still the one that we were given."""
     same = retrieves.c.id == retrieve.id, retrieves.c.fence == retrieve.fence
     return *same, in_state(RetrieveState.MOVING)
-
-
-def _count_moving(c: Connection, archive: str) -> int:
-    query = select(func.count()).select_from(retrieves)
-    return c.execute(query.where(in_state(RetrieveState.MOVING), retrieves.c.archive == archive)).scalar_one()
-
-
-def _choose(c: Connection, archive: str, limit: int, now: datetime) -> list[int]:
-    """Give the most urgent due retrieves of an archive: lane first, then the nearest deadline."""
-    parked = exists().where(
-        pairs.c.archive == retrieves.c.archive,
-        pairs.c.destination == retrieves.c.destination,
-        pairs.c.parked_until > now,
-    )
-    query = (
-        select(retrieves.c.id)
-        .where(in_state(RetrieveState.DUE), retrieves.c.archive == archive, ~parked)
-        .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=retrieves)
-    )
-    return list(c.execute(query).scalars())

@@ -16,12 +16,15 @@ NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 PATIENCE = Patience(attempts=3, first=timedelta(seconds=10), most=timedelta(seconds=60))
 
 
-def after_move(outcome: Outcome, *, arrived: bool = False, attempts: int = 1) -> lifecycle.Next:
+def after_move(
+    outcome: Outcome, *, arrived: bool = False, attempts: int = 1, elsewhere: str | None = None
+) -> lifecycle.Next:
     """What follows a C-MOVE, with the usual settings."""
     return lifecycle.after_move(
         outcome,
         arrived=arrived,
         attempts=attempts,
+        elsewhere=elsewhere,
         now=NOW,
         patience=PATIENCE,
         settle=timedelta(seconds=2),
@@ -36,6 +39,7 @@ def after_check(
     outcome: Outcome = Outcome.SUCCESS,
     checks: int = 1,
     attempts: int = 1,
+    elsewhere: str | None = None,
     expire_at: datetime = NOW + timedelta(hours=1),
 ) -> lifecycle.Next:
     """What follows a look at the destination, with the usual settings."""
@@ -45,6 +49,7 @@ def after_check(
         outcome=outcome,
         checks=checks,
         attempts=attempts,
+        elsewhere=elsewhere,
         now=NOW,
         expire_at=expire_at,
         patience=PATIENCE,
@@ -139,6 +144,24 @@ def test_an_unknown_destination_parks_the_pair_and_costs_no_attempt() -> None:
     """0xA801 is the administrator's to mend: the retrieve waits with all others of the pair."""
     following = after_move(Outcome.UNKNOWN_DESTINATION, attempts=3)
     assert (Step.RETRY, True, False) == (following.step, following.parks_pair, following.counts)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts"),
+    [(Outcome.PERMANENT, 1), (Outcome.TRANSIENT, 3), (Outcome.UNKNOWN_DESTINATION, 1)],
+)
+def test_an_archive_that_is_given_up_is_followed_by_the_next_that_holds_the_study(
+    outcome: Outcome, attempts: int
+) -> None:
+    """The same study in a second archive is asked for there, at once."""
+    following = after_move(outcome, attempts=attempts, elsewhere="offsite")
+    assert (Step.RETRY, NOW, "offsite") == (following.step, following.at, following.archive)
+
+
+def test_what_one_archive_cannot_complete_another_may() -> None:
+    """After the last move from one archive the next one is asked before the prior is partial."""
+    following = after_check(False, checks=3, attempts=3, elsewhere="offsite")
+    assert (Step.RETRY, "offsite") == (following.step, following.archive)
 
 
 def test_a_permanent_failure_is_not_tried_again() -> None:
