@@ -125,6 +125,13 @@ class Server(ABC):
                 raise RuntimeError(f"{self.program} does not answer:\n{self.log.read_text(errors='replace')}")
             time.sleep(0.02)
 
+    @property
+    def process_id(self) -> int:
+        """Of the running server."""
+        if self._process is None:
+            raise RuntimeError(f"{self.program} does not run")
+        return self._process.pid
+
     def stop(self) -> None:
         """End it in order, to be started again; Orthanc takes 3 seconds over it."""
         if self._process is not None:

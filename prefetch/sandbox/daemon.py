@@ -58,6 +58,13 @@ class Daemon:
             process.kill()
             process.wait()
 
+    @property
+    def process_id(self) -> int:
+        """Of the running daemon."""
+        if self._process is None:
+            raise DaemonEndedError("the daemon does not run")
+        return self._process.pid
+
     def require_alive(self) -> None:
         """Raise where the daemon has ended."""
         if self._process is None or self._process.poll() is not None:
