@@ -145,7 +145,7 @@ def _decode(raw: bytes, encodings: Sequence[str]) -> str:
     if _ESCAPE in raw:
         try:
             return decode_bytes(raw, encodings, _DELIMITERS)
-        except (LookupError, UnicodeError, UserWarning):
+        except (LookupError, UnicodeError, UserWarning):  # a warning, where warnings are made errors
             return raw.decode("latin-1")
     for encoding in (encodings[0], "utf-8", *encodings[1:]):
         try:

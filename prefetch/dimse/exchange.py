@@ -32,6 +32,8 @@ class Last:
     failed_sop_instance_uids: tuple[str, ...] = ()
     lost: str = ""
     """In words, where `status` is None."""
+    sent: bool = True
+    """Whether the request went out at all."""
 
 
 class Exchange:
@@ -56,7 +58,7 @@ class Exchange:
         try:
             responses = send()
         except RuntimeError:  # pynetdicom: the association has gone since it was last used
-            self.last = Last(lost="the association was lost before the request was sent")
+            self.last = Last(lost="the association was lost before the request was sent", sent=False)
             return
         while (received := self._receive(responses)) is not None:
             response, identifier = received

@@ -25,6 +25,8 @@ def move_study(
     for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, wire.MOVE)):
         pass  # the counts of Pending responses are a promise; only the last ones are read
     last = asking.last
+    if not last.sent:
+        return model.MoveResult(outcome=Outcome.TRANSIENT, because=last.lost)
     verdict = status.classify_move(
         last.status,
         completed=last.completed,

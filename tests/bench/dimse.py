@@ -106,7 +106,8 @@ async def findscu(archive: peers.Server) -> None:
     process = await asyncio.create_subprocess_exec(
         peers.installed("/usr/bin/findscu"),
         *("--study", "--aetitle", "PREFETCH", "--call", archive.ae_title),
-        *(*keys, archive.host, str(archive.port)),
+        *(part for key in keys for part in ("--key", key)),
+        *(archive.host, str(archive.port)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -574,6 +574,15 @@ def test_echo_tells_what_is_wrong(script: Script, problem: str) -> None:
     assert (seen.reachable, seen.verified, seen.problem) == (True, False, problem)
 
 
+def test_echo_over_an_association_that_has_gone() -> None:
+    """What was lost before the C-ECHO was sent is told as lost."""
+    with ScriptedScp() as scp:
+        made = wire.associate(scp.peer())
+        assert not isinstance(made, status.Verdict)
+        wire.discard(made)
+        assert echo.echo(made, of=scp.peer()).problem == "the association was aborted or its connection lost"
+
+
 def test_echo_of_an_archive_without_verification() -> None:
     """An archive may offer queries and no C-ECHO."""
     with ScriptedScp(offers=(wire.FIND,)) as scp:

@@ -191,6 +191,23 @@ def test_abort_is_transient() -> None:
     assert result.because == "the association was aborted or its connection lost"
 
 
+def test_association_that_has_gone_is_transient() -> None:
+    """A query over an association that was lost in the meantime is not even sent."""
+    with ScriptedScp() as scp, associated(scp) as (association, to):
+        wire.discard(association)
+        result = find.find_studies(association, identifier.studies(patient_id="P1"), of=to)
+    assert (result.outcome, result.because) == (
+        Outcome.TRANSIENT,
+        "the association was lost before the request was sent",
+    )
+
+
+def test_no_time_at_all_is_no_answer() -> None:
+    """When the time is over before anything came, nothing more is read."""
+    result = ask(lambda conversation: conversation.respond(0x0000), timeouts=peer.Timeouts(find_total=0))
+    assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no end of it within 0 s")
+
+
 def test_half_a_pdu_is_not_waited_for_for_ever() -> None:
     """A peer that stops in the middle of a PDU costs the idle time and the stall, and no thread."""
 
@@ -236,6 +253,17 @@ def test_instances_are_counted_series_by_series() -> None:
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
         assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 10
+
+
+def test_series_without_uid_cannot_be_counted() -> None:
+    """A series that cannot be asked for leaves the count unknown."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, encoded(Modality="CT"))
+        conversation.respond(0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) is None
 
 
 @pytest.mark.parametrize("fails_at", ["SERIES", "IMAGE"])

@@ -101,6 +101,21 @@ def test_abort_half_way_may_have_sent_anything() -> None:
     assert order(script).outcome is Outcome.UNKNOWN
 
 
+def test_association_that_has_gone_moves_nothing() -> None:
+    """A move over an association that was lost in the meantime is not sent, and only that is said."""
+    with ScriptedScp() as scp:
+        association = wire.associate(scp.peer())
+        assert not isinstance(association, status.Verdict)
+        wire.discard(association)
+        result = move.move_study(
+            association, study_instance_uid="1.2.3", destination_ae_title="READ1", of=scp.peer()
+        )
+    assert (result.outcome, result.because) == (
+        Outcome.TRANSIENT,
+        "the association was lost before the request was sent",
+    )
+
+
 def test_silent_move_ends_with_the_idle_time() -> None:
     """An archive that says nothing is given up after the idle time of moves."""
     began = time.monotonic()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
+from warnings import simplefilter
 
 import pytest
 from hypothesis import given
@@ -178,9 +179,12 @@ def test_names_in_any_character_set(declared: str, fallback: str, written: bytes
     assert study.patient_name == name
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_escape_sequence_that_nobody_knows_costs_no_answer() -> None:
-    """Text with a broken escape sequence is kept as well as it goes."""
+@pytest.mark.parametrize("warnings", ["ignore", "error"])
+def test_escape_sequence_that_nobody_knows_costs_no_answer(
+    warnings: Literal["ignore", "error"],
+) -> None:
+    """Text with a broken escape sequence is kept as well as it goes, however pydicom's warnings are taken."""
+    simplefilter(warnings)
     study = read(SpecificCharacterSet="\\ISO 2022 IR 87", PatientName=b"Yamada=\x1b$Z\xff\xfe^x")
     assert study.study_instance_uid == "1.2.3"
     assert study.patient_name is not None
