@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from prefetch.store.dialects import insert_into, upsert
+from prefetch.store.dialects import insert_unless_known, upsert
 from prefetch.store.tables import archives, pairs
 
 
@@ -37,20 +37,22 @@ class ParkedPair:
     because: str
 
 
+_HOLD = select(archives).where(archives.c.name == bindparam("name")).with_for_update()
+
+
 def know_archives(c: Connection, names: Iterable[str]) -> None:
     """Make sure that each archive has its row, which is the lock of its slots."""
     rows = [{"name": name} for name in names]
     if rows:
-        c.execute(insert_into(c, archives).on_conflict_do_nothing(), rows)
+        c.execute(insert_unless_known(c, archives), rows)
 
 
 def hold_archive(c: Connection, name: str) -> ArchiveStanding:
     """Hold an archive's row until the transaction ends: one node at a time counts and claims its slots."""
-    query = select(archives).where(archives.c.name == name).with_for_update()
-    row = c.execute(query).mappings().one_or_none()
+    row = c.execute(_HOLD, {"name": name}).mappings().one_or_none()
     if row is None:
         know_archives(c, [name])
-        row = c.execute(query).mappings().one()
+        row = c.execute(_HOLD, {"name": name}).mappings().one()
     return ArchiveStanding(**row)
 
 
@@ -83,8 +85,8 @@ def rest_archive(c: Connection, name: str, *, until: datetime | None, because: s
 
 def park_pair(c: Connection, archive: str, destination: str, *, until: datetime, because: str) -> None:
     """Have the moves of an archive to a destination wait: it does not know it (0xA801)."""
-    key = {"archive": archive, "destination": destination}
-    upsert(c, pairs, key, {"parked_until": until, "because": because})
+    row = {"archive": archive, "destination": destination, "parked_until": until, "because": because}
+    upsert(c, pairs, [row])
 
 
 def unpark_pair(c: Connection, archive: str, destination: str) -> bool:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prefetch import errors
 from prefetch.store import engine, failures, schema, writer
+from prefetch.store.dialects import is_shared
 
 __all__ = ["Connection", "Database", "is_shared"]
 
@@ -131,11 +132,6 @@ class Database:
         self._engine.dispose()
         _unlock(self._lock)
         self._lock = None
-
-
-def is_shared(connection: Connection) -> bool:
-    """Whether other nodes may be at work on the same database: on PostgreSQL."""
-    return connection.dialect.name == "postgresql"
 
 
 @contextmanager

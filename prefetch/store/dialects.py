@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,15 +13,29 @@ _APPLYING_LOCK = 7_733_339
 """Any number that nobody else uses as an advisory lock in this database."""
 
 
-def insert_into(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def is_shared(c: Connection) -> bool:
+    """Whether other nodes may be at work on the same database: on PostgreSQL."""
+    return c.dialect.name == "postgresql"
+
+
+def insert_unless_known(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Begin an INSERT that does nothing where a unique row is there already."""
+    return _insert_into(c, table).on_conflict_do_nothing()
+
+
+def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows by their primary key, new or not; all have the same columns."""
+    if not rows:
+        return
+    statement = _insert_into(c, table)
+    key = [column.name for column in table.primary_key]
+    written = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    c.execute(statement.on_conflict_do_update(index_elements=key, set_=written), rows)
+
+
+def _insert_into(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Begin an INSERT that can say ON CONFLICT, which both databases know in the same words."""
-    return sqlite.insert(table) if c.dialect.name == "sqlite" else postgresql.insert(table)
-
-
-def upsert(c: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    """Write a row by its key, new or not."""
-    statement = insert_into(c, table).values(**key, **values)
-    c.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+    return postgresql.insert(table) if is_shared(c) else sqlite.insert(table)
 
 
 def lease_clock(c: Connection, now: datetime) -> datetime:
@@ -28,7 +43,7 @@ def lease_clock(c: Connection, now: datetime) -> datetime:
 
     Not PostgreSQL's `now()`: it stands still while a row lock is waited for (its manual, 9.9.5).
     """
-    if c.dialect.name == "sqlite":
+    if not is_shared(c):
         return now
     clock: datetime = c.execute(select(func.clock_timestamp())).scalar_one()
     return clock
@@ -39,5 +54,5 @@ def one_at_a_time(c: Connection) -> None:
 
     Two nodes that hear of a new order at the same time would else make two; no row exists yet to be locked.
     """
-    if c.dialect.name == "postgresql":
+    if is_shared(c):
         c.execute(select(func.pg_advisory_xact_lock(_APPLYING_LOCK)))

@@ -12,7 +12,7 @@ from prefetch import errors, model, readiness
 from prefetch.store import documents
 from prefetch.store import orders as order_rows
 from prefetch.store.retrieves import COLUMNS, as_retrieve
-from prefetch.store.tables import plans, retrieves, wants
+from prefetch.store.tables import in_state, plans, retrieves, wants
 
 
 def list_exams(
@@ -33,6 +33,18 @@ def get_exam(c: Connection, order_id: int) -> readiness.Exam:
     if order is None:
         raise errors.NotFoundError(f"there is no order #{order_id}")
     return _exams(c, [order])[0]
+
+
+def list_quarantine(c: Connection) -> list[tuple[model.Retrieve, readiness.Exam]]:
+    """List the studies in quarantine, each with the first exam that wants it."""
+    query = (
+        select(func.min(wants.c.order_id).label("order_id"), *COLUMNS)
+        .join(retrieves, retrieves.c.id == wants.c.retrieve_id)
+        .where(in_state(model.RetrieveState.QUARANTINED), wants.c.withdrawn.is_(False))
+        .group_by(retrieves.c.id)
+        .order_by(retrieves.c.deadline, retrieves.c.id)
+    )
+    return [(as_retrieve(row), get_exam(c, row["order_id"])) for row in c.execute(query).mappings().all()]
 
 
 def _exams(c: Connection, orders: Sequence[model.Order]) -> list[readiness.Exam]:

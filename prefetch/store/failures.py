@@ -34,7 +34,8 @@ _POSTGRESQL = {
     "57P": "the server is shutting down or starting",
     "58": "the server reports an error of its system",
 }
-_AGAIN = ("40001", "40P01")
+_AGAIN = frozenset({"40001", "40P01", "23505"})
+"""Serialization failure, deadlock, and a row that another node was quicker to make."""
 
 
 def translate(error: DBAPIError, place: str) -> errors.StoreError:
@@ -51,7 +52,7 @@ def translate(error: DBAPIError, place: str) -> errors.StoreError:
 
 
 def wants_another_try(error: BaseException | None) -> bool:
-    """Whether the database asks that the same work be done again: deadlock, serialization failure."""
+    """Whether the same work, done again, may succeed: another node was in the way at this moment."""
     return isinstance(error, DBAPIError) and sql_state(error) in _AGAIN
 
 

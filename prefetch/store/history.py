@@ -10,11 +10,13 @@ from sqlalchemy import Connection, insert, or_, select
 from prefetch import model
 from prefetch.store.tables import events, wants
 
+_ADD = insert(events)
+
 
 def record(c: Connection, *happenings: model.Happening) -> None:
     """Add events to the history."""
     if happenings:
-        c.execute(insert(events), [_values(happening) for happening in happenings])
+        c.execute(_ADD, [_values(happening) for happening in happenings])
 
 
 def story(c: Connection, order_id: int) -> list[model.Happening]:

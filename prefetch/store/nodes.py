@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
-from prefetch.store.dialects import insert_into
+from prefetch.store.dialects import insert_unless_known
 from prefetch.store.tables import nodes
 
 
@@ -22,8 +22,8 @@ class Node:
 
 def see_node(c: Connection, owner: str, now: datetime) -> None:
     """Write that a daemon is alive."""
-    statement = insert_into(c, nodes).values(owner=owner, started_at=now, seen_at=now)
-    c.execute(statement.on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now}))
+    c.execute(insert_unless_known(c, nodes), {"owner": owner, "started_at": now, "seen_at": now})
+    c.execute(update(nodes).where(nodes.c.owner == owner).values(seen_at=now))
 
 
 def forget_node(c: Connection, owner: str) -> None:

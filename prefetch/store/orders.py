@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from prefetch import model
 from prefetch.store import history
-from prefetch.store.dialects import insert_into, lease_clock, one_at_a_time
+from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
 from prefetch.store.tables import KeyKind, day_of_order, order_keys, orders
 
 _PATIENT_COLUMNS = {
@@ -221,7 +221,7 @@ def _keys(named: model.OrderEvent | model.Order) -> dict[KeyKind, str]:
 def _write_keys(c: Connection, order: model.Order) -> None:
     rows = [{"kind": kind, "value": value, "order_id": order.id} for kind, value in _keys(order).items()]
     if rows:
-        c.execute(insert_into(c, order_keys).on_conflict_do_nothing(), rows)
+        c.execute(insert_unless_known(c, order_keys), rows)
 
 
 def _choose(c: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[int]:

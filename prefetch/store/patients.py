@@ -18,7 +18,7 @@ def record_merge(c: Connection, *, prior: model.Patient, surviving: model.Patien
     """Remember that an ID lives on as another (HL7 v2.5.1 3.3.40)."""
     key = {"prior_patient_id": prior.patient_id or "", "prior_issuer": prior.issuer_of_patient_id or ""}
     becomes = {"patient_id": surviving.patient_id, "issuer_of_patient_id": surviving.issuer_of_patient_id}
-    upsert(c, patient_alias, key, {**becomes, "merged_at": at})
+    upsert(c, patient_alias, [{**key, **becomes, "merged_at": at}])
 
 
 def surviving_id(c: Connection, patient_id: str, issuer: str | None) -> tuple[str, str | None]:
@@ -46,8 +46,8 @@ def give_verdict(
     at: datetime,
 ) -> None:
     """Write what a person decided of a study for a patient; later plans go by it."""
-    key = {"study_instance_uid": study_instance_uid, **_key(patient)}
-    upsert(c, verdicts, key, {"verdict": verdict, "decided_by": by, "decided_at": at})
+    said = {"verdict": verdict, "decided_by": by, "decided_at": at}
+    upsert(c, verdicts, [{"study_instance_uid": study_instance_uid, **_key(patient), **said}])
 
 
 def verdicts_about(c: Connection, patient: model.Patient) -> dict[str, model.Verdict]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from prefetch import errors, lifecycle, model
+from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.model import Decision, RetrieveState, VerifiedBy
 from prefetch.store import documents, history
-from prefetch.store.dialects import insert_into, upsert
+from prefetch.store.dialects import upsert
 from prefetch.store.orders import RELEASED
 from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_state, orders, plans, retrieves, wants
 from prefetch.store.wants import judge_readiness, leave, orders_wanting, retime, wanted_by
+
+Target = tuple[str, str]
+"""Study Instance UID and destination: at most one live retrieve has both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,10 @@ _FIRST_STATE = {
     Decision.QUARANTINED: RetrieveState.QUARANTINED,
 }
 """Decision → state of a retrieve that is new; the other decisions want none."""
+
+_NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
+
+_CREATE = insert(retrieves).returning(retrieves.c.id)
 
 
 def save_plan(
@@ -63,10 +70,10 @@ def save_plan(
     before = wanted_by(c, plan.order_id)
     created, joined = _queue_all(c, plan.order_id, wanted, now)
     left = [number for number in before if number not in {*created, *joined}]
-    touched = [*created, *joined, *left]
     leave(c, plan.order_id, left, because="no longer in the plan", now=now)
-    retime(c, [*created, *joined], now=now)
-    ready = judge_readiness(c, sorted({plan.order_id, *orders_wanting(c, touched)}), now=now)
+    retime(c, joined, now=now)
+    touched = {plan.order_id, *orders_wanting(c, [*joined, *left])}
+    ready = judge_readiness(c, sorted(touched), now=now)
     history.record(c, _tell(plan, created, joined, left, now))
     return Saved(created=tuple(created), joined=tuple(joined), withdrawn=tuple(left), ready=tuple(ready))
 
@@ -119,113 +126,67 @@ def _queue_all(
 ) -> tuple[list[int], list[int]]:
     """Queue all that an order wants; gives the retrieves that were made and those that were there."""
     refused = _refused_by_hand(c, order_id)
-    created: list[int] = []
-    joined: list[int] = []
-    for wish in sorted(
-        wanted, key=_target
-    ):  # in one sequence for all, so that no two plans wait for each other
-        if _target(wish) in refused:
-            continue
-        retrieve_id, new = _queue(c, order_id, wish, now)
-        _want(c, order_id, retrieve_id, wish)
-        (created if new else joined).append(retrieve_id)
-    return created, joined
+    wishes = {_target(wish): wish for wish in wanted if _target(wish) not in refused}
+    known = _find_all(c, wishes)
+    made: dict[int, model.Wanted] = {}
+    joined: dict[int, model.Wanted] = {}
+    for target in sorted(wishes):  # in one sequence for all, so that no two plans wait for each other
+        wish = wishes[target]
+        if retrieve := _join(c, known.get(target), wish, order_id, now):
+            joined[retrieve.id] = wish
+        else:
+            made[_create(c, wish, now)] = wish
+    upsert(c, wants, [_want(order_id, number, wish) for number, wish in (made | joined).items()])
+    history.record(c, *(_planned(number, wish, now) for number, wish in made.items()))
+    return list(made), list(joined)
 
 
-def _queue(c: Connection, order_id: int, wish: model.Wanted, now: datetime) -> tuple[int, bool]:
-    """Find or make the retrieve of a wish; gives its number, and whether it is new."""
-    known = _find(c, wish)
-    if known and _must_stop(c, known, wish, order_id):
-        take_step(c, Step.WITHDRAW, retrieves.c.id == known.id, at=now, detail={"because": wish.because})
-        known = None
+def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Target, model.Retrieve]:
+    """Hold the live retrieves of what is wanted; where it is present and none is live, what brought it."""
+    live = _find(c, wishes, in_state(*lifecycle.LIVE))
+    present = {
+        target for target, wish in wishes.items() if wish.decision is Decision.PRESENT and target not in live
+    }
+    return live | _find(c, present, in_state(RetrieveState.VERIFIED))
+
+
+def _find(
+    c: Connection, targets: Iterable[Target], condition: ColumnElement[bool]
+) -> dict[Target, model.Retrieve]:
+    """Hold the newest retrieve of each study and destination that meets a condition."""
+    targets = set(targets)
+    studies = retrieves.c.study_instance_uid.in_({study for study, _ in targets})
+    query = select(*COLUMNS).where(studies, condition).order_by(retrieves.c.id).with_for_update()
+    rows = map(as_retrieve, c.execute(query).mappings()) if targets else ()
+    found = {(each.study_instance_uid, each.destination): each for each in rows}
+    return {target: each for target, each in found.items() if target in targets}
+
+
+def _join(
+    c: Connection, known: model.Retrieve | None, wish: model.Wanted, order_id: int, now: datetime
+) -> model.Retrieve | None:
+    """Bring a retrieve that was there up to what this plan knows of it; None where a new one is needed."""
     if known is None:
-        if made := _create(c, wish, now):
-            return made, True
-        known = _find(c, wish)  # another node was quicker
-    if known is None:
-        raise errors.StoreUnavailableError(f"a retrieve of {_target(wish)} came and went; plan again")
-    _join(c, known, wish, order_id, now)
-    return known.id, False
-
-
-def _find(c: Connection, wish: model.Wanted) -> model.Retrieve | None:
-    """Hold the live retrieve of a study to a destination; for what is present, else what brought it."""
-    study_instance_uid, destination = _target(wish)
-    same = and_(retrieves.c.study_instance_uid == study_instance_uid, retrieves.c.destination == destination)
-    query = select(*COLUMNS).where(same).order_by(retrieves.c.id.desc()).limit(1).with_for_update()
-    row = c.execute(query.where(in_state(*lifecycle.LIVE))).mappings().one_or_none()
-    if row is None and wish.decision is Decision.PRESENT:
-        row = c.execute(query.where(in_state(RetrieveState.VERIFIED))).mappings().one_or_none()
-    return as_retrieve(row) if row else None
-
-
-def _create(c: Connection, wish: model.Wanted, now: datetime) -> int | None:
-    """Make a retrieve; None where another node has made one at this moment."""
-    choice, study = wish.choice, wish.choice.study
-    state = _FIRST_STATE[wish.decision]
-    if state is RetrieveState.WAITING and choice.start_at <= now:
-        state = RetrieveState.DUE
-    present = state is RetrieveState.VERIFIED
-    statement = insert_into(c, retrieves).values(
-        state=state,
-        study_instance_uid=study.study_instance_uid,
-        archive=choice.archives[0],
-        archives=list(choice.archives),
-        destination=choice.destination,
-        patient_id=wish.patient_id,
-        issuer_of_patient_id=wish.issuer_of_patient_id,
-        lane=wish.lane,
-        start_at=choice.start_at,
-        deadline=choice.deadline,
-        expire_at=wish.expire_at,
-        attempts=0,
-        checks=0,
-        fence=0,
-        expected_instances=study.instances,
-        expected_series=study.series,
-        problem=wish.because or None,
-        verified_by=VerifiedBy.QUERY if present else None,
-        verified_at=now if present else None,
-        created_at=now,
-    )
-    made = c.execute(statement.on_conflict_do_nothing().returning(retrieves.c.id)).scalar_one_or_none()
-    if made is not None:
-        detail: dict[str, object] = {"state": state, "because": wish.because}
-        happening = model.Happening(at=now, what="retrieve_planned", retrieve_id=made, detail=detail)
-        history.record(c, happening)
-    return made
-
-
-def _must_stop(c: Connection, known: model.Retrieve, wish: model.Wanted, order_id: int) -> bool:
-    """Whether what was taken before, for this order alone, is now found to conflict: it must not move."""
-    return (
-        wish.decision is Decision.QUARANTINED
-        and known.state in {RetrieveState.WAITING, RetrieveState.DUE}
-        and not _wanted_by_others(c, known.id, order_id)
-    )
-
-
-def _join(c: Connection, known: model.Retrieve, wish: model.Wanted, order_id: int, now: datetime) -> None:
-    """Bring a retrieve that was there up to what this plan knows of it."""
+        return None
     this = retrieves.c.id == known.id
-    alone = not _wanted_by_others(c, known.id, order_id)
+    alone = orders_wanting(c, [known.id]) in ([], [order_id])
     if wish.decision is Decision.PRESENT and known.state in lifecycle.origins(Step.VERIFY):
         verified = {"verified_by": VerifiedBy.QUERY, "verified_at": now}
         take_step(
             c, Step.VERIFY, this, at=now, values=verified, detail={"because": wish.choice.reason.because}
         )
-    elif known.state in {RetrieveState.WAITING, RetrieveState.DUE, RetrieveState.QUARANTINED}:
+    elif wish.decision is Decision.QUARANTINED and alone and known.state in _NOT_BEGUN:
+        # What was taken for this order alone is now found to conflict: it must not move.
+        take_step(c, Step.WITHDRAW, this, at=now, detail={"because": wish.because})
+        return None
+    elif known.state in {*_NOT_BEGUN, RetrieveState.QUARANTINED}:
         c.execute(update(retrieves).where(this).values(_merge(known, wish, alone=alone)))
-    # A conflict that was this order's own is gone with it; another order's conflict waits for a person.
-    if wish.decision is Decision.TAKEN and known.state is RetrieveState.QUARANTINED and alone:
+    if wish.decision is Decision.TAKEN and alone and known.state is RetrieveState.QUARANTINED:
+        # The conflict was this order's own and is gone; another order's conflict waits for a person.
         take_step(
-            c,
-            Step.RELEASE,
-            this,
-            at=now,
-            values={"problem": None},
-            detail={"because": "no conflict any more"},
+            c, Step.RELEASE, this, at=now, values={"problem": None}, detail={"because": "no conflict now"}
         )
+    return known
 
 
 def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[str, object]:
@@ -241,10 +202,48 @@ def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[st
     }
 
 
-def _want(c: Connection, order_id: int, retrieve_id: int, wish: model.Wanted) -> None:
-    """Write what an order wants of a retrieve, anew or again."""
+def _create(c: Connection, wish: model.Wanted, now: datetime) -> int:
+    """Make a retrieve; the unique index lets only one node do so, and `Database.write` tries the other again."""
+    choice, study = wish.choice, wish.choice.study
+    state = _first_state(wish, now)
+    present = state is RetrieveState.VERIFIED
+    row = {
+        "state": state,
+        "study_instance_uid": study.study_instance_uid,
+        "archive": choice.archives[0],
+        "archives": list(choice.archives),
+        "destination": choice.destination,
+        "patient_id": wish.patient_id,
+        "issuer_of_patient_id": wish.issuer_of_patient_id,
+        "lane": wish.lane,
+        "start_at": choice.start_at,
+        "deadline": choice.deadline,
+        "expire_at": wish.expire_at,
+        "attempts": 0,
+        "checks": 0,
+        "fence": 0,
+        "expected_instances": study.instances,
+        "expected_series": study.series,
+        "problem": wish.because or None,
+        "verified_by": VerifiedBy.QUERY if present else None,
+        "verified_at": now if present else None,
+        "created_at": now,
+    }
+    made: int = c.execute(_CREATE, row).scalar_one()
+    return made
+
+
+def _first_state(wish: model.Wanted, now: datetime) -> RetrieveState:
+    state = _FIRST_STATE[wish.decision]
+    return RetrieveState.DUE if state is RetrieveState.WAITING and wish.choice.start_at <= now else state
+
+
+def _want(order_id: int, retrieve_id: int, wish: model.Wanted) -> dict[str, object]:
+    """Give the row of what an order wants of a retrieve."""
     choice = wish.choice
-    values: dict[str, object] = {
+    return {
+        "order_id": order_id,
+        "retrieve_id": retrieve_id,
         "rule": choice.rule,
         "prior_class": choice.prior_class,
         "grade": choice.grade,
@@ -255,14 +254,14 @@ def _want(c: Connection, order_id: int, retrieve_id: int, wish: model.Wanted) ->
         "withdrawn": False,
         "withdrawn_because": None,
     }
-    upsert(c, wants, {"order_id": order_id, "retrieve_id": retrieve_id}, values)
 
 
-def _wanted_by_others(c: Connection, retrieve_id: int, order_id: int) -> bool:
-    return any(other != order_id for other in orders_wanting(c, [retrieve_id]))
+def _planned(retrieve_id: int, wish: model.Wanted, now: datetime) -> model.Happening:
+    detail: dict[str, object] = {"state": _first_state(wish, now), "because": wish.because}
+    return model.Happening(at=now, what="retrieve_planned", retrieve_id=retrieve_id, detail=detail)
 
 
-def _refused_by_hand(c: Connection, order_id: int) -> set[tuple[str, str]]:
+def _refused_by_hand(c: Connection, order_id: int) -> set[Target]:
     """Give what a person has taken from this order: no plan brings it back."""
     query = (
         select(retrieves.c.study_instance_uid, retrieves.c.destination)
@@ -272,8 +271,7 @@ def _refused_by_hand(c: Connection, order_id: int) -> set[tuple[str, str]]:
     return {(row.study_instance_uid, row.destination) for row in c.execute(query)}
 
 
-def _target(wish: model.Wanted) -> tuple[str, str]:
-    """Give the study and the destination: at most one live retrieve has both."""
+def _target(wish: model.Wanted) -> Target:
     return wish.choice.study.study_instance_uid, wish.choice.destination
 
 

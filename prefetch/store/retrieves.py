@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
@@ -19,6 +21,8 @@ from prefetch.store.tables import in_state, retrieves, wants
 
 _FIELDS = [field.name for field in fields(model.Retrieve)]
 COLUMNS = [retrieves.c[name] for name in _FIELDS]
+
+_NO_LEASE: dict[str, Any] = {"owner": None, "lease_until": None}
 
 EVENTS = {
     Step.CLAIM: "retrieve_claimed",
@@ -58,12 +62,7 @@ def take_step(
 
     A step ends whatever lease there was; `values` gives a new one where a step begins it.
     """
-    statement = (
-        update(retrieves)
-        .where(in_state(*lifecycle.origins(step)), *conditions)
-        .values({"state": _target(step), "owner": None, "lease_until": None, **(values or {})})
-        .returning(*COLUMNS)
-    )
+    statement = _step(step).where(*conditions).values({**_NO_LEASE, **(values or {})})
     taken = [as_retrieve(row) for row in c.execute(statement).mappings()]
     if what := EVENTS.get(step):
         history.record(
@@ -76,10 +75,11 @@ def take_step(
     return taken
 
 
-def _target(step: Step) -> model.RetrieveState:
-    """Give the one state that a step leads to."""
+@cache
+def _step(step: Step) -> ReturningUpdate[Any]:
+    """Begin the statement of a step: from the states that allow it to the one that it leads to."""
     (state,) = {lifecycle.advance(origin, step) for origin in lifecycle.origins(step)}
-    return state
+    return update(retrieves).where(in_state(*lifecycle.origins(step))).values(state=state).returning(*COLUMNS)
 
 
 # --- looking ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
+    bindparam,
     func,
     literal,
     or_,
@@ -339,6 +340,11 @@ events = Table(
     Index("ix_events_at", "at"),
     sqlite_autoincrement=True,
 )
+
+
+def in_numbers(column: Column[int]) -> ColumnElement[bool]:
+    """Say that a column is among the numbers given at execution as `numbers`."""
+    return column.in_(bindparam("numbers", expanding=True))
 
 
 def in_state(*states: model.RetrieveState) -> ColumnElement[bool]:

@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, exists, func, select, update
 
 from prefetch import model
-from prefetch.lifecycle import LIVE, Step
+from prefetch.lifecycle import LIVE, Step, origins
 from prefetch.model import RetrieveState
 from prefetch.store import history
 from prefetch.store import orders as order_rows
+from prefetch.store.dialects import is_shared
 from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
-from prefetch.store.tables import in_state, orders, retrieves, wants
+from prefetch.store.tables import in_numbers, in_state, orders, retrieves, wants
 
 _STANDS = wants.c.withdrawn.is_(False)
 
@@ -28,7 +29,7 @@ _STANDS = wants.c.withdrawn.is_(False)
 
 def withdraw_wants(c: Connection, order_id: int, *, because: str, now: datetime) -> list[model.Retrieve]:
     """Withdraw all that an order wants; what no other order wants either ends, and is given."""
-    lock_orders(c, [order_id])
+    hold_orders(c, [order_id])
     ended = leave(c, order_id, wanted_by(c, order_id), because=because, now=now)
     judge_readiness(c, [order_id], now=now)
     return ended
@@ -52,17 +53,16 @@ def leave(
     return retime(c, retrieve_ids, now=now)
 
 
-def withdraw_unwanted(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> list[model.Retrieve]:
+def withdraw_unwanted(
+    c: Connection, left: Iterable[model.Retrieve], *, now: datetime
+) -> list[model.Retrieve]:
     """End those of the retrieves that no order wants, unless they are on their way."""
+    may_end = [retrieve.id for retrieve in left if retrieve.state in origins(Step.WITHDRAW)]
+    if not may_end:
+        return []
     wanted = exists().where(wants.c.retrieve_id == retrieves.c.id, _STANDS)
-    return take_step(
-        c,
-        Step.WITHDRAW,
-        retrieves.c.id.in_(retrieve_ids),
-        ~wanted,
-        at=now,
-        detail={"because": "no order wants it any more"},
-    )
+    nobody = {"because": "no order wants it any more"}
+    return take_step(c, Step.WITHDRAW, retrieves.c.id.in_(may_end), ~wanted, at=now, detail=nobody)
 
 
 # --- urgency ---------------------------------------------------------------------------------------
@@ -74,11 +74,12 @@ def retime(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> li
         return []
     live = retrieves.c.id.in_(retrieve_ids) & in_state(*LIVE)
     rows = c.execute(select(*COLUMNS).where(live).order_by(retrieves.c.id).with_for_update()).mappings()
+    found = [as_retrieve(row) for row in rows]
     urgency = _urgency(c, retrieve_ids)
-    for retrieve in map(as_retrieve, rows):
+    for retrieve in found:
         if retrieve.id in urgency:
             _retime(c, retrieve, urgency[retrieve.id], now)
-    return withdraw_unwanted(c, [number for number in retrieve_ids if number not in urgency], now=now)
+    return withdraw_unwanted(c, (retrieve for retrieve in found if retrieve.id not in urgency), now=now)
 
 
 def _urgency(c: Connection, retrieve_ids: Collection[int]) -> dict[int, Row[Any]]:
@@ -123,60 +124,56 @@ def _retime(c: Connection, retrieve: model.Retrieve, urgency: Row[Any], now: dat
 # --- readiness -------------------------------------------------------------------------------------
 
 
-def lock_orders(c: Connection, order_ids: Iterable[int]) -> None:
-    """Hold orders until the transaction ends, always in the same sequence: no two wait for each other.
-
-    Two nodes that verify the last two priors of an exam at once would else each see the other's as missing.
-    """
-    query = select(orders.c.id).where(orders.c.id.in_(list(order_ids))).order_by(orders.c.id)
-    c.execute(query.with_for_update())
+_WANTING = select(wants.c.order_id).where(in_numbers(wants.c.retrieve_id), _STANDS).distinct()
+_HOLD = select(orders.c.id).where(in_numbers(orders.c.id)).order_by(orders.c.id).with_for_update()
+_STANDING = (
+    select(
+        orders.c.id,
+        orders.c.fetch_from,
+        orders.c.ready_by,
+        orders.c.ready_at,
+        func.count(wants.c.order_id).label("wanted"),
+        func.sum(case((in_state(RetrieveState.VERIFIED), 1), else_=0)).label("verified"),
+        func.min(wants.c.start_at).label("first_start"),
+        func.min(wants.c.deadline).label("first_deadline"),
+    )
+    .outerjoin(wants, (wants.c.order_id == orders.c.id) & _STANDS)
+    .outerjoin(retrieves, retrieves.c.id == wants.c.retrieve_id)
+    .where(in_numbers(orders.c.id))
+    .group_by(orders.c.id)
+)
 
 
 def orders_wanting(c: Connection, retrieve_ids: Collection[int]) -> list[int]:
     """Give the orders that want any of the retrieves."""
-    query = select(wants.c.order_id).where(wants.c.retrieve_id.in_(retrieve_ids), _STANDS).distinct()
-    return sorted(c.execute(query).scalars())
+    return sorted(c.execute(_WANTING, {"numbers": retrieve_ids}).scalars())
+
+
+def hold_orders(c: Connection, order_ids: Collection[int]) -> None:
+    """Hold orders until the transaction ends, always in the same sequence: no two wait for each other.
+
+    Two nodes that verify the last two priors of an exam at once would else each see the other's as missing.
+    """
+    if is_shared(c):
+        c.execute(_HOLD, {"numbers": order_ids})
 
 
 def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime) -> list[model.Order]:
     """Write of each order whether, and by when, all it wants is verified; gives those just ready."""
-    lock_orders(c, order_ids)
-    wanted = _count_wants(c, order_ids)
+    hold_orders(c, order_ids)
     just_ready: list[int] = []
-    for order in order_rows.get_orders(c, order_ids):
-        count = wanted.get(order.id)
-        ready = count is not None and count.verified == count.wanted
-        values = {
-            "fetch_from": count.fetch_from if count else None,
-            "ready_by": count.ready_by if count else None,
-            "ready_at": (order.ready_at or now) if ready else None,
-        }
-        c.execute(update(orders).where(orders.c.id == order.id).values(values))
-        if ready and order.ready_at is None:
-            just_ready.append(order.id)
-    history.record(
-        c, *(model.Happening(at=now, what="order_ready", order_id=number) for number in just_ready)
-    )
-    return order_rows.get_orders(c, just_ready)
-
-
-def _count_wants(c: Connection, order_ids: Collection[int]) -> dict[int, Row[Any]]:
-    """Count what each order wants and what of it is verified, with its first start and deadline."""
-    verified = case((in_state(RetrieveState.VERIFIED), 1), else_=0)
-    query = (
-        select(
-            wants.c.order_id,
-            func.count().label("wanted"),
-            func.sum(verified).label("verified"),
-            func.min(wants.c.start_at).label("fetch_from"),
-            func.min(wants.c.deadline).label("ready_by"),
-        )
-        .join(retrieves, retrieves.c.id == wants.c.retrieve_id)
-        .where(wants.c.order_id.in_(order_ids), _STANDS)
-        .group_by(wants.c.order_id)
-    )
-    rows: Iterable[Row[Any]] = c.execute(query)
-    return {row.order_id: row for row in rows}
+    for row in c.execute(_STANDING, {"numbers": order_ids}).all():
+        ready = row.wanted > 0 and row.verified == row.wanted
+        ready_at = (row.ready_at or now) if ready else None
+        after = (row.first_start, row.first_deadline, ready_at)
+        if after != (row.fetch_from, row.ready_by, row.ready_at):
+            values = dict(zip(("fetch_from", "ready_by", "ready_at"), after, strict=True))
+            c.execute(update(orders).where(orders.c.id == row.id).values(values))
+        if ready and row.ready_at is None:
+            just_ready.append(row.id)
+    events = (model.Happening(at=now, what="order_ready", order_id=number) for number in just_ready)
+    history.record(c, *events)
+    return order_rows.get_orders(c, just_ready) if just_ready else []
 
 
 def wanted_by(c: Connection, order_id: int) -> list[int]:
