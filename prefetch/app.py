@@ -25,7 +25,7 @@ from prefetch.intake import header, listener, parsing, reader
 from prefetch.planning import planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import archives as archive_rows
-from prefetch.store import checks, claims, database, history, inbox
+from prefetch.store import checks, claims, database, history, inbox, retention
 from prefetch.store import orders as order_rows
 
 log = structlog.get_logger()
@@ -35,6 +35,12 @@ POLL = 0.05
 
 RENEW = timedelta(seconds=5)
 """How often leases are renewed, and those of dead nodes swept."""
+
+FORGET = timedelta(minutes=10)
+"""How often history that is past its time is removed."""
+
+FORGET_AT_ONCE = 200
+"""Rows of each table removed in one transaction."""
 
 TICK = timedelta(seconds=1)
 """How soon the daemon notices what the command line wrote, and what came due."""
@@ -254,6 +260,7 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     )
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
     clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
+    clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
     clock.start()
     return clock
 
@@ -285,6 +292,19 @@ async def _renew(daemon: Daemon) -> None:
     """Keep our leases, and take over the moves of whoever let theirs run out."""
     with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
         await daemon.store.write(_keep_leases, daemon=daemon, now=timing.now())
+
+
+async def _forget(daemon: Daemon) -> None:
+    """Remove what is past its time, a small batch at a time, so that no order waits for it."""
+    keep, now = daemon.site.retention, timing.now()
+    with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
+        while await daemon.store.write(
+            retention.forget,
+            history_before=now - keep.history,
+            messages_before=now - keep.messages,
+            limit=FORGET_AT_ONCE,
+        ):
+            pass
 
 
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:

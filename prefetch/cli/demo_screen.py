@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from prefetch.model import Readiness, RetrieveState
 
 if TYPE_CHECKING:
     from prefetch.sandbox.judge import Verdict
-    from prefetch.sandbox.morning import Morning
     from prefetch.sandbox.premises import Premises
 
 STYLES = {
@@ -30,6 +29,14 @@ STYLES = {
     Readiness.LATE: "magenta",
     Readiness.INCOMPLETE: "bold red",
     Readiness.QUARANTINED: "bold red",
+}
+
+_STATE_STYLES = {
+    RetrieveState.WAITING: "yellow",
+    RetrieveState.QUARANTINED: "bold red",
+    RetrieveState.PARTIAL: "bold red",
+    RetrieveState.FAILED: "bold red",
+    RetrieveState.EXPIRED: "bold red",
 }
 
 Show = Callable[["Glance"], None]
@@ -120,30 +127,40 @@ def _cell(exam: readiness.Exam, now: datetime) -> Text:
 # --- the last screen -------------------------------------------------------------------------------
 
 
-def exams_table(morning: Morning, exams: Iterable[readiness.Exam], now: datetime) -> Table:
-    """Each exam: the priors chosen and why, when they were verified, how long before the start."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("exam and its priors", ratio=5)
-    table.add_column("from")
-    table.add_column("why", ratio=4, style="dim")
-    table.add_column("verified", justify="right")
-    table.add_column("before start", justify="right")
-    zone = morning.now.tzinfo
-    for exam in sorted(exams, key=lambda exam: exam.order.scheduled_start or morning.now):
-        table.add_row(*_exam_cells(exam, now, zone))
-        for prior in _priors(exam):
-            table.add_row(*_prior_cells(prior, exam.order, zone))
-        table.add_row()
-    return table
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prior:
     """A chosen study, and what became of it."""
 
-    study: model.Study
-    because: str
+    candidate: model.Candidate
     retrieve: model.Retrieve
+
+    @property
+    def study(self) -> model.Study:
+        return self.candidate.study
+
+    @property
+    def why(self) -> str:
+        """Which rule and class, and the last word of the reason; `explain` tells it whole."""
+        reason = self.candidate.reasons[0]
+        rule = "/".join(filter(None, (reason.rule, reason.prior_class)))
+        return f"{rule}: {reason.because.rpartition('; ')[2]}"
+
+
+def exams_table(exams: Iterable[readiness.Exam], *, now: datetime) -> Table:
+    """Each exam: the priors chosen and why, when they were verified, how long before the start."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("exam and its priors", no_wrap=True)
+    table.add_column("why")  # what gives way where the screen is narrow
+    table.add_column("from", no_wrap=True)
+    table.add_column("verified", justify="right", no_wrap=True)
+    table.add_column("before start", justify="right", no_wrap=True)
+    far = datetime.max.replace(tzinfo=UTC)
+    for exam in sorted(exams, key=lambda exam: exam.order.scheduled_start or far):
+        table.add_row(*_exam_cells(exam, now))
+        for prior in _priors(exam):
+            table.add_row(*_prior_cells(prior, exam.order, now.tzinfo))
+        table.add_row()
+    return table
 
 
 def _priors(exam: readiness.Exam) -> list[_Prior]:
@@ -153,52 +170,43 @@ def _priors(exam: readiness.Exam) -> list[_Prior]:
         for candidate in (exam.plan.candidates if exam.plan else ())
     }
     priors = [
-        _Prior(study=candidate.study, because=_why(candidate), retrieve=retrieve)
+        _Prior(candidate=candidates[retrieve.study_instance_uid], retrieve=retrieve)
         for retrieve in exam.retrieves
-        if (candidate := candidates.get(retrieve.study_instance_uid)) is not None
+        if retrieve.study_instance_uid in candidates
     ]
     return sorted(priors, key=lambda prior: prior.study.study_date or date.min, reverse=True)
 
 
-def _why(candidate: model.Candidate) -> str:
-    """The reason that decided: of the quarantine, else of the rule that took it."""
-    return next((_words(reason) for reason in candidate.reasons), "")
-
-
-def _words(reason: model.Reason) -> str:
-    return ": ".join(
-        filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because))
-    )
-
-
-def _exam_cells(exam: readiness.Exam, now: datetime, zone: tzinfo | None) -> list[RenderableType]:
+def _exam_cells(exam: readiness.Exam, now: datetime) -> list[RenderableType]:
     order = exam.order
-    start = f"{order.scheduled_start.astimezone(zone):%a %H:%M}" if order.scheduled_start else "no time yet"
-    word = readiness.judge(exam, now)
-    name = Text.assemble(
-        (order.name, "bold"), f"  {start}  {order.station_ae_title}  {order.procedure_description}"
+    start = (
+        f"{order.scheduled_start.astimezone(now.tzinfo):%a %H:%M}" if order.scheduled_start else "no time yet"
     )
-    return [name, "", "", Text(word, style=STYLES.get(word, ""))]
+    word = readiness.judge(exam, now)
+    name = Text.assemble((f"{order.name}  {order.procedure_description}", "bold"))
+    return [name, start, "", Text(word, style=STYLES.get(word, ""))]
 
 
 def _prior_cells(prior: _Prior, order: model.Order, zone: tzinfo | None) -> list[RenderableType]:
     study, retrieve = prior.study, prior.retrieve
-    what = f"  {study.study_date or 'no date'}  {'/'.join(study.modalities):<5}  {study.description or ''}"
+    modalities = "/".join(study.modalities)
+    name = f"  {study.study_date or 'no date'}  {modalities:<5}  {study.description or ''}"
     if retrieve.verified_at is None:
-        return [what, study.archive, prior.because, Text(retrieve.state, style="bold red")]
-    before = _ahead(order.scheduled_start - retrieve.verified_at) if order.scheduled_start else ""
-    return [
-        what,
-        retrieve.archive,
-        prior.because,
-        f"{retrieve.verified_at.astimezone(zone):%H:%M:%S}",
-        before,
-    ]
+        return [
+            name,
+            prior.why,
+            study.archive,
+            Text(retrieve.state, style=_STATE_STYLES.get(retrieve.state, "")),
+        ]
+    at = f"{retrieve.verified_at.astimezone(zone):%H:%M:%S}"
+    return [name, prior.why, retrieve.archive, at, _ahead(order.scheduled_start, retrieve.verified_at)]
 
 
-def _ahead(time: timedelta) -> str:
-    minutes = int(time.total_seconds() // 60)
-    return f"{minutes // 60} h {minutes % 60:02} min"
+def _ahead(start: datetime | None, verified_at: datetime) -> str:
+    if start is None:
+        return "–"
+    hours, minutes = divmod(int((start - verified_at).total_seconds() // 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 def verdict(found: Verdict) -> Text:

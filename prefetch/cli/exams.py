@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from prefetch.model import RetrieveState
 if TYPE_CHECKING:
     from prefetch.config import Config
     from prefetch.store.database import Connection
+    from prefetch.store.tables import MessageState
 
 _COLUMNS = {
     "order": "order",
@@ -150,8 +152,29 @@ def _status(connection: Connection, site: Config, *, day: datetime, now: datetim
         "exams": dict(words),
         "messages": {state.value: count for state, count in messages.items()},
         "retrieves": {state.value: count for state, count in states.items()},
-        "trouble": [],
+        "trouble": [*_trouble(connection, now), *_dead(messages)],
     }
+
+
+def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
+    """What keeps studies from moving, in sentences that say what to do."""
+    from prefetch.store import archives  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    for archive in archives.list_archives(connection):
+        if archive.paused_at is not None:
+            yield f"{archive.name} is paused by {archive.paused_by}; `prefetch resume {archive.name}` ends it"
+        elif not archive.may_move(now):
+            yield f"{archive.name} rests until {archive.resting_until}: {archive.resting_because}"
+    for pair in archives.parked_pairs(connection, now):
+        yield (
+            f"moves from {pair.archive} to {pair.destination} wait until {pair.parked_until:%H:%M:%S} UTC: "
+            f"{pair.because}; make the workstation's AE title known to the archive"
+        )
+
+
+def _dead(messages: Mapping[MessageState, int]) -> Iterator[str]:
+    if count := sum(count for state, count in messages.items() if state.value == "dead"):
+        yield f"{count} messages could not be understood and lie in the dead letters"
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -26,6 +26,8 @@ VERBS: dict[str, str] = {
     "refuse": "prefetch.cli.retrieves",
     "retry": "prefetch.cli.retrieves",
     "cancel": "prefetch.cli.retrieves",
+    "pause": "prefetch.cli.archives",
+    "resume": "prefetch.cli.archives",
     "fetch": "prefetch.cli.byhand",
     "migrate": "prefetch.cli.database",
     "describe": "prefetch.cli.relevance",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prefetch import errors, model, timing
+from prefetch import errors, model, readiness, timing
 from prefetch.cli import terms
 from prefetch.model import RetrieveState
 
@@ -33,11 +33,11 @@ _COLUMNS = {
 }
 _QUARANTINE = {
     "retrieve": "retrieve",
-    "patient_id": "patient",
-    "study_instance_uid": "study",
+    "order": "order",
+    "the order's patient": "the order's patient",
+    "the study's patient": "the study's patient",
+    "study": "study",
     "archive": "from",
-    "destination": "to",
-    "by": "deadline",
     "problem": "why",
 }
 
@@ -71,12 +71,15 @@ def retrieves(
 
 def quarantine(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
     """List the studies that may be another patient's; a person decides by `release` or `refuse`."""
-    from prefetch.store import retrieves as rows  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import exams  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     site = terms.load_site(config)
     with terms.looking(site) as connection:
-        found = rows.list_retrieves(connection, states=[RetrieveState.QUARANTINED])
-    _print(found, site, as_json=json, columns=_QUARANTINE)
+        rows = [_suspect(retrieve, exam) for retrieve, exam in exams.list_quarantine(connection)]
+    if json:
+        terms.print_lines(rows)
+    else:
+        terms.print_table((row | _compared(row) for row in rows), _QUARANTINE)
 
 
 def release(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
@@ -147,6 +150,41 @@ def _print(found: list[model.Retrieve], site: Config, *, as_json: bool, columns:
         ),
         columns,
     )
+
+
+def _suspect(retrieve: model.Retrieve, exam: readiness.Exam) -> dict[str, Any]:
+    """A study in quarantine beside the order that wants it, with all that a person needs to decide."""
+    candidates = exam.plan.candidates if exam.plan else ()
+    same = (each.study for each in candidates if each.study.study_instance_uid == retrieve.study_instance_uid)
+    study = next(same, None)
+    patient = exam.order.patient
+    return _row(retrieve) | {
+        "order": exam.order.name,
+        "order_patient": {
+            "patient_id": patient.patient_id,
+            "issuer_of_patient_id": patient.issuer_of_patient_id,
+            "patient_name": patient.name,
+            "birth_date": patient.birth_date,
+            "sex": patient.sex,
+        },
+        "study_patient": {
+            "patient_id": study.patient_id if study else None,
+            "issuer_of_patient_id": study.issuer_of_patient_id if study else None,
+            "patient_name": study.patient_name if study else None,
+            "birth_date": study.birth_date if study else None,
+            "sex": study.sex if study else None,
+        },
+        "study_date": study.study_date if study else None,
+        "description": study.description if study else None,
+    }
+
+
+def _compared(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "the order's patient": " ".join(str(value or "?") for value in row["order_patient"].values()),
+        "the study's patient": " ".join(str(value or "?") for value in row["study_patient"].values()),
+        "study": f"{row['study_date'] or 'no date'} {row['description'] or row['study_instance_uid']}",
+    }
 
 
 def _number(count: int | None) -> str:

@@ -182,7 +182,10 @@ class Planner:
     async def _ask(self, patient: model.Patient, archive: str) -> draft.Answer:
         """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
         assert patient.patient_id  # noqa: S101 (checked by _unusable_patient_id)
-        patient_id, issuer = patient.patient_id, patient.issuer_of_patient_id
+        # The archive may call the order's assigning authority otherwise; unmapped it is asked as it came.
+        known_as = self._site.archives[archive].issuers
+        patient_id = patient.patient_id
+        issuer = known_as.get(patient.issuer_of_patient_id or "", patient.issuer_of_patient_id)
         now = self._now()
         kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
         if kept is not None and kept.asked_at >= now - self._site.planning.reuse_answer:
