@@ -108,8 +108,8 @@ class Next:
     because: str
     counts: bool = True
     """Whether this was an attempt."""
-    parks_pair: bool = False
-    """Whether every move of this archive to this destination waits."""
+    park_until: datetime | None = None
+    """Until when every move of this archive to this destination waits; None where none has to."""
     archive: str | None = None
     """The archive to ask from now on, where another is to be; its attempts count from the start."""
 
@@ -142,9 +142,14 @@ def after_move(
     if outcome is Outcome.UNKNOWN_DESTINATION:
         if elsewhere is not None:
             return Next(
-                step=Step.RETRY, at=now, because=because, counts=False, parks_pair=True, archive=elsewhere
+                step=Step.RETRY,
+                at=now,
+                because=because,
+                counts=False,
+                park_until=now + park,
+                archive=elsewhere,
             )
-        return Next(step=Step.RETRY, at=now + park, because=because, counts=False, parks_pair=True)
+        return Next(step=Step.RETRY, at=now + park, because=because, counts=False, park_until=now + park)
     if outcome is not Outcome.PERMANENT and attempts < patience.attempts:
         return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because)
     given_up = because if outcome is Outcome.PERMANENT else f"given up after {attempts} attempts: {because}"

@@ -107,8 +107,9 @@ def finish_move(
     moved = take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail)
     if not moved:
         return False
-    if then.parks_pair:
-        archive_rows.park_pair(c, retrieve.archive, retrieve.destination, until=then.at, because=then.because)
+    if then.park_until:
+        pair = retrieve.archive, retrieve.destination
+        archive_rows.park_pair(c, *pair, until=then.park_until, because=then.because)
     withdraw_unwanted(c, moved, now=now)
     return True
 

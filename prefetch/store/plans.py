@@ -72,7 +72,7 @@ def save_plan(
     left = [number for number in before if number not in {*created, *joined}]
     leave(c, plan.order_id, left, because="no longer in the plan", now=now)
     retime(c, joined, now=now)
-    touched = {plan.order_id, *orders_wanting(c, [*joined, *left])}
+    touched = {plan.order_id, *orders_wanting(c, joined)}
     ready = judge_readiness(c, sorted(touched), now=now)
     history.record(c, _tell(plan, created, joined, left, now))
     return Saved(created=tuple(created), joined=tuple(joined), withdrawn=tuple(left), ready=tuple(ready))
@@ -190,12 +190,16 @@ def _join(
 
 
 def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[str, object]:
-    """Give the archives that a retrieve may come from: as its only order says, or of all its orders."""
+    """Give the archives that a retrieve may come from: as its only order says, or of all its orders.
+
+    One that has given up on the first archive stays with the one that it went on to.
+    """
     study, said = wish.choice.study, wish.choice.archives
     both = (*known.archives, *(archive for archive in said if archive not in known.archives))
     archives = said if alone else both
+    went_on = known.archive != known.archives[0] and known.archive in archives
     return {
-        "archive": archives[0],
+        "archive": known.archive if went_on else archives[0],
         "archives": list(archives),
         "expected_instances": study.instances,
         "expected_series": study.series,
@@ -203,7 +207,7 @@ def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[st
 
 
 def _create(c: Connection, wish: model.Wanted, now: datetime) -> int:
-    """Make a retrieve; the unique index lets only one node do so, and `Database.write` tries the other again."""
+    """Make a retrieve; the unique index lets one node only do so, and has the other plan again."""
     choice, study = wish.choice, wish.choice.study
     state = _first_state(wish, now)
     present = state is RetrieveState.VERIFIED

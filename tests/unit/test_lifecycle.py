@@ -143,7 +143,14 @@ def test_transient_failures_are_not_tried_for_ever() -> None:
 def test_an_unknown_destination_parks_the_pair_and_costs_no_attempt() -> None:
     """0xA801 is the administrator's to mend: the retrieve waits with all others of the pair."""
     following = after_move(Outcome.UNKNOWN_DESTINATION, attempts=3)
-    assert (Step.RETRY, True, False) == (following.step, following.parks_pair, following.counts)
+    assert (Step.RETRY, following.park_until, False) == (following.step, following.at, following.counts)
+
+
+def test_a_pair_is_parked_although_another_archive_is_asked_at_once() -> None:
+    """The study goes on to the next archive; the pair that failed still waits for the administrator."""
+    following = after_move(Outcome.UNKNOWN_DESTINATION, attempts=1, elsewhere="offsite")
+    alone = after_move(Outcome.UNKNOWN_DESTINATION, attempts=1)
+    assert (NOW, alone.park_until) == (following.at, following.park_until)
 
 
 @pytest.mark.parametrize(
