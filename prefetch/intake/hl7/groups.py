@@ -90,12 +90,15 @@ def _by_patient(message: Sequence[Segment]) -> Iterator[tuple[list[Segment], lis
 
 def _orders(segments: Iterable[Segment]) -> list[list[Segment]]:
     groups: list[list[Segment]] = []
+    order_control: Segment | None = None
     for segment in segments:
         current = groups[-1] if groups else []
+        if segment.name == "ORC":
+            order_control = segment
         if segment.name == "ORC" and (not current or _has(current, "ORC")):
             groups.append([segment])
         elif segment.name == "OBR" and (not current or _has(current, "OBR")):
-            groups.append([*_order_control_of(current, segment), segment])
+            groups.append([*_shared(order_control, segment), segment])
         elif segment.name == "IPC" and _has(current, "IPC"):
             if not _same_step(current, segment):
                 groups.append([*(one for one in current if one.name != "IPC"), segment])
@@ -108,14 +111,12 @@ def _has(group: Iterable[Segment], name: str) -> bool:
     return any(segment.name == name for segment in group)
 
 
-def _order_control_of(group: Iterable[Segment], obr: Segment) -> list[Segment]:
+def _shared(orc: Segment | None, obr: Segment) -> list[Segment]:
     """The ORC under which a further OBR stands; the numbers that the OBR has are its own."""
-    orc = next((segment for segment in group if segment.name == "ORC"), None)
     if orc is None:
         return []
-    fields = [
-        "" if number in {2, 3} and obr.field(number) else value for number, value in enumerate(orc.fields)
-    ]
+    own = {number for number in (2, 3) if obr.field(number)}
+    fields = ["" if number in own else value for number, value in enumerate(orc.fields)]
     return [replace(orc, fields=tuple(fields))]
 
 
@@ -161,8 +162,6 @@ def _is_imaging(service: Iterable[Segment]) -> bool:
 def patient_scopes(message: Sequence[Segment]) -> list[Scope]:
     """One scope a PID, with the MRG, PV1 and others that follow it."""
     starts = [at for at, segment in enumerate(message) if segment.name == "PID"]
-    common = tuple(message[: starts[0]]) if starts else tuple(message)
-    return [
-        Scope(tuple(message[start:end]), common)
-        for start, end in zip(starts, [*starts[1:], len(message)], strict=True)
-    ]
+    ends = [*starts[1:], len(message)]
+    common = tuple(message[: starts[0]]) if starts else ()
+    return [Scope(tuple(message[start:end]), common) for start, end in zip(starts, ends, strict=False)]

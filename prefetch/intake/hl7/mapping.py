@@ -33,7 +33,8 @@ class Path:
 
     def __str__(self) -> str:
         """Write it as it is read."""
-        return f"{self.segment}-{self.field}.{self.component}"
+        deeper = f".{self.subcomponent}" if self.subcomponent > 1 else ""
+        return f"{self.segment}-{self.field}.{self.component}{deeper}"
 
 
 @dataclass(frozen=True, slots=True)
