@@ -249,7 +249,7 @@ def _judge(
     findings = [conditions.study_matches(prior_class, holding.study, exam) for holding in holdings]
     fitting = [holding for holding, finding in zip(holdings, findings, strict=True) if finding.holds]
     wanted = _pick(prior_class, fitting)
-    too_many = f"only {_numbers(prior_class)} of {len(fitting)} wanted"
+    too_many = f"only {_numbers(prior_class)} of {len(fitting)} are wanted"
     for holding, finding in zip(holdings, findings, strict=True):
         words = (
             f"{finding.because}; {wanted.get(holding.uid, too_many)}" if finding.holds else finding.because

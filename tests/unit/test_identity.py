@@ -1,0 +1,240 @@
+"""Whose studies an archive answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch.config import Config
+from prefetch.model import Patient, Study
+from prefetch.planning import identity
+from prefetch.planning.identity import Kind, Policy
+
+ASKED: dict[str, Any] = {
+    "patient_id": "4711",
+    "issuer_of_patient_id": "HOSP",
+    "birth_date": "19650301",
+    "sex": "F",
+}
+POLICY = Policy()
+
+
+def patient(**said: Any) -> Patient:
+    """The order's patient."""
+    return Patient(**(ASKED | {"name": "Meier^Anna"} | said))
+
+
+def study(**said: Any) -> Study:
+    """A study of the same patient, as an archive answers it."""
+    usual = ASKED | {"patient_name": "Meier^Anna"}
+    return Study(study_instance_uid="1.2.3", archive="main", **(usual | said))
+
+
+def kind(ours: Patient, theirs: Study, policy: Policy = POLICY) -> Kind:
+    """What the comparison says."""
+    return identity.check_identity(ours, theirs, policy=policy).kind
+
+
+def test_the_same_patient_matches() -> None:
+    """All five agree."""
+    verdict = identity.check_identity(patient(), study(), policy=POLICY)
+    assert (Kind.MATCH, "patient ID, issuer, birth date, sex and name agree") == (
+        verdict.kind,
+        verdict.because,
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "because"),
+    [
+        ({"patient_id": "4712"}, "patient ID differs from the order's"),
+        ({"issuer_of_patient_id": "CLINIC"}, "issuer of patient ID differs from the order's"),
+        ({"birth_date": "19650302"}, "birth date differs from the order's"),
+        ({"sex": "M"}, "sex differs from the order's"),
+        ({"sex": "M", "birth_date": "19640301"}, "birth date and sex differ from the order's"),
+    ],
+)
+def test_a_difference_is_another_patient(said: dict[str, Any], because: str) -> None:
+    """Until a person says otherwise; the reason never holds a value, for it reaches the logs."""
+    verdict = identity.check_identity(patient(), study(**said), policy=POLICY)
+    assert (Kind.CONFLICT, because) == (verdict.kind, verdict.because)
+
+
+@pytest.mark.parametrize(
+    ("said", "because"),
+    [
+        ({"patient_id": None}, "patient ID cannot be compared; nothing differs"),
+        ({"issuer_of_patient_id": " "}, "issuer of patient ID cannot be compared; nothing differs"),
+        ({"birth_date": None}, "birth date cannot be compared; nothing differs"),
+        ({"sex": ""}, "sex cannot be compared; nothing differs"),
+        ({"sex": "O", "birth_date": ""}, "birth date and sex cannot be compared; nothing differs"),
+        ({"patient_name": None}, "name cannot be compared; nothing differs"),
+    ],
+)
+def test_unknown_is_not_a_conflict(said: dict[str, Any], because: str) -> None:
+    """What an archive does not say speaks against nobody."""
+    verdict = identity.check_identity(patient(), study(**said), policy=POLICY)
+    assert (Kind.UNKNOWN, because) == (verdict.kind, verdict.because)
+
+
+@pytest.mark.parametrize("sex", ["U", "O", "A", "N", "u", "X", "ambiguous", ""])
+def test_a_sex_that_is_neither_is_unknown(sex: str) -> None:
+    """HL7 table 0001 beside M and F."""
+    assert Kind.UNKNOWN is kind(patient(sex=sex), study())
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("19650301", "1965-03-01", Kind.MATCH),
+        ("19650301", " 19650301 ", Kind.MATCH),
+        ("19650301123000", "19650301", Kind.MATCH),
+        ("1965", "19650301", Kind.UNKNOWN),
+        ("196503", "19650301", Kind.UNKNOWN),
+        ("1966", "19650301", Kind.CONFLICT),
+        ("196504", "19650301", Kind.CONFLICT),
+        ("19650301", "19000101", Kind.UNKNOWN),
+        ("1900-01-01", "19650301", Kind.UNKNOWN),
+        ("19650000", "19650301", Kind.UNKNOWN),
+        ("19650300", "19650301", Kind.UNKNOWN),
+        ("00010101", "19650301", Kind.UNKNOWN),
+        ("unknown", "19650301", Kind.UNKNOWN),
+        ("99991231", "19650301", Kind.UNKNOWN),
+    ],
+)
+def test_a_birth_date_is_compared_as_far_as_it_is_known(ours: str, theirs: str, expected: Kind) -> None:
+    """A year alone that agrees vouches for nobody; a year that differs is another patient."""
+    assert expected is kind(patient(birth_date=ours), study(birth_date=theirs))
+
+
+def test_the_site_lists_its_placeholders() -> None:
+    """A date that its systems invent means that none is known."""
+    policy = Policy(placeholder_birth_dates=frozenset({"18000101"}))
+    said = [kind(patient(), study(birth_date=date), policy) for date in ("18000101", "19000101")]
+    assert [Kind.UNKNOWN, Kind.CONFLICT] == said
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("MEIER^ANNA", "Meier^Anna"),
+        ("Meier^Anna^Maria", "Meier^Anna"),
+        ("Meier^Anna^^^Dr", "Meier^Anna^^Dr^"),
+        ("Anna Meier", "Meier^Anna"),
+        ("Müller^Jörg", "MUELLER^JOERG"),
+        ("Müller^Jörg", "MULLER^JORG"),
+        ("Mu\u0308ller^Jörg", "MÜLLER^JÖRG"),
+        ("Sørensen^Åse", "SOERENSEN^AASE"),
+        ("Sørensen^Åse", "SORENSEN^ASE"),
+        ("Groß^Łucja", "GROSS^LUCJA"),
+        ("O'Brien^Siobhán", "OBRIEN^SIOBHAN"),
+        ("García Prieto^Lucía", "GARCIA^LUCIA"),
+        ("De La Cruz^Ana", "DELACRUZ^ANA"),
+        ("Smith-Jones^Ann", "SMITH JONES^ANN"),
+        ("Nakamura^Haruto=中村^陽翔", "中村^陽翔"),
+        ("Nakamura^Haruto", "Nakamura^Haruto=中村^陽翔=なかむら^はると"),
+        ("Wang^XiaoDong=王^小东", "Wang^Xiao Dong=王^小東"),
+    ],
+)
+def test_names_are_folded(ours: str, theirs: str) -> None:
+    """Case, accents and how they are spelt out, blanks, middle names, titles; any group of a PN will do."""
+    assert Kind.MATCH is kind(patient(name=ours), study(patient_name=theirs))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("Meier^Anna", "Meier^Berta"), ("Meier^Anna", "Huber^Anna"), ("王^小东", "李^小东")]
+)
+def test_another_name_is_noted(ours: str, theirs: str) -> None:
+    """Where birth date and sex agree it decides nothing: people marry."""
+    verdict = identity.check_identity(patient(name=ours), study(patient_name=theirs), policy=POLICY)
+    assert (Kind.MATCH, "the name differs, but birth date and sex agree") == (verdict.kind, verdict.because)
+
+
+@pytest.mark.parametrize("ours", ["Nakamura^Haruto", "Иванова^Катерина", "=", "^^"])
+def test_names_in_other_scripts_are_not_compared(ours: str) -> None:
+    """Nor is one without a letter."""
+    assert Kind.UNKNOWN is kind(patient(name=ours), study(patient_name="中村^陽翔"))
+
+
+@pytest.mark.parametrize(
+    ("said", "because"),
+    [
+        ({"birth_date": None}, "the name differs, and birth date cannot be compared"),
+        ({"sex": "U"}, "the name differs, and sex cannot be compared"),
+        ({"sex": "U", "birth_date": "1965"}, "the name differs, and birth date and sex cannot be compared"),
+    ],
+)
+def test_another_name_counts_where_nothing_vouches(said: dict[str, Any], because: str) -> None:
+    """A birth date or sex that is unknown too leaves only the name."""
+    verdict = identity.check_identity(patient(), study(patient_name="Huber^Eva", **said), policy=POLICY)
+    assert (Kind.CONFLICT, because) == (verdict.kind, verdict.because)
+
+
+def test_an_unknown_issuer_does_not_make_a_name_count() -> None:
+    """Birth date and sex vouch for the patient."""
+    answered = study(patient_name="Huber^Eva", issuer_of_patient_id=None)
+    assert Kind.MATCH is kind(patient(), answered)
+
+
+def test_a_site_may_quarantine_every_other_name() -> None:
+    """Where its names are trustworthy."""
+    verdict = identity.check_identity(
+        patient(), study(patient_name="Huber^Eva"), policy=Policy(quarantine_names=True)
+    )
+    assert (Kind.CONFLICT, "the name differs from the order's") == (verdict.kind, verdict.because)
+
+
+def test_an_archive_may_know_an_issuer_by_another_name() -> None:
+    """The site says which; for the other archives it stays as it was."""
+    policy = Policy(issuers={"main": {"HOSP": "GENERAL"}})
+    said = [kind(patient(), study(issuer_of_patient_id=issuer), policy) for issuer in ("GENERAL", "HOSP")]
+    assert [Kind.MATCH, Kind.CONFLICT] == said
+
+
+def test_an_issuer_is_its_namespace() -> None:
+    """What an HD says behind the first & is the same authority's other ID; case does not matter."""
+    asked = patient(issuer_of_patient_id="hosp&1.2.3&ISO")
+    assert Kind.MATCH is kind(asked, study())
+
+
+def test_the_policy_comes_from_the_configuration() -> None:
+    """Placeholders, names, and the issuers of each archive."""
+    site = Config.model_validate(
+        {
+            "time_zone": "UTC",
+            "archives": {"main": {"ae_title": "A", "host": "h", "port": "104", "issuers": {"A": "B"}}},
+            "workstations": {"room": {"ae_title": "R", "verify": "counters"}},
+            "identity": {"name_conflict": "quarantine", "placeholder_birth_dates": ["1800-01-01"]},
+        }
+    )
+    assert Policy.of(site) == Policy(
+        placeholder_birth_dates=frozenset({"18000101"}),
+        quarantine_names=True,
+        issuers={"main": {"A": "B"}},
+    )
+
+
+anything = st.none() | st.text(max_size=12) | st.sampled_from(["19650301", "1965", "M", "F", "A^B", "A^B=王"])
+
+
+@given(st.tuples(anything, anything, anything, anything, anything))
+def test_any_answer_has_a_verdict(said: tuple[str | None, ...]) -> None:
+    """And a patient compared with its own values never conflicts."""
+    patient_id, issuer, name, birth_date, sex = said
+    ours = Patient(
+        patient_id=patient_id, issuer_of_patient_id=issuer, name=name, birth_date=birth_date, sex=sex
+    )
+    theirs = Study(
+        study_instance_uid="1",
+        archive="main",
+        patient_id=patient_id,
+        issuer_of_patient_id=(issuer or "").split("&")[0],
+        patient_name=name,
+        birth_date=birth_date,
+        sex=sex,
+    )
+    assert Kind.CONFLICT is not kind(ours, theirs)
+    assert identity.check_identity(patient(), theirs, policy=POLICY).because
