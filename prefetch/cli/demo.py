@@ -36,8 +36,6 @@ PATIENCE = 120.0
 """Seconds until a morning that does not settle is judged as it is."""
 GLANCE = 0.25
 """Seconds between two looks into the store."""
-WIDE = 160
-"""Columns where no terminal says how wide it is."""
 SOON = timedelta(minutes=5)
 """What begins later than this is not waited for."""
 
@@ -57,7 +55,9 @@ def demo(
     from prefetch.sandbox import hospital, morning  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.sandbox.daemon import DaemonEndedError  # noqa: PLC0415 (the same)
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = demo_screen.WIDE
     zone = local_zone()
     today = morning.Morning(hospital.load(), datetime.now(zoneinfo.ZoneInfo(zone)))
     try:
@@ -89,7 +89,9 @@ def _play(morning: Morning, directory: Path, zone: str, console: Console, *, kee
             exams = _watch(store, daemon, len(set(messages)), console)
             held = {name: ws.holdings.instances() for name, ws in premises.workstations.items()}
             verdict = judge.judge(morning, held)
-            console.print(demo_screen.exams_table(exams, now=datetime.now(morning.now.tzinfo)))
+            now = datetime.now(morning.now.tzinfo)
+            console.print(demo_screen.exams_table(exams, now=now, width=console.width))
+            console.print()
             console.print(demo_screen.verdict(verdict))
             if keep:
                 _stay(morning, daemon, directory, console)

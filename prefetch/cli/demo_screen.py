@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,12 @@ _STATE_STYLES = {
     RetrieveState.FAILED: "bold red",
     RetrieveState.EXPIRED: "bold red",
 }
+
+WIDE = 160
+"""Columns from which on a prior and its reason stand on one line."""
+NAME = 56
+"""Columns of a prior's name on a wide screen."""
+VERIFIED = len(Readiness.NOTHING)
 
 Show = Callable[["Glance"], None]
 
@@ -146,21 +152,52 @@ class _Prior:
         return f"{rule}: {reason.because.rpartition('; ')[2]}"
 
 
-def exams_table(exams: Iterable[readiness.Exam], *, now: datetime) -> Table:
-    """Each exam: the priors chosen and why, when they were verified, how long before the start."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("exam and its priors", no_wrap=True)
-    table.add_column("why")  # what gives way where the screen is narrow
-    table.add_column("from", no_wrap=True)
-    table.add_column("verified", justify="right", no_wrap=True)
-    table.add_column("before start", justify="right", no_wrap=True)
+def exams_table(exams: Iterable[readiness.Exam], *, now: datetime, width: int) -> Text:
+    """Each exam: the priors chosen and why, when they were verified, how long before the start.
+
+    Where the screen is narrow the reason stands on a line of its own.
+    """
+    lines = [_Line(name="exam and its priors", why="why", verified="verified", before="before start")]
     far = datetime.max.replace(tzinfo=UTC)
     for exam in sorted(exams, key=lambda exam: exam.order.scheduled_start or far):
-        table.add_row(*_exam_cells(exam, now))
-        for prior in _priors(exam):
-            table.add_row(*_prior_cells(prior, exam.order, now.tzinfo))
-        table.add_row()
-    return table
+        lines += [_Line(), _exam_line(exam, now)]
+        lines += [_prior_line(prior, exam.order, now) for prior in _priors(exam)]
+    laid_out = [line.laid_out(width) for line in lines]
+    for line in laid_out:
+        line.rstrip()
+    return Text("\n").join(laid_out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One line of the table, in columns of which only the names and reasons give way."""
+
+    name: str = ""
+    name_style: str = ""
+    why: str = ""
+    verified: str = ""
+    verified_style: str = ""
+    before: str = ""
+
+    def laid_out(self, width: int) -> Text:
+        end = Text.assemble(
+            "  ",
+            _fitted(self.verified, VERIFIED, self.verified_style),
+            "  ",
+            self.before.rjust(len("before start")),
+        )
+        rest = width - end.cell_len
+        if width >= WIDE:
+            name, why = _fitted(self.name, NAME, self.name_style), _fitted(self.why, rest - NAME - 2, "dim")
+            return Text.assemble(name, "  ", why, end)
+        below = (f"\n{'':14}{self.why}", "dim") if self.why else ""
+        return Text.assemble(_fitted(self.name, rest, self.name_style), end, below)
+
+
+def _fitted(words: str, width: int, style: str) -> Text:
+    text = Text(words, style=style)
+    text.truncate(width, overflow="ellipsis", pad=True)
+    return text
 
 
 def _priors(exam: readiness.Exam) -> list[_Prior]:
@@ -177,29 +214,31 @@ def _priors(exam: readiness.Exam) -> list[_Prior]:
     return sorted(priors, key=lambda prior: prior.study.study_date or date.min, reverse=True)
 
 
-def _exam_cells(exam: readiness.Exam, now: datetime) -> list[RenderableType]:
+def _exam_line(exam: readiness.Exam, now: datetime) -> _Line:
     order = exam.order
     start = (
         f"{order.scheduled_start.astimezone(now.tzinfo):%a %H:%M}" if order.scheduled_start else "no time yet"
     )
     word = readiness.judge(exam, now)
-    name = Text.assemble((f"{order.name}  {order.procedure_description}", "bold"))
-    return [name, start, "", Text(word, style=STYLES.get(word, ""))]
+    return _Line(
+        name=f"{order.name}  {start}  {order.procedure_description}",
+        name_style="bold",
+        verified=word,
+        verified_style=STYLES.get(word, ""),
+    )
 
 
-def _prior_cells(prior: _Prior, order: model.Order, zone: tzinfo | None) -> list[RenderableType]:
+def _prior_line(prior: _Prior, order: model.Order, now: datetime) -> _Line:
     study, retrieve = prior.study, prior.retrieve
+    at = retrieve.verified_at
     modalities = "/".join(study.modalities)
-    name = f"  {study.study_date or 'no date'}  {modalities:<5}  {study.description or ''}"
-    if retrieve.verified_at is None:
-        return [
-            name,
-            prior.why,
-            study.archive,
-            Text(retrieve.state, style=_STATE_STYLES.get(retrieve.state, "")),
-        ]
-    at = f"{retrieve.verified_at.astimezone(zone):%H:%M:%S}"
-    return [name, prior.why, retrieve.archive, at, _ahead(order.scheduled_start, retrieve.verified_at)]
+    return _Line(
+        name=f"  {study.study_date or 'no date'}  {modalities:<5}  {study.description or ''}",
+        why=f"{prior.why}, from {retrieve.archive}",
+        verified=f"{at.astimezone(now.tzinfo):%H:%M:%S}" if at else retrieve.state,
+        verified_style=_STATE_STYLES.get(retrieve.state, ""),
+        before=_ahead(order.scheduled_start, at) if at else "",
+    )
 
 
 def _ahead(start: datetime | None, verified_at: datetime) -> str:
