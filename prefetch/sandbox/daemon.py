@@ -46,15 +46,29 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def stop(self) -> None:
-        """End it by SIGTERM, so that it drains; what does not end is killed."""
+    @property
+    def pid(self) -> int:
+        """Its process ID, which is that of its session and process group too; raises where it has ended."""
+        if self._process is None:
+            raise DaemonEndedError("the daemon has ended")
+        return self._process.pid
+
+    def stop(self) -> int | None:
+        """End it by SIGTERM, so that it drains, and give its exit status; what does not end is killed."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(ENDS_WITHIN)
+            return process.wait(ENDS_WITHIN)
         except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a power cut would: it puts nothing in order."""
+        process, self._process = self._process, None
+        if process is not None:
             process.kill()
             process.wait()
 
