@@ -225,7 +225,7 @@ IODS: dict[str, Iod] = {
             "XRayTubeCurrent": 4,
         },
     ),
-    "OT": Iod(
+    "BMD": Iod(
         sop_class_uid=uid.SecondaryCaptureImageStorage,
         bits=8,
         attributes={"ConversionType": "WSD", "PatientOrientation": ""},

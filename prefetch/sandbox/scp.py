@@ -155,7 +155,7 @@ class Scp:
             operation = Operation(
                 service=service,
                 number=self._counted[service],
-                calling_ae_title=association.requestor.ae_title.strip(),
+                calling_ae_title=association.remote["ae_title"].strip(),
                 at=datetime.now(UTC),
                 identifier=identifier,
                 abandoned=lambda: self._abandoned(association),
