@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from prefetch import model
 from prefetch.cli import terms
@@ -24,10 +25,31 @@ MappingOption = Annotated[
     bool, typer.Option("--mapping", help="Show for each value which field of the message it came from.")
 ]
 
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Validate, and list where each message departs from the standard.")
+]
 
-def read(files: Files, *, as_json: terms.JsonOption = False, mapping: MappingOption = False) -> None:
-    """Show what is read in HL7 files, message by message."""
-    unreadable = False
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """One message as it is shown."""
+
+    file: str
+    reading: hl7.Reading
+    deviations: list[str] | None
+    """None where nobody asked."""
+    mapping: bool
+
+
+def read(
+    files: Files,
+    *,
+    as_json: terms.JsonOption = False,
+    mapping: MappingOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Show what is read in HL7 files, message by message; needs no configuration and no daemon."""
+    unreadable = deviating = False
     for name in files:
         try:
             messages = batch.split(_contents(name))
@@ -38,35 +60,45 @@ def read(files: Files, *, as_json: terms.JsonOption = False, mapping: MappingOpt
         if not messages:
             terms.say(f"{name}: empty")
         for raw in messages:
-            _show(name, hl7.read_message(raw), as_json=as_json, mapping=mapping)
+            deviations = hl7.deviations(raw) if strict else None
+            deviating = deviating or bool(deviations)
+            shown = _Shown(file=name, reading=hl7.read_message(raw), deviations=deviations, mapping=mapping)
+            if as_json:
+                typer.echo(json.dumps(_row(shown), ensure_ascii=False))
+            else:
+                _print(shown)
     if unreadable:
         terms.stop(terms.Exit.WRONG_USE)
+    if deviating:
+        terms.stop(terms.Exit.NO)
 
 
 def _contents(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def _show(name: str, reading: hl7.Reading, *, as_json: bool, mapping: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(_row(name, reading, mapping=mapping), ensure_ascii=False))
-        return
+def _print(shown: _Shown) -> None:
     console = Console(soft_wrap=True, highlight=False)
+    reading = shown.reading
     said = reading.message_type or "no HL7 message"
     control_id = reading.header.control_id if reading.header else ""
-    console.print(f"{name}: {said} {control_id} → {reading.acknowledgement}", style="bold", markup=False)
+    console.print(
+        f"{shown.file}: {said} {control_id} → {reading.acknowledgement}", style="bold", markup=False
+    )
     if reading.problem:
         console.print(f"  not understood: {reading.problem}", style="red", markup=False)
     elif not reading.events:
         console.print("  of no interest: acknowledged, and not parsed")
     for event, origins in zip(reading.events, reading.origins, strict=True):
-        console.print(_table(event, origins, mapping=mapping))
+        console.print(_table(event, origins if shown.mapping else {}))
+    for deviation in shown.deviations or ():
+        console.print(f"  deviates: {deviation}", style="yellow", markup=False)
 
 
-def _table(event: model.OrderEvent, origins: dict[str, str], *, mapping: bool) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
+def _table(event: model.OrderEvent, origins: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=True, show_header=False)
     for name, value in _values(event):
-        table.add_row(name.replace("_", " "), value, origins.get(name, "") if mapping else "")
+        table.add_row(name.replace("_", " "), Text(value), Text(origins.get(name, ""), style="dim"))
     return table
 
 
@@ -78,13 +110,18 @@ def _values(event: model.OrderEvent) -> Iterator[tuple[str, str]]:
             yield field.name, ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
-def _row(name: str, reading: hl7.Reading, *, mapping: bool) -> dict[str, Any]:
+def _row(shown: _Shown) -> dict[str, Any]:
+    reading = shown.reading
     row: dict[str, Any] = {
-        "file": name,
+        "file": shown.file,
         "control_id": reading.header.control_id if reading.header else None,
         "message_type": reading.message_type or None,
         "acknowledgement": reading.acknowledgement.value,
         "events": [hl7.to_json(event) for event in reading.events],
         "problem": reading.problem,
     }
-    return row | {"mapping": list(reading.origins)} if mapping else row
+    if shown.mapping:
+        row["mapping"] = list(reading.origins)
+    if shown.deviations is not None:
+        row["deviations"] = shown.deviations
+    return row

@@ -62,6 +62,8 @@ class Header:
     delimiters: Delimiters
     codec: str
     """What this header was read with, and what its acknowledgement is written in."""
+    encoding_characters: str = ""
+    """MSH-2 as it was sent; `delimiters` is what it is taken for."""
     sending_application: str = ""
     sending_facility: str = ""
     receiving_application: str = ""
@@ -117,6 +119,7 @@ def read_header(raw: bytes) -> Header | None:
     return Header(
         delimiters=delimiters,
         codec=decoded.codec,
+        encoding_characters=texts[1],
         message_type=message_type.strip().upper(),
         trigger=trigger.strip().upper(),
         **{name: _numbered(texts, number).strip() for number, name in _FIELDS.items()},

@@ -1,5 +1,6 @@
 """HL7 v2 messages to order events: `read_message` is the whole of it, PURE, and never raises."""
 
+from prefetch.intake.hl7.deviations import deviations
 from prefetch.intake.hl7.reading import Reading, read_message, to_json
 
-__all__ = ["Reading", "read_message", "to_json"]
+__all__ = ["Reading", "deviations", "read_message", "to_json"]

@@ -84,6 +84,11 @@ def date(value: str, _header: Header) -> str | None:
     return None if found.strip("0") == "" else found
 
 
+def priority(value: str, header: Header) -> str | None:
+    """A priority in any words; a time in its place is none."""
+    return None if time(value, header) else text(value, header)
+
+
 # --- DICOM's own -------------------------------------------------------------------------------------
 
 # PS3.3 C.7.3.1.1.1, the terms under which an exam may be booked; XR, as HL7 and ordering systems say, stands

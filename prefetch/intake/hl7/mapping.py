@@ -86,7 +86,7 @@ _OF_ORDER = {
     # In an ORM nothing names the station; dcm4chee's RIS interface, and who follows it, put it in ORC-18.
     "station_ae_title": (*_places(forms.ae_title, "IPC-9"), *_places(forms.station, "ORC-18")),
     "station_name": _places(forms.text, "IPC-7", "AIG-3.2", "AIG-3"),
-    "priority": _places(forms.text, "TQ1-9", "ORC-7.6", "OBR-27.6", "OBR-5", "SCH-11.6"),
+    "priority": _places(forms.priority, "TQ1-9", "ORC-7.6", "OBR-27.6", "OBR-5", "SCH-11.6"),
 }
 
 ALIASES = {
