@@ -159,7 +159,7 @@ def replay(c: Connection, message_id: int) -> bool:
 def count_messages(c: Connection, since: datetime) -> Mapping[MessageState, int]:
     """Count what was received since, by what became of it; what waits and the dead letters count always."""
     recent = select(inbox.c.state, func.count()).where(inbox.c.received_at >= since).group_by(inbox.c.state)
-    counts: dict[MessageState, int] = dict(c.execute(recent).tuples().all())
+    counts: dict[MessageState, int] = dict(c.execute(recent).all())
     for state in (MessageState.WAITING, MessageState.DEAD):
         counts[state] = c.execute(select(func.count()).select_from(inbox).where(_is(state))).scalar_one()
     return counts

@@ -18,12 +18,33 @@ class Node:
     owner: str
     started_at: datetime
     seen_at: datetime
+    loaded_at: datetime | None
+    """When the configuration that is in force was loaded."""
+    refused_at: datetime | None
+    """When a newer one was refused; None where the last one was loaded."""
+    refused_because: str | None
 
 
 def see_node(c: Connection, owner: str, now: datetime) -> None:
     """Write that a daemon is alive."""
     c.execute(insert_unless_known(c, nodes), {"owner": owner, "started_at": now, "seen_at": now})
     c.execute(update(nodes).where(nodes.c.owner == owner).values(seen_at=now))
+
+
+def load_configuration(c: Connection, owner: str, *, now: datetime) -> None:
+    """Write that a daemon goes by the files as they are."""
+    loaded = {"loaded_at": now, "refused_at": None, "refused_because": None}
+    c.execute(update(nodes).where(nodes.c.owner == owner).values(loaded))
+
+
+def refuse_configuration(c: Connection, owner: str, *, because: str, now: datetime) -> None:
+    """Write that a daemon goes by older files, because the newer ones are wrong."""
+    c.execute(update(nodes).where(nodes.c.owner == owner).values(refused_at=now, refused_because=because))
+
+
+def forget_all(c: Connection) -> None:
+    """Forget every daemon: at start on SQLite, where no other can be alive."""
+    c.execute(delete(nodes))
 
 
 def forget_node(c: Connection, owner: str) -> None:

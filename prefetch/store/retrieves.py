@@ -157,7 +157,7 @@ def count_retrieves(c: Connection, since: datetime) -> dict[model.RetrieveState,
     """Count retrieves by state: the live ones all, the ended ones by a deadline since then."""
     ended = in_state(*lifecycle.ENDED) & (retrieves.c.deadline >= since)
     by_state = select(retrieves.c.state, func.count()).where(ended).group_by(retrieves.c.state)
-    counts: dict[model.RetrieveState, int] = dict(c.execute(by_state).tuples().all())
+    counts: dict[model.RetrieveState, int] = dict(c.execute(by_state).all())
     for state in lifecycle.LIVE:  # one by one: each has its partial index
         counts[state] = c.execute(
             select(func.count()).select_from(retrieves).where(in_state(state))

@@ -322,6 +322,9 @@ nodes = Table(
     Column("owner", Name, primary_key=True),
     Column("started_at", UTCDateTime, nullable=False),
     Column("seen_at", UTCDateTime, nullable=False),
+    Column("loaded_at", UTCDateTime),
+    Column("refused_at", UTCDateTime),
+    Column("refused_because", Words()),
 )
 
 # --- history ---------------------------------------------------------------------------------------

@@ -110,6 +110,9 @@ def upgrade() -> None:
         sa.Column("owner", Name, primary_key=True),
         sa.Column("started_at", UTCDateTime, nullable=False),
         sa.Column("seen_at", UTCDateTime, nullable=False),
+        sa.Column("loaded_at", UTCDateTime),
+        sa.Column("refused_at", UTCDateTime),
+        sa.Column("refused_because", Words()),
     )
 
     op.create_table(
