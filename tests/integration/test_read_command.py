@@ -66,7 +66,7 @@ def test_json_lines_keep_their_contract() -> None:
         ),
         ("adt_shift_jis_undeclared.hl7", [{"action": "change", "patient_name": "ソ表^花子"}]),
         (
-            "orm_mark_crlf_and_windows_1250.hl7",
+            "orm_crlf_and_windows_1250.hl7",
             [
                 {
                     "action": "change",

@@ -68,9 +68,11 @@ def _read_repetition(text: str, name: str, delimiters: Delimiters) -> Repetition
 
 
 def _parse(text: str, name: str, delimiters: Delimiters) -> list[str] | None:
-    """The components as hl7apy reads them; None where the field is not of its data type."""
-    if delimiters.escape in text:  # hl7apy escapes it once more on the way out
-        return None
+    """The components as hl7apy reads them; None where it does not read what was sent.
+
+    Beyond a data type's last component it loses places, it writes numbers anew (007 is 7 to it), and it
+    escapes what is escaped already.
+    """
     encoding = {
         "SEGMENT": "\r",
         "FIELD": delimiters.field,
@@ -81,17 +83,16 @@ def _parse(text: str, name: str, delimiters: Delimiters) -> list[str] | None:
     }
     try:
         field = parser.parse_field(text, name, VERSION, encoding, VALIDATION_LEVEL.TOLERANT)
-        children = [(child.name or "", child.to_er7(encoding)) for child in field.children]
+        # `CX_4` names its place; what has no name has none that could be trusted.
+        components = {_place(child.name): child.to_er7(encoding) for child in field.children}
     except (HL7apyException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
-    components: dict[int, str] = {}
-    for child, value in children:
-        # `CX_4` names its place. What goes beyond the data type has no name, and its place is lost.
-        _, _, place = child.rpartition("_")
-        if not place.isdecimal() or int(place) in components:
-            return None
-        components[int(place)] = value
-    return [components.get(place, "") for place in range(1, max(components, default=0) + 1)]
+    read = [components.get(place, "") for place in range(1, max(components, default=0) + 1)]
+    return read if delimiters.component.join(read) == text.rstrip(delimiters.component) else None
+
+
+def _place(name: str | None) -> int:
+    return int((name or "").rpartition("_")[2] or 0)
 
 
 _ESCAPES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetition", "E": "escape"}
