@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from prefetch import bell, errors
+from prefetch import bell, errors, health
 
 log = structlog.get_logger()
 
@@ -17,9 +17,10 @@ PAUSE = 1.0
 """Seconds between two tries of a store that is away."""
 
 
-async def work(name: str, once: Callable[[], Awaitable[int]], wake: bell.Bell) -> None:
+async def work(name: str, once: Callable[[], Awaitable[int]], wake: bell.Bell, pulse: health.Pulse) -> None:
     """Call `once` (it gives how much it did) again and again, until cancelled."""
     while True:
+        pulse.beat(name)
         try:
             done = await once()
         except errors.StoreUnavailableError as error:

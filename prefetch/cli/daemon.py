@@ -19,7 +19,7 @@ def run(*, config: terms.ConfigOption = None) -> None:
     from prefetch import app  # noqa: PLC0415 (DICOM is imported only by who speaks it)
 
     try:
-        asyncio.run(app.run(site))
+        asyncio.run(app.run(site, terms.place_of(config)))
     except* (errors.StoreError, OSError) as group:
         raised = [error for error in _flat(group) if isinstance(error, (errors.StoreError, OSError))]
         terms.stop(terms.Exit.COULD_NOT_ASK, "; ".join(dict.fromkeys(map(str, raised))))

@@ -16,7 +16,11 @@ from prefetch.model import RetrieveState
 if TYPE_CHECKING:
     from prefetch.config import Config
     from prefetch.store.database import Connection
+    from prefetch.store.nodes import Node
     from prefetch.store.tables import MessageState
+
+UNHEARD = timedelta(seconds=30)
+"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 _COLUMNS = {
     "order": "order",
@@ -138,7 +142,7 @@ def _verified(exam: readiness.Exam) -> int:
 
 
 def _status(connection: Connection, site: Config, *, day: datetime, now: datetime) -> dict[str, Any]:
-    from prefetch.store import inbox, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import inbox, nodes, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     exams = _exams(connection, since=day, until=now + timedelta(days=1), limit=100_000)
     share = readiness.share(exams, now)
@@ -147,6 +151,7 @@ def _status(connection: Connection, site: Config, *, day: datetime, now: datetim
     states = retrieves.count_retrieves(connection, since=day)
     return {
         "mode": site.mode.value,
+        "daemons": [_daemon(node, now) for node in nodes.list_nodes(connection)],
         "on_time_share": share.share,
         "on_time": {standing.value: count for standing, count in share.counts.items()},
         "exams": dict(words),
@@ -156,10 +161,30 @@ def _status(connection: Connection, site: Config, *, day: datetime, now: datetim
     }
 
 
+def _daemon(node: Node, now: datetime) -> dict[str, Any]:
+    return {
+        "owner": node.owner,
+        "alive": now - node.seen_at < UNHEARD,
+        "started_at": node.started_at,
+        "configuration_loaded_at": node.loaded_at,
+        "configuration_refused_at": node.refused_at,
+        "configuration_refused_because": node.refused_because,
+    }
+
+
 def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
     """What keeps studies from moving, in sentences that say what to do."""
-    from prefetch.store import archives  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import archives, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
+    running = nodes.list_nodes(connection)
+    for node in running:
+        if node.refused_at is not None:
+            yield (
+                f"the configuration of {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force; what was reloaded at "
+                f"{node.refused_at:%Y-%m-%d %H:%M} UTC was refused: {node.refused_because}"
+            )
+    if not any(now - node.seen_at < UNHEARD for node in running):
+        yield "no daemon is running"
     for archive in archives.list_archives(connection):
         if archive.paused_at is not None:
             yield f"{archive.name} is paused by {archive.paused_by}; `prefetch resume {archive.name}` ends it"

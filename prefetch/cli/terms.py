@@ -67,9 +67,14 @@ def stop(exit_status: Exit, line: str = "") -> NoReturn:
     raise typer.Exit(int(exit_status))
 
 
+def place_of(given: Path | None) -> Path:
+    """The configuration file that a command uses."""
+    return given or Path(os.environ.get("PREFETCH_CONFIG") or DEFAULT_CONFIG)
+
+
 def config_path(given: Path | None) -> Path:
     """The configuration file that a command uses, named on stderr."""
-    path = given or Path(os.environ.get("PREFETCH_CONFIG") or DEFAULT_CONFIG)
+    path = place_of(given)
     say(f"configuration: {path}")
     return path
 

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from prefetch import bell, config, errors, model
+from prefetch import bell, config, errors, health, model
 from prefetch.config import Verify
 from prefetch.dimse import association
 from prefetch.model import Decision, Outcome
@@ -25,6 +25,8 @@ from prefetch.store import orders as order_rows
 from prefetch.timing import Now
 
 log = structlog.get_logger()
+
+STAGE = "planner"
 
 WORKERS = 8
 """Orders planned at the same time; how many ask one archive at once is that archive's limit."""
@@ -57,14 +59,16 @@ class Planner:
         owner: str,
         now: Now,
         bells: bell.Bells,
+        pulse: health.Pulse,
     ) -> None:
-        self._site = site
+        self.site = site
         self._store = store
         self._archives = archives
         self._workstations = workstations
         self._owner = owner
         self._now = now
         self._bells = bells
+        self._pulse = pulse
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def plan_next(self) -> int:
@@ -73,7 +77,7 @@ class Planner:
             order_rows.claim_orders_to_plan,
             owner=self._owner,
             now=self._now(),
-            lease=self._site.retrieval.lease,
+            lease=self.site.retrieval.lease,
             limit=1,
         )
         if claimed:
@@ -90,7 +94,7 @@ class Planner:
         except errors.StoreError:
             raise
         except Exception as error:  # one order that we cannot plan must not stop the others
-            again = self._now() + self._site.planning.patience.delay(order.plan_attempts + 1)
+            again = self._now() + self.site.planning.patience.delay(order.plan_attempts + 1)
             because = f"planning failed, our fault: {error!r}"
             log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
             await self._store.write(
@@ -125,7 +129,7 @@ class Planner:
 
     async def _think(self, order: model.Order) -> Result:
         now = self._now()
-        matches = select.match_rules(self._site.rule_set, order, site=self._site, now=now)
+        matches = select.match_rules(self.site.rule_set, order, site=self.site, now=now)
         if order.fetch_now:
             matches = tuple(draft.hasten(match, now) for match in matches)
         acting = [match for match in matches if match.matched and not match.waits]
@@ -145,8 +149,8 @@ class Planner:
             matches,
             asked,
             verdicts=await self._store.read(patients.verdicts_about, order.patient),
-            policy=identity.Policy.of(self._site),
-            circumstances=select.Circumstances.of(self._site, now),
+            policy=identity.Policy.of(self.site),
+            circumstances=select.Circumstances.of(self.site, now),
         )
         present = await self._present(found.choices)
         missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
@@ -158,7 +162,7 @@ class Planner:
                 candidates=draft.candidates(found, present=present),
                 problem=missing or None,
             ),
-            wanted=draft.want(order, found, present=present, expire_after=self._site.retrieval.expire_after),
+            wanted=draft.want(order, found, present=present, expire_after=self.site.retrieval.expire_after),
             next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=now),
             attempts=attempts,
         )
@@ -168,10 +172,10 @@ class Planner:
     ) -> datetime | None:
         """Soon, where an archive did not answer; else shortly before the first fetch begins."""
         if attempts:
-            expire = (order.scheduled_start or order.created_at) + self._site.retrieval.expire_after
-            again = now + self._site.planning.patience.delay(attempts)
-            return again if again < max(expire, now + self._site.retrieval.expire_after) else None
-        last_look = min(match.start_at for match in acting) - self._site.planning.replan_before
+            expire = (order.scheduled_start or order.created_at) + self.site.retrieval.expire_after
+            again = now + self.site.planning.patience.delay(attempts)
+            return again if again < max(expire, now + self.site.retrieval.expire_after) else None
+        last_look = min(match.start_at for match in acting) - self.site.planning.replan_before
         return last_look if last_look > now else None
 
     async def _ask_archives(self, order: model.Order, names: Iterable[str]) -> list[draft.Answer]:
@@ -183,16 +187,17 @@ class Planner:
         """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
         assert patient.patient_id  # noqa: S101 (checked by _unusable_patient_id)
         # The archive may call the order's assigning authority otherwise; unmapped it is asked as it came.
-        known_as = self._site.archives[archive].issuers
+        known_as = self.site.archives[archive].issuers
         patient_id = patient.patient_id
         issuer = known_as.get(patient.issuer_of_patient_id or "", patient.issuer_of_patient_id)
         now = self._now()
         kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
-        if kept is not None and kept.asked_at >= now - self._site.planning.reuse_answer:
+        if kept is not None and kept.asked_at >= now - self.site.planning.reuse_answer:
             return _answer(archive, kept.asked_at, kept.result.studies, kept.result)
-        result = await self._archives[archive].find_studies(
-            patient_id=patient_id, issuer_of_patient_id=issuer
-        )
+        with self._pulse.waiting_for_peer(STAGE):
+            result = await self._archives[archive].find_studies(
+                patient_id=patient_id, issuer_of_patient_id=issuer
+            )
         await self._store.write(answers.save_answer, archive, patient_id, issuer, result, asked_at=now)
         log.info(
             "archive_asked",
@@ -214,7 +219,7 @@ class Planner:
         for choice in choices:
             by_destination.setdefault(choice.destination, []).append(choice)
         for destination, wanted in by_destination.items():
-            if self._site.workstations[destination].verify is Verify.COUNTERS:
+            if self.site.workstations[destination].verify is Verify.COUNTERS:
                 uids = [choice.study.study_instance_uid for choice in wanted]
                 present |= {
                     (uid, destination)
@@ -233,7 +238,8 @@ class Planner:
         """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
         held: dict[str, model.Study] = {}
         for patient_id in {choice.study.patient_id for choice in wanted if choice.study.patient_id}:
-            result = await self._workstations[destination].find_studies(patient_id=patient_id)
+            with self._pulse.waiting_for_peer(STAGE):
+                result = await self._workstations[destination].find_studies(patient_id=patient_id)
             held |= {study.study_instance_uid: study for study in result.studies}
         return held
 

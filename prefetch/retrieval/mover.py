@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from prefetch import bell, config, lifecycle, model
+from prefetch import bell, config, health, lifecycle, model
 from prefetch.dimse import association
 from prefetch.store import claims, database
 from prefetch.timing import Now
@@ -31,14 +31,17 @@ class Mover:
         owner: str,
         now: Now,
         bells: bell.Bells,
+        pulse: health.Pulse,
     ) -> None:
-        self._site = site
+        self.site = site
         self._archive = archive
+        self.stage = f"mover {archive}"
         self._remote = remote
         self._store = store
         self._owner = owner
         self._now = now
         self._bells = bells
+        self._pulse = pulse
         self._closing = False
         self.under_way = 0
         """Moves that have begun and are not written down yet."""
@@ -69,24 +72,25 @@ class Mover:
             slots=self._remote.move_slots,
             owner=self._owner,
             now=self._now(),
-            lease=self._site.retrieval.lease,
+            lease=self.site.retrieval.lease,
             limit=1,
         )
         return claimed[0] if claimed else None
 
     async def move(self, retrieve: model.Retrieve) -> None:
         """Move one claimed study; interrupted, the row goes back into the queue."""
-        destination = self._site.workstations[retrieve.destination]
-        result = await self._remote.move_study(
-            study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
-        )
+        destination = self.site.workstations[retrieve.destination]
+        with self._pulse.waiting_for_peer(self.stage):
+            result = await self._remote.move_study(
+                study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
+            )
         await self._finish(retrieve, result, destination)
 
     async def _finish(
         self, retrieve: model.Retrieve, result: model.MoveResult, destination: config.Workstation
     ) -> None:
         now = self._now()
-        retrieval = self._site.retrieval
+        retrieval = self.site.retrieval
         following = lifecycle.after_move(
             result.outcome,
             arrived=bool(result.completed or result.warning),

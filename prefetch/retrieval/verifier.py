@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from prefetch import bell, config, lifecycle, model
+from prefetch import bell, config, health, lifecycle, model
 from prefetch.dimse import association
 from prefetch.model import Outcome
 from prefetch.retrieval import completeness
@@ -38,14 +38,17 @@ class Verifier:
         owner: str,
         now: Now,
         bells: bell.Bells,
+        pulse: health.Pulse,
     ) -> None:
-        self._site = site
+        self.site = site
         self._destination = destination
+        self.stage = f"verifier {destination}"
         self._remote = remote
         self._store = store
         self._owner = owner
         self._now = now
         self._bells = bells
+        self._pulse = pulse
 
     async def check_due(self) -> int:
         """Look at everything whose settle time is over; gives how many retrieves."""
@@ -54,7 +57,7 @@ class Verifier:
             destination=self._destination,
             owner=self._owner,
             now=self._now(),
-            lease=self._site.retrieval.lease,
+            lease=self.site.retrieval.lease,
             limit=BATCH,
         )
         if self._remote is None:
@@ -73,7 +76,8 @@ class Verifier:
         self, remote: association.RemoteAE, patient_id: str, together: Sequence[model.Retrieve]
     ) -> None:
         """Check all that is due of one patient by one query."""
-        answer = await remote.find_studies(patient_id=patient_id)
+        with self._pulse.waiting_for_peer(self.stage):
+            answer = await remote.find_studies(patient_id=patient_id)
         held = {study.study_instance_uid: study for study in answer.studies}
         for retrieve in together:
             if answer.outcome is Outcome.SUCCESS:
@@ -87,7 +91,7 @@ class Verifier:
 
     async def _finish(self, retrieve: model.Retrieve, verdict: completeness.Completeness) -> None:
         now = self._now()
-        retrieval = self._site.retrieval
+        retrieval = self.site.retrieval
         following = lifecycle.after_check(
             complete=verdict.complete,
             because=verdict.because,

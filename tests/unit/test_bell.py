@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from prefetch import bell, errors, stage
+from prefetch import bell, errors, health, stage
 
 
 def test_a_ring_before_the_wait_is_not_lost() -> None:
@@ -65,7 +65,7 @@ def test_a_stage_survives_a_store_that_is_away_for_a_while() -> None:
 
     async def scene() -> None:
         wake = bell.Bell()
-        worker = asyncio.ensure_future(stage.work("test", once, wake))
+        worker = asyncio.ensure_future(stage.work("test", once, wake, health.Pulse()))
         await asyncio.sleep(0.01)
         wake.ring()
         await asyncio.sleep(0.01)

@@ -1,0 +1,99 @@
+"""The recurring chores of a daemon, and the clock that calls them (ADR 7: only the clock)."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from prefetch import errors, health, model, timing
+from prefetch.daemon import Daemon
+from prefetch.store import checks, claims, database, nodes, retention
+
+log = structlog.get_logger()
+
+TICK = timedelta(seconds=1)
+"""How soon the daemon notices what the command line wrote, and what came due."""
+
+RENEW = timedelta(seconds=5)
+"""How often leases are renewed, and those of dead nodes swept."""
+
+FORGET = timedelta(minutes=10)
+"""How often history that is past its time is removed."""
+
+FORGET_AT_ONCE = 200
+"""Rows of each table removed in one transaction."""
+
+
+def start_clock(daemon: Daemon) -> AsyncIOScheduler:
+    """Start the chores; each runs at most once at a time, and missed ones are made up for once."""
+    clock = AsyncIOScheduler(
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone=UTC
+    )
+    clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
+    clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
+    clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
+    if (seconds := health.watchdog_seconds()) is not None:
+        # systemd(1) advises to feed the watchdog twice as often as it looks.
+        clock.add_job(_feed_watchdog, "interval", seconds=seconds / 2, args=[daemon])
+    clock.start()
+    return clock
+
+
+async def _tick(daemon: Daemon) -> None:
+    """Promote what came due, expire what came too late, and wake whoever has work."""
+    try:
+        expired = await daemon.store.write(_turn, now=timing.now())
+    except errors.StoreUnavailableError as error:
+        log.error("tick_missed", because=str(error))  # noqa: TRY400 (the sentence says it whole)
+        return
+    for retrieve in expired:
+        log.warning(
+            "retrieve_expired",
+            retrieve_id=retrieve.id,
+            study_instance_uid=retrieve.study_instance_uid,
+            destination=retrieve.destination,
+            problem=retrieve.problem,
+        )
+    daemon.bells.ring_all()
+
+
+def _turn(connection: database.Connection, *, now: datetime) -> list[model.Retrieve]:
+    claims.promote(connection, now)
+    return checks.expire(connection, now)
+
+
+async def _renew(daemon: Daemon) -> None:
+    """Keep our leases, and take over the moves of whoever let theirs run out."""
+    with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
+        await daemon.store.write(_keep_leases, daemon=daemon, now=timing.now())
+
+
+async def _forget(daemon: Daemon) -> None:
+    """Remove what is past its time, a small batch at a time, so that no order waits for it."""
+    keep, now = daemon.site.retention, timing.now()
+    with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
+        while await daemon.store.write(
+            retention.forget,
+            history_before=now - keep.history,
+            messages_before=now - keep.messages,
+            limit=FORGET_AT_ONCE,
+        ):
+            pass
+
+
+def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
+    nodes.see_node(connection, daemon.owner, now)
+    claims.renew_leases(connection, daemon.owner, now=now, lease=daemon.site.retrieval.lease)
+    claims.sweep_leases(connection, now)
+
+
+def _feed_watchdog(daemon: Daemon) -> None:
+    """Tell systemd that we are well, unless a stage has stopped beating: then it restarts us."""
+    stalled = daemon.pulse.stalled()
+    if stalled:
+        log.critical("stage_stalled", stages=stalled, next="the service manager restarts the daemon")
+    else:
+        health.notify("WATCHDOG=1")

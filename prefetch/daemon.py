@@ -1,0 +1,140 @@
+"""The composition: what a daemon is made of, built in one straight function; nothing is started here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from prefetch import bell, config, dialling, health, orders, timing
+from prefetch.dimse import association
+from prefetch.intake import header, listener, parsing, reader
+from prefetch.planning import planner
+from prefetch.retrieval import mover, verifier
+from prefetch.store import database, inbox
+
+
+@dataclass(slots=True, kw_only=True)
+class Daemon:
+    """Everything that one running daemon is made of."""
+
+    site: config.Config
+    """What is in force; `use` puts another in its place."""
+    store: database.Database
+    owner: str
+    bells: bell.Bells
+    archives: dict[str, association.RemoteAE]
+    workstations: dict[str, association.RemoteAE]
+    pool: parsing.ReaderPool
+    listeners: dict[str, listener.Listener]
+    reader: reader.Reader
+    planner: planner.Planner
+    movers: dict[str, mover.Mover]
+    verifiers: dict[str, verifier.Verifier]
+    pulse: health.Pulse
+
+    def use(self, site: config.Config) -> None:
+        """Go by another configuration; what is queued keeps its plan until it is planned again."""
+        self.site = self.planner.site = site
+        for mover_of_archive in self.movers.values():
+            mover_of_archive.site = site
+        for verifier_of_destination in self.verifiers.values():
+            verifier_of_destination.site = site
+
+
+def build(site: config.Config, store: database.Database) -> Daemon:
+    """Make every part and connect them; starts nothing."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    bells = bell.Bells(archives=site.archives, destinations=site.workstations)
+    archives = {name: association.RemoteAE(dialling.archive(site, name)) for name in site.archives}
+    workstations = {
+        name: association.RemoteAE(peer)
+        for name in site.workstations
+        if (peer := dialling.workstation(site, name)) is not None
+    }
+    clock = orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
+    pool = parsing.ReaderPool()
+    pulse = health.Pulse()
+    door = Door(store=store, bells=bells)
+    return Daemon(
+        pulse=pulse,
+        site=site,
+        store=store,
+        owner=owner,
+        bells=bells,
+        archives=archives,
+        workstations=workstations,
+        pool=pool,
+        listeners={name: _listener(name, said, door) for name, said in site.listeners.items()},
+        reader=reader.Reader(store=store, pool=pool, clock=clock, now=timing.now, bells=bells),
+        planner=planner.Planner(
+            site=site,
+            store=store,
+            archives=archives,
+            workstations=workstations,
+            owner=owner,
+            now=timing.now,
+            bells=bells,
+            pulse=pulse,
+        ),
+        movers={
+            name: mover.Mover(
+                site=site,
+                archive=name,
+                remote=remote,
+                store=store,
+                owner=owner,
+                now=timing.now,
+                bells=bells,
+                pulse=pulse,
+            )
+            for name, remote in archives.items()
+        },
+        verifiers={
+            name: verifier.Verifier(
+                site=site,
+                destination=name,
+                remote=workstations.get(name),
+                store=store,
+                owner=owner,
+                now=timing.now,
+                bells=bells,
+                pulse=pulse,
+            )
+            for name in site.workstations
+        },
+    )
+
+
+class Door:
+    """Where a listener hands over a message: in the store when this returns, and only then acknowledged."""
+
+    def __init__(self, *, store: database.Database, bells: bell.Bells) -> None:
+        self._store = store
+        self._bells = bells
+
+    async def accept(self, received: listener.Received) -> listener.Accepted:
+        """Keep one message durably."""
+        accepted = await self._store.write(
+            inbox.accept_message,
+            source=received.source,
+            raw=received.raw,
+            control_id=received.header.control_id,
+            message_type=received.header.message_type,
+            priority=header.peek_priority(received.raw),
+            order_number=header.peek_order_number(received.raw),
+            received_at=received.received_at,
+        )
+        self._bells.reader.ring()
+        return listener.Accepted(message_id=accepted.message_id, repeat=accepted.repeat)
+
+
+def _listener(name: str, said: config.Listener, door: Door) -> listener.Listener:
+    limits = listener.Limits(
+        max_message_bytes=said.max_message_bytes,
+        max_connections=said.max_connections,
+        idle_seconds=said.idle_timeout.total_seconds(),
+        message_seconds=said.message_timeout.total_seconds(),
+    )
+    return listener.Listener(name, said.host, said.port, accept=door.accept, limits=limits)
