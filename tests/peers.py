@@ -267,6 +267,19 @@ class Dcmqrscp(Server):
 
     program = "/usr/bin/dcmqrscp"
 
+    def __init__(
+        self,
+        *,
+        ae_title: str,
+        directory: Path,
+        knows: Iterable[Addressed] = (),
+        as_shipped: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
+        """`options` are dcmqrscp's own, such as `--verbose`."""
+        super().__init__(ae_title=ae_title, directory=directory, knows=knows, as_shipped=as_shipped)
+        self._options = options
+
     def load(self, paths: Iterable[Path]) -> None:
         """Put the files into its storage area and register them in its index."""
         copies = [
@@ -297,7 +310,7 @@ class Dcmqrscp(Server):
             f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
             f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) ANY\nAETable END\n"
         )
-        return ["--config", str(configuration)]
+        return ["--config", str(configuration), *self._options]
 
 
 class Storescp(Server):

@@ -19,7 +19,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -39,6 +38,7 @@ Row = dict[str, Any]
 Build = Callable[..., str]
 """Makes the HL7 message of a booking: `messages.orm`, `omi` or `siu`."""
 
+BEFORE_EXAM = timedelta(minutes=30)
 PATIENCE = 20.0
 """Seconds within which everything that a test waits for must have come."""
 LOOK_AGAIN = 0.05
@@ -219,9 +219,11 @@ class Hospital:
         """The message that tells of a booking."""
         return build(booking, change, control_id=f"C{next(self._control_ids)}", now=datetime.now(UTC))
 
-    def book(self, booking: Booking, change: Change = Change.NEW, build: Build = messages.omi) -> None:
-        """Tell the daemon of a booking; returns when it has acknowledged, and fails where it refuses."""
+    def book(self, booking: Booking, change: Change = Change.NEW, build: Build = messages.omi) -> str:
+        """Tell the daemon of a booking; gives what it calls the order, and fails where it refuses."""
         self.send(self.message(booking, change, build))
+        # An appointment has no accession number (IHE RAD TF-2 4.48): the filler order number names it.
+        return booking.filler_order_number if build is messages.siu else booking.accession_number
 
     def send(self, *wires: str) -> None:
         """Send messages one after the other over one connection, each acknowledged before the next."""
@@ -235,21 +237,37 @@ class Hospital:
         assert result.exit_code == 0, f"{' '.join(verb)}: {result.output}\n{result.exception!r}"
         return result.stdout
 
-    def list(self, *verb: str) -> list[Row]:
+    def rows(self, *verb: str) -> list[Row]:
         """The rows that a verb prints with `--json`."""
         return [json.loads(line) for line in self.run(*verb, "--json").splitlines()]
 
     def order(self, name: str) -> Row:
         """One order as `prefetch orders` lists it; empty while it is not known."""
-        return next((row for row in self.list("orders") if row["order"] == name), {})
+        return next((row for row in self.rows("orders") if row["order"] == name), {})
 
     def explain(self, name: str) -> Row:
         """The whole story of an order."""
-        return self.list("explain", name)[0]
+        return self.rows("explain", name)[0]
 
-    def retrieves(self, name: str) -> dict[str, Row]:
-        """What an order wants or wanted, by Study Instance UID."""
-        return {row["study_instance_uid"]: row for row in self.explain(name)["retrieves"]}
+    def retrieve(self, name: str, study: studies.WrittenStudy, *, to: str = "read1") -> Row:
+        """What an order wants or wanted of a study at a workstation; empty while that is nothing."""
+        if not self.order(name):
+            return {}
+        wanted = self.explain(name)["retrieves"]
+        same = {"study_instance_uid": study.study_instance_uid, "destination": to}
+        return next((row for row in wanted if same.items() <= row.items()), {})
+
+    def decision(self, name: str, study: studies.WrittenStudy) -> Row:
+        """What the plan of an order says of a study."""
+        return next(
+            candidate
+            for candidate in self.explain(name)["candidates"]
+            if candidate["study_instance_uid"] == study.study_instance_uid
+        )
+
+    def history(self, name: str, what: str) -> list[Row]:
+        """What of one kind happened to an order."""
+        return [each for each in self.explain(name)["history"] if each["what"] == what]
 
     # --- waiting -----------------------------------------------------------------------------------
 
@@ -262,19 +280,23 @@ class Hospital:
 
         def look() -> Row | None:
             row = self.order(name)
-            return row if row and all(row[field] == value for field, value in fields.items()) else None
+            return row if fields.items() <= row.items() else None
 
         return self.await_that(look, f"{name} to be {fields}", last=lambda: self.order(name))
 
-    def await_retrieve(self, name: str, study: studies.WrittenStudy, *states: str) -> Row:
-        """Wait until an order's retrieve of a study is in one of these states."""
-        uid = study.study_instance_uid
+    def await_retrieve(
+        self, name: str, study: studies.WrittenStudy, state: str, *, to: str = "read1", **fields: object
+    ) -> Row:
+        """Wait until what an order wants of a study is in this state."""
+        expected = {"state": state, **fields}
 
         def look() -> Row | None:
-            row = self.retrieves(name).get(uid) if self.order(name) else None
-            return row if row and row["state"] in states else None
+            row = self.retrieve(name, study, to=to)
+            return row if expected.items() <= row.items() else None
 
-        return self.await_that(look, f"{uid} to be {states}", last=lambda: self.explain(name))
+        return self.await_that(
+            look, f"{study.study_instance_uid} to be {expected}", last=lambda: self.explain(name)
+        )
 
     def await_said(self, event: str, **fields: object) -> Row:
         """Wait for a line of the daemon's log."""
@@ -306,14 +328,14 @@ def soon(**after: float) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(**(after or {"hours": 2}))
 
 
-def far() -> datetime:
+def far(days: int = 5) -> datetime:
     """The start of an exam whose priors are not wanted yet."""
-    return soon(days=5)
+    return soon(days=days)
 
 
-def moved_to(booking: Booking, start: datetime) -> Booking:
-    """The same booking at another time."""
-    return replace(booking, scheduled_start=start)
+def deadline(start: datetime | None) -> str:
+    """When the priors of an exam must be there, as the command line shows it."""
+    return "" if start is None else (start - BEFORE_EXAM).isoformat()
 
 
 def pixels(server: peers.Server, *study_instance_uids: str) -> dict[str, bytes]:
