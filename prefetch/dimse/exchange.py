@@ -71,7 +71,8 @@ class Exchange:
         """The next response, or `None` when there will be no more."""
         began = time.monotonic()
         wait = min(self._idle, self._deadline - began)
-        if wait > 0:
+        # From here on an interruption reaches the wait; one that came before is seen here.
+        if wait > 0 and self._association.is_established:
             self._association.dimse_timeout = wait
             response, identifier = next(responses)
             if "Status" in response:

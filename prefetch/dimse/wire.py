@@ -99,11 +99,13 @@ def accepts(association: Association, abstract_syntax: UID) -> bool:
 
 
 def interrupt(association: Association) -> None:
-    """Abort from another thread, and wake the thread that waits for a response.
+    """Wake the thread that waits for a response, from another thread; it is that one which then aborts.
 
-    `abort` alone leaves that thread waiting until its DIMSE timeout, and the process with it.
+    `abort` from here would leave it waiting until its DIMSE timeout, and the process with it: that sets the
+    association's own thread going, which takes the empty entry of `_wake` for itself. What is not yet sent is
+    refused by pynetdicom as soon as the association does not count as established.
     """
-    association.abort(block=False)
+    association.is_established = False
     _wake(association)
 
 
