@@ -290,9 +290,7 @@ def _best(raw: bytes, declared: str | None, home: str) -> Decoded:
         if codec in local:
             score += _HOME_BONUS
         readings.append((score, Decoded(text, codec)))
-    if not readings:
-        codec = declared or "cp1252"
-        return Decoded(raw.decode(codec, "replace"), codec)
+    # Never empty: ISO 8859-2 and 8859-5 give every byte a meaning.
     return max(readings, key=lambda reading: reading[0])[1]
 
 

@@ -362,6 +362,42 @@ def test_sender_that_vanishes_after_sending_has_its_message_kept() -> None:
     run(test())
 
 
+def test_sender_that_vanishes_with_answers_outstanding_harms_nobody() -> None:
+    """All that it sent is kept, its connection goes, and the next sender is served."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with door(Store(gate=gate)) as at:
+            sender = await at.sender()
+            names = [f"M{number}" for number in range(5)]
+            await sender.send(*map(order, names))
+            await until(lambda: at.store.waiting == len(names))
+            sender.writer.get_extra_info("socket").setsockopt(*_RESET)
+            sender.writer.transport.abort()
+            await asyncio.sleep(0.02)  # the reset arrives before the answers go out
+            gate.set()
+            await until(lambda: at.store.control_ids == names)
+            await until(lambda: at.listener.connections == 0)
+            assert await (await at.sender()).ask(order("NEXT")) == ("AA", "NEXT")
+
+    run(test())
+
+
+def test_message_begun_behind_another_has_its_own_time() -> None:
+    """The time for a message counts from its own beginning, not from that of the one before."""
+
+    async def test() -> None:
+        async with door(message_seconds=0.3) as at:
+            sender = await at.sender()
+            first, second = mllp.encode(order("M1")), mllp.encode(order("M2"))
+            for piece in (first[:9], first[9:] + second[:9], second[9:]):
+                await sender.send_bytes(piece)
+                await asyncio.sleep(0.2)
+            assert [await sender.answer(), await sender.answer()] == [("AA", "M1"), ("AA", "M2")]
+
+    run(test())
+
+
 def test_closing_the_door_answers_what_has_come_in() -> None:
     """At shutdown a message that is being stored is still answered; nobody new is let in."""
 

@@ -112,9 +112,7 @@ def unescape(text: str, delimiters: Delimiters) -> str:
             return ""
         if code.startswith("."):
             return " "
-        if code.startswith("X"):
-            return bytes.fromhex(code[1:]).decode("utf-8", "replace")
-        return found[0]
+        return bytes.fromhex(code.removeprefix("X")).decode("utf-8", "replace")
 
     pattern = rf"{mark}([FSTREHN]|\.[a-z]{{2}}[+-]?\d*|X(?:[0-9A-Fa-f]{{2}})+){mark}"
     return re.sub(pattern, resolve, text)

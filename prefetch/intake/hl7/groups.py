@@ -64,10 +64,6 @@ class Scope:
         mine = [segment for segment in self.own if segment.name == name]
         yield from mine or (segment for segment in self.common if segment.name == name)
 
-    def first(self, name: str) -> Segment | None:
-        """The first segment of this name; None where there is none."""
-        return next(self.all(name), None)
-
 
 def order_scopes(message: Sequence[Segment]) -> list[Scope]:
     """One scope an order: each ORC with what follows it, each further OBR or imaging step under it."""
