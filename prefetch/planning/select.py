@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from typing import Self
 
 from prefetch import rules
@@ -159,7 +160,7 @@ def select_priors(
     acting = [match for match in matches if match.matched and not match.waits]
     exam = _exam(order, circumstances)
     everything = hold(studies_by_archive, studies_by_archive)
-    left = _no_priors(everything, exam)
+    left = _no_priors(chain.from_iterable(studies_by_archive.values()), exam)
     no_priors = frozenset(left)
     wishes: list[_Wish] = []
     for match in acting:
@@ -193,11 +194,12 @@ def _exam(order: Order, circumstances: Circumstances) -> Exam:
     return Exam(order=order, at=at.astimezone(circumstances.zone))
 
 
-def _no_priors(everything: Iterable[Holding], exam: Exam) -> _Left:
+def _no_priors(answers: Iterable[Study], exam: Exam) -> _Left:
+    """Where archives disagree, one that says so is enough."""
     left: _Left = defaultdict(list)
-    for holding in everything:
-        if because := _is_no_prior(holding.study, exam):
-            left[holding.uid].append(Reason(because=because))
+    for study in answers:
+        if because := _is_no_prior(study, exam):
+            left[study.study_instance_uid] = [Reason(because=because)]
     return left
 
 

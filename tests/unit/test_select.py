@@ -269,6 +269,14 @@ def test_the_exam_and_what_comes_after_it_are_no_priors(
     assert ([], [because]) == (chosen(selection), why_left(selection, said.get("uid", "1")))
 
 
+@pytest.mark.parametrize("preferred", ["main", "offsite"])
+def test_archives_may_disagree_on_the_date(tmp_path: Path, preferred: str) -> None:
+    """One that says that a study is later than the exam is believed, preferred or not."""
+    studies = [study("1", "2020-01-01"), study("1", "2026-03-03", archive="offsite")]
+    selection = choose(tmp_path, studies, f"{{name: a, from: {preferred}, priors: [{{}}]}}")
+    assert ([], ["it is later than the exam"]) == (chosen(selection), why_left(selection, "1"))
+
+
 @pytest.mark.parametrize(
     "said",
     [
