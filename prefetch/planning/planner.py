@@ -154,7 +154,9 @@ class Planner:
         )
         present = await self._present(found.choices)
         missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
-        attempts = order.plan_attempts + 1 if missing else 0
+        # An answer that is too long will be so again; who does not answer may do so later.
+        silent = any(not answer.whole and answer.outcome is not Outcome.PARTIAL for answer in asked)
+        attempts = order.plan_attempts + 1 if silent else 0
         return Result(
             plan=replace(
                 blank,
@@ -230,15 +232,29 @@ class Planner:
             present |= {
                 (choice.study.study_instance_uid, destination)
                 for choice in wanted
-                if draft.holds_all(choice.study, held.get(choice.study.study_instance_uid))
+                if await self._holds_all(choice, held.get(choice.study.study_instance_uid))
             }
         return present
+
+    async def _holds_all(self, choice: model.Choice, held: model.Study | None) -> bool:
+        """Whether a destination's copy is complete; whoever gives no count is asked for each instance."""
+        if held is None:
+            return False
+        at_archive = await self._counted(choice.study, self._archives[choice.study.archive])
+        return draft.holds_all(at_archive, await self._counted(held, self._workstations[choice.destination]))
+
+    async def _counted(self, study: model.Study, remote: association.RemoteAE) -> model.Study:
+        if study.instances is not None:
+            return study
+        with self._pulse.waiting_for_peer(STAGE):
+            counted = await remote.count_instances(study_instance_uid=study.study_instance_uid)
+        return replace(study, instances=counted)
 
     async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:
         """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
         held: dict[str, model.Study] = {}
         for patient_id in {choice.study.patient_id for choice in wanted if choice.study.patient_id}:
-            with self._pulse.waiting_for_peer(STAGE):
+            with self._pulse.waiting_for_peer(STAGE), contextlib.suppress(errors.UnsafeKeyError):
                 result = await self._workstations[destination].find_studies(patient_id=patient_id)
             held |= {study.study_instance_uid: study for study in result.studies}
         return held
