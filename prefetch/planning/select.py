@@ -38,7 +38,7 @@ class RuleMatch:
     """It matches, and waits for the message that brings a time."""
     reason: Reason
     archives: tuple[str, ...]
-    """In order of preference."""
+    """In order of preference; none for a rule that wants nothing."""
     destinations: tuple[str, ...]
     start_at: datetime
     deadline: datetime
@@ -52,13 +52,11 @@ def match_rules(
     matches: list[RuleMatch] = []
     for rule in rule_set.in_turn:
         finding = _looked_at(rule, matches)
-        if finding.holds:
-            finding = (
-                conditions.order_matches(rule.when, order) if rule.when else Finding(True, "every order")
-            )
-        destinations, where_to = _destinations(rule, order, site)
+        if finding.holds and rule.when:
+            finding = conditions.order_matches(rule.when, order)
+        destinations, nowhere = _destinations(rule, order, site)
         if finding.holds and rule.priors and not destinations:
-            finding = Finding(False, where_to)
+            finding = Finding(False, nowhere)
         matches.append(_rule_match(rule, finding, destinations, order, site=site, now=now))
     return tuple(matches)
 
@@ -73,7 +71,7 @@ def _looked_at(rule: Rule, before: Sequence[RuleMatch]) -> Finding:
         return Finding(False, f"rule {stopper} matches and stops")
     if rule.fallback and matched:
         return Finding(False, f"it is a fallback, and rule {matched[0].name} matches")
-    return Finding(True, "")
+    return Finding(True, "every order")
 
 
 def _rule_match(
@@ -88,8 +86,8 @@ def _rule_match(
         matched=matched,
         waits=waits,
         reason=Reason(because=f"{words}: {finding.because}", rule=rule.name, place=rule.place or None),
-        archives=rule.archives or tuple(site.archives),
-        destinations=destinations,
+        archives=(rule.archives or tuple(site.archives)) if rule.priors else (),
+        destinations=destinations if rule.priors else (),
         start_at=start_at,
         deadline=deadline,
         observe=Mode.OBSERVE in {rule.mode, site.mode},

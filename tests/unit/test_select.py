@@ -90,6 +90,12 @@ def test_a_rule_may_end_the_search(tmp_path: Path) -> None:
     assert "does not match: rule end matches and stops" == found[2].reason.because
 
 
+def test_a_rule_that_wants_nothing_asks_no_archive(tmp_path: Path) -> None:
+    """It costs no query."""
+    found = match(tmp_path, "{name: end, stop: true}")[0]
+    assert (True, (), ()) == (found.matched, found.archives, found.destinations)
+
+
 def test_a_rule_that_does_not_match_ends_nothing(tmp_path: Path) -> None:
     """Only a match stops."""
     found = match(
