@@ -24,7 +24,6 @@ Files = Annotated[
 MappingOption = Annotated[
     bool, typer.Option("--mapping", help="Show for each value which field of the message it came from.")
 ]
-
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Validate, and list where each message departs from the standard.")
 ]

@@ -226,6 +226,7 @@ def test_scheduled_time_is_looked_for_in_order(segments: tuple[str, ...], expect
         ("OBR|1|P||A^CT head", "A", "CT head"),
         ("OBR|1|P||^ELBOW LEFT^L", None, "ELBOW LEFT"),
         ("OBR|1|P||^^^^CT ABDOMEN", None, "CT ABDOMEN"),
+        ("OBR|1|P||^^^CTABD^CT ABDOMEN^L", "CTABD", "CT ABDOMEN"),
         ("OBR|1|P||0401^1^PELVIS AND HIP", "0401", "PELVIS AND HIP"),
         ("OBR|1|P||Chest, two views", None, "Chest, two views"),
         ("OBR|1|P||RTG", "RTG", None),

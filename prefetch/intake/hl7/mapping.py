@@ -66,7 +66,9 @@ _OF_ORDER = {
     "requested_procedure_id": _places(forms.text, "IPC-2", "OBR-19"),
     "scheduled_procedure_step_id": _places(forms.text, "IPC-4", "OBR-20"),
     "study_instance_uid": _places(forms.uid, "IPC-3", "ZDS-1"),
-    "procedure_code": _places(forms.code, "OBR-44", "OBR-4", "AIS-3", "SCH-7", "SCH-8", "SCH-6"),
+    "procedure_code": _places(
+        forms.code, "OBR-44", "OBR-4", "OBR-4.4", "AIS-3", "AIS-3.4", "SCH-7", "SCH-8", "SCH-6"
+    ),
     "procedure_description": (
         *_places(forms.description, "OBR-44.2", "OBR-4.2", "OBR-44.5", "OBR-4.5"),
         *_places(forms.prose, "OBR-4.3", "OBR-4.1"),
