@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from pydicom.uid import UID
 from pynetdicom.association import Association
 
-from prefetch import model
+from prefetch import errors, model
 from prefetch.dimse import echo, find, identifier, move, peer, status, wire
 from prefetch.model import Outcome
 
@@ -81,6 +81,13 @@ class RemoteAE:
             needs=wire.FIND,
             instead=lambda verdict: model.FindResult(outcome=verdict.outcome, because=verdict.because),
         )
+
+    async def find_held(self, *, patient_id: str, study_instance_uids: Sequence[str]) -> model.FindResult:
+        """What it holds of some studies: one query by their patient's ID, or by UIDs where that is no key."""
+        try:
+            return await self.find_studies(patient_id=patient_id)
+        except errors.UnsafeKeyError:
+            return await self.find_studies(study_instance_uids=study_instance_uids)
 
     async def count_instances(self, *, study_instance_uid: str) -> int | None:
         """How many instances of a study it holds, counted one by one; `None` where that cannot be told."""

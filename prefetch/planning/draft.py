@@ -27,8 +27,8 @@ class Answer:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing."""
-        return self.outcome is Outcome.SUCCESS
+        """Whether nothing is missing; a single answer that could not be read does not make it less."""
+        return self.outcome in {Outcome.SUCCESS, Outcome.WARNING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

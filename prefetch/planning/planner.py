@@ -17,7 +17,7 @@ import structlog
 
 from prefetch import bell, config, errors, health, model
 from prefetch.config import Verify
-from prefetch.dimse import association
+from prefetch.dimse import association, identifier
 from prefetch.model import Decision, Outcome
 from prefetch.planning import draft, identity, select
 from prefetch.store import answers, database, patients, plans, retrieves
@@ -30,9 +30,6 @@ STAGE = "planner"
 
 WORKERS = 8
 """Orders planned at the same time; how many ask one archive at once is that archive's limit."""
-
-NOT_A_KEY = ("*", "?", "\\")
-"""A Patient ID with one of these would match other patients (PS3.4 C.2.2.2.4): it is never sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +250,14 @@ class Planner:
     async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:
         """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
         held: dict[str, model.Study] = {}
-        for patient_id in {choice.study.patient_id for choice in wanted if choice.study.patient_id}:
-            with self._pulse.waiting_for_peer(STAGE), contextlib.suppress(errors.UnsafeKeyError):
-                result = await self._workstations[destination].find_studies(patient_id=patient_id)
+        by_patient: dict[str, list[str]] = {}
+        for choice in wanted:
+            by_patient.setdefault(choice.study.patient_id or "", []).append(choice.study.study_instance_uid)
+        for patient_id, uids in by_patient.items():
+            with self._pulse.waiting_for_peer(STAGE):
+                result = await self._workstations[destination].find_held(
+                    patient_id=patient_id, study_instance_uids=uids
+                )
             held |= {study.study_instance_uid: study for study in result.studies}
         return held
 
@@ -265,11 +267,13 @@ def _archives_of(acting: Sequence[select.RuleMatch]) -> list[str]:
 
 
 def _unusable_patient_id(order: model.Order) -> str | None:
-    patient_id = order.patient.patient_id
-    if not patient_id:
+    patient = order.patient
+    if not patient.patient_id:
         return "the order names no patient ID; it waits for the message that brings it"
-    if any(sign in patient_id for sign in NOT_A_KEY):
-        return f"the patient ID {patient_id!r} would match other patients; correct the order"
+    try:
+        identifier.studies(patient_id=patient.patient_id, issuer_of_patient_id=patient.issuer_of_patient_id)
+    except errors.UnsafeKeyError as error:
+        return f"{error}; the order waits for the message that corrects it"
     return None
 
 

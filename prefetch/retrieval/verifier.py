@@ -77,7 +77,10 @@ class Verifier:
     ) -> None:
         """Check all that is due of one patient by one query."""
         with self._pulse.waiting_for_peer(self.stage):
-            answer = await remote.find_studies(patient_id=patient_id)
+            answer = await remote.find_held(
+                patient_id=patient_id,
+                study_instance_uids=[retrieve.study_instance_uid for retrieve in together],
+            )
         held = {study.study_instance_uid: study for study in answer.studies}
         for retrieve in together:
             if answer.outcome is Outcome.SUCCESS:

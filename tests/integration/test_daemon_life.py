@@ -1,0 +1,181 @@
+"""The daemon as its operator meets it: started, reloaded, stopped, by signals and files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SITE = """\
+time_zone: UTC
+store: sqlite:///prefetch.db
+drain: 2s
+listeners:
+  ris: {port: 0}
+archives:
+  main: {ae_title: MAIN, host: 127.0.0.1, port: 9}
+workstations:
+  room-1: {ae_title: R1, verify: counters}
+"""
+RULES = """\
+version: 1
+rules:
+  - name: first
+    priors:
+      - name: any
+        newest: 2
+"""
+
+
+@dataclass
+class Running:
+    """A daemon that runs, and the directory of its files."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    heard: socket.socket
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log so far."""
+        text = (self.directory / "log").read_text()
+        whole = text[: text.rfind("\n") + 1].splitlines()
+        return [json.loads(line) for line in whole if line.startswith("{")]
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Wait for a line of the log."""
+        seen = wait_until(lambda: [line for line in self.lines() if line["event"] == event])
+        return seen[-1]
+
+    def told(self) -> bytes:
+        """What it told the service manager next."""
+        return self.heard.recv(1000)
+
+    def ask(self, *verb: str) -> dict[str, Any]:
+        """One JSON answer of a verb."""
+        command = [sys.executable, "-m", "prefetch", *verb, "--config", str(self.directory / "prefetch.yaml")]
+        done = subprocess.run(command, capture_output=True, check=False)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+
+def wait_until(look: Callable[[], list[dict[str, Any]]], seconds: float = 20.0) -> list[dict[str, Any]]:
+    """Look until there is something to see."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    pytest.fail(f"nothing seen within {seconds} s")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A daemon with one archive that nobody answers for, under a service manager with a watchdog."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "all.yaml").write_text(RULES)
+    (tmp_path / "prefetch.yaml").write_text(SITE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, (tmp_path / "log").open("wb") as log:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")],
+            stderr=log,
+            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"},
+        )
+        try:
+            daemon = Running(process, tmp_path, heard)
+            daemon.wait_for("daemon_ready")
+            yield daemon
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_it_says_when_it_is_ready_and_feeds_the_watchdog(running: Running) -> None:
+    """The service manager hears READY once everything listens, then the watchdog, then STOPPING."""
+    assert running.told() == b"READY=1"
+    assert running.told() == b"WATCHDOG=1"
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(10) == 0
+    while (last := running.told()) == b"WATCHDOG=1":
+        pass
+    assert last == b"STOPPING=1"
+
+
+def test_a_good_reload_is_in_force_at_once(running: Running) -> None:
+    """SIGHUP loads a second rule; `status` says when."""
+    extra = RULES.replace("first", "second")
+    (running.directory / "rules" / "more.yaml").write_text(extra)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.wait_for("configuration_loaded")["rules"] == 2
+    (daemon,) = running.ask("status", "--json")["daemons"]
+    assert daemon["configuration_refused_at"] is None
+
+
+def test_a_bad_file_leaves_the_last_good_rules_in_force(running: Running) -> None:
+    """The log names the place, `status` says so, the daemon goes on, and a mended file is loaded."""
+    rules = running.directory / "rules" / "all.yaml"
+    rules.write_text(RULES.replace("newest", "newset"))
+    running.process.send_signal(signal.SIGHUP)
+    refused = running.wait_for("configuration_refused")
+    assert f"{rules}:6:9: rules.0.priors.0.newset" in refused["problems"][0]
+    assert running.process.poll() is None
+    rules.write_text(RULES)
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("configuration_loaded")
+
+
+def test_status_shows_a_refused_configuration(running: Running) -> None:
+    """The flag is there for whoever looks, until a good file is loaded."""
+    (running.directory / "rules" / "all.yaml").write_text("rules: [")
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("configuration_refused")
+    (running.directory / "rules" / "all.yaml").write_text(RULES)  # so that `status` itself can read it
+    answer = running.ask("status", "--json")
+    assert answer["daemons"][0]["configuration_refused_at"] is not None
+    assert any("was refused" in trouble for trouble in answer["trouble"])
+
+
+def test_what_a_reload_cannot_change_is_said_and_nothing_is_changed(running: Running) -> None:
+    """Another archive needs a restart; the rules beside it are not taken either: all or nothing."""
+    (running.directory / "rules" / "more.yaml").write_text(RULES.replace("first", "second"))
+    site = SITE.replace("port: 9", "port: 10")
+    (running.directory / "prefetch.yaml").write_text(site)
+    running.process.send_signal(signal.SIGHUP)
+    assert "archives changed" in running.wait_for("configuration_refused")["problems"][0]
+    (running.directory / "prefetch.yaml").write_text(SITE)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.wait_for("configuration_loaded")["rules"] == 2
+
+
+def test_two_daemons_cannot_share_a_database(running: Running) -> None:
+    """The second says who has it and ends with status 3."""
+    command = [sys.executable, "-m", "prefetch", "run", "--config", str(running.directory / "prefetch.yaml")]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    assert done.returncode == 3
+    assert f"in use by process {running.process.pid}" in done.stderr.decode()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """The operator learns which port, and the command ends with status 3."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "rules").mkdir()
+        (tmp_path / "rules" / "all.yaml").write_text(RULES)
+        (tmp_path / "prefetch.yaml").write_text(SITE.replace("port: 0", f"port: {port}"))
+        command = [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 3
+    assert str(port) in done.stderr.decode().splitlines()[-1]
