@@ -84,15 +84,20 @@ BirthDate = Annotated[
 TimeOfDay = Annotated[time, PlainValidator(_read_time), _text(pattern=r"^\d\d:\d\d$")]
 
 
-class Retry(Model):
-    """How often and how soon something is tried again; the wait doubles each time."""
+class Waits(Model):
+    """How soon something is tried again; the wait doubles each time."""
 
-    attempts: Count = Field(examples=["5"])
-    """Attempts in all."""
     first: Duration = Field(examples=["15s"])
     """The first wait."""
     longest: Duration = Field(examples=["10m"])
     """The longest wait."""
+
+
+class Retry(Waits):
+    """How often and how soon something is tried again; the wait doubles each time."""
+
+    attempts: Count = Field(examples=["5"])
+    """Attempts in all."""
 
     @property
     def patience(self) -> lifecycle.Patience:
@@ -129,16 +134,16 @@ class Planning(Model):
     """An archive's answer about a patient serves for so long before it is asked again."""
     answer_limit: Annotated[int, Field(ge=1, le=100_000)] = Field(default=2000, examples=["2000"])
     """More studies than this are not taken from one answer."""
-    retry: Retry = Field(
-        default=Retry(attempts=10, first=timedelta(seconds=15), longest=timedelta(minutes=10)),
-        examples=["{attempts: 10, first: 15s, longest: 10m}"],
+    retry: Waits = Field(
+        default=Waits(first=timedelta(seconds=15), longest=timedelta(minutes=10)),
+        examples=["{first: 15s, longest: 10m}"],
     )
-    """When an archive could not be asked."""
+    """When an archive could not be asked: how soon it is asked again, while that is still worth it."""
 
     @property
     def patience(self) -> lifecycle.Patience:
-        """How often planning is tried again."""
-        return self.retry.patience
+        """How soon planning is tried again."""
+        return lifecycle.Patience(first=self.retry.first, most=self.retry.longest)
 
 
 class Retrieval(Model):
