@@ -96,7 +96,8 @@ def priority(value: str, header: Header) -> str | None:
 MODALITIES = frozenset(
     [
         *("AR", "BDUS", "BI", "BMD", "CR", "CT", "DG", "DX", "ECG", "EPS", "ES", "GM", "HD", "IO", "IVOCT"),
-        *("IVUS", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPV", "OT", "PT", "PX"),
+        *("IVUS", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPV", "PT", "PX"),
+        *("OT",),  # codespell:ignore
         *("RF", "RG", "RTIMAGE", "RTPLAN", "SM", "SRF", "TG", "US", "VA", "XA", "XC", "XR"),
     ]
 )
@@ -131,8 +132,8 @@ def station(value: str, header: Header) -> str | None:
 # HL7 v2.5.1 tables 0276 and 0277: why and how an appointment was made, not what is to be done.
 _APPOINTMENT_WORDS = frozenset(
     [
-        *("CHECKUP", "EMERGENCY", "FOLLOWUP", "ROUTINE", "WALKIN", "COMPLETE", "NORMAL", "TENTATIVE"),
-        *("ADD", "STAT", "URGENT"),
+        *("CHECKUP", "EMERGENCY", "FOLLOWUP", "ROUTINE", "COMPLETE", "NORMAL", "TENTATIVE"),
+        *("WALKIN", "ADD", "STAT", "URGENT"),  # codespell:ignore
     ]
 )
 

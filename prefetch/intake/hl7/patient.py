@@ -18,8 +18,26 @@ _OF_OTHERS = frozenset(
     [
         *("SS", "SSN", "SN", "NI", "NH", "NHS", "NHSNMBR", "NNXXX", "NP", "HC", "JHN", "PN", "PE", "PEN"),
         *("PPN", "PRC", "DL", "DLN", "CZ", "BC", "BCT", "BR", "MA", "MB", "MC", "MCN", "MCD", "MCR", "MI"),
-        *("AN", "ANON", "ANC", "AND", "ANT", "VN", "VS", "VISIT", "FI", "GI", "GN", "WC", "WCN", "XX"),
-        *("INS", "INS-C", "INS-A", "NIR", "CIP", "TAX", "EI", "EN", "U", "XV", "AM", "DI", "DS", "BA", "CC"),
+        *("BA", "CC"),
+        *("AN", "ANON", "ANC", "AND", "ANT", "VN", "VS", "VISIT", "FI", "GI", "GN"),  # codespell:ignore
+        *(
+            "WC",
+            "WCN",
+            "XX",
+            "INS",
+            "INS-C",
+            "INS-A",
+            "NIR",
+            "CIP",
+            "TAX",
+            "EI",
+            "EN",
+            "U",
+            "XV",
+            "AM",
+            "DI",
+            "DS",
+        ),
     ]
 )
 # Aliases, maiden names, nicknames and the like: not the name that an archive files under (table 0200).
