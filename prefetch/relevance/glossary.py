@@ -1,0 +1,151 @@
+"""The vocabulary's files, read and checked: `what is said<TAB>term, term, …`, a file a language.
+
+A site's own directory of such files is read after the shipped one, and its terms overrule. The format is
+explained at the head of `vocabulary/international.tsv`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prefetch import errors
+from prefetch.relevance import senses, words
+from prefetch.relevance.lexicon import LONGEST_TERM, Key, Vocabulary
+from prefetch.relevance.senses import Sense
+
+SHIPPED = Path(__file__).parent / "vocabulary"
+INTERNATIONAL = "international"
+"""The file whose words stand in texts of any language, and so vouch for none."""
+_FIRST = (INTERNATIONAL, "english")
+"""Whose meaning stands where a word has several and nothing tells the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a file: some terms that say the same."""
+
+    says: str
+    terms: tuple[str, ...]
+    """As they stand, with their `!`."""
+    file: Path
+    number: int
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The language that the words vouch for."""
+        return frozenset() if self.file.stem == INTERNATIONAL else frozenset({self.file.stem})
+
+    def problem(self, message: str) -> errors.Problem:
+        """A mistake in this line."""
+        return errors.Problem(file=self.file, line=self.number, column=1, path="", message=message)
+
+
+def files(directory: Path) -> list[Path]:
+    """The vocabulary files of a directory in the order of their say."""
+    return sorted(
+        directory.glob("*.tsv"), key=lambda file: (*(file.stem != first for first in _FIRST), file.stem)
+    )
+
+
+def read_lines(directory: Path) -> Iterator[Line]:
+    """Every line of a directory's files, mistakes and all."""
+    for file in files(directory):
+        for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if text.strip() and not text.startswith("#"):
+                says, _, terms = text.partition("\t")
+                yield Line(says.strip(), tuple(term.strip() for term in terms.split(",")), file, number)
+
+
+def load(*directories: Path) -> Vocabulary:
+    """The vocabulary of some directories; a later one overrules the terms of an earlier one.
+
+    Raises `ConfigurationError` with all mistakes of all files.
+    """
+    vocabulary = Vocabulary()
+    problems: list[errors.Problem] = []
+    for directory in directories:
+        lines = list(read_lines(directory))
+        problems += mistakes(lines)
+        if not problems:
+            _add(vocabulary, lines)
+    if problems:
+        raise errors.ConfigurationError(problems)
+    return vocabulary
+
+
+@functools.cache
+def shipped() -> Vocabulary:
+    """The vocabulary that comes with the product, read once when first asked for."""
+    return load(SHIPPED)
+
+
+def mistakes(lines: Iterable[Line]) -> list[errors.Problem]:
+    """What cannot be read: too long a term, a star in its middle, a thing that cannot be said."""
+    found = []
+    for line in lines:
+        if unsayable := senses.unsayable(line.says):
+            found.append(
+                line.problem(f"“{unsayable[0]}” is no region, modality, facet or other thing to say")
+            )
+        for term in line.terms:
+            bare = term.removeprefix("!")
+            if not 0 < len(bare.split()) <= LONGEST_TERM:
+                found.append(line.problem(f"“{term}”: a tab, then terms of one to {LONGEST_TERM} words"))
+            elif "!" in bare or ("*" in bare and any("*" in word[:-1] for word in bare.split())):
+                found.append(line.problem(f"“{term}”: * stands at the end of a word, ! before the term"))
+    return found
+
+
+def contradictions(lines: Iterable[Line]) -> list[errors.Problem]:
+    """Terms that stand twice in one language: what no company of other words could settle."""
+    found = []
+    said: dict[tuple[str, Path, bool], Line] = {}
+    for line in lines:
+        for term in line.terms:
+            for spelling in words.spellings(term.removeprefix("!")):
+                former = said.setdefault((spelling, line.file, term.startswith("!")), line)
+                if former is not line:
+                    found.append(
+                        line.problem(f"“{term}” says {line.says}, but {former.says} in line {former.number}")
+                    )
+    return found
+
+
+def _add(vocabulary: Vocabulary, lines: Iterable[Line]) -> None:
+    gathered: dict[Key, list[Sense]] = {}
+    for line in lines:
+        bold = senses.parse(line.says, line.languages)
+        shy = replace(bold, shy=True)
+        for term in line.terms:
+            sense, bare = (shy, term[1:]) if term[0] == "!" else (bold, term)
+            for spelling in words.spellings(bare):
+                gathered.setdefault(tuple(spelling.split()), []).append(sense)
+    for keys, found in gathered.items():
+        node = vocabulary.root
+        for key in keys:
+            node = node.setdefault(key, {})
+            if key[-1] == "*":
+                vocabulary.stems.add(key[:-1])
+            else:
+                vocabulary.words.add(key)
+        node[""] = _merged(found) if len(found) > 1 else (found[0],)
+        if len(keys) == 1 and all(sense.shy for sense in found):
+            vocabulary.shy.add(keys[0])
+
+
+def _merged(found: Iterable[Sense]) -> tuple[Sense, ...]:
+    """One sense for each thing said, of all the languages that say it."""
+    by_says: dict[tuple[str, bool], Sense] = {}
+    for sense in found:
+        said = (sense.says, sense.shy)
+        former = by_says.get(said)
+        by_says[said] = replace(sense, languages=_vouched(sense, former)) if former else sense
+    return tuple(by_says.values())
+
+
+def _vouched(one: Sense, other: Sense) -> frozenset[str]:
+    """The languages of a word that several files hold; an international word is none of theirs."""
+    return one.languages | other.languages if one.languages and other.languages else frozenset()

@@ -1,0 +1,192 @@
+"""The vocabulary compiled for reading: terms by their words, and what an unknown word may have meant.
+
+Knows words and what they say, and nothing of files or of how several terms make a description.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefetch.relevance import words
+from prefetch.relevance.senses import Sense
+
+LONGEST_TERM = 3
+"""Words in a term: a vocabulary holds words, never whole descriptions."""
+
+# From how many letters on a word that is not known may stand for one that is.
+_COMPOUND, _PARTS = 5, 4
+"""The shortest compound, and the most parts that it is taken into."""
+_CUT_OFF = 4
+_MISSPELT = 6
+_TAIL = 4
+"""The shortest word that is looked for behind a stem: nieren-sonographie."""
+_ENDING = 4
+"""The longest ending of a stem inside a compound: schulter-gelenk-es."""
+_PART = 3
+_SHORT_PARTS = frozenset({"ct", "mr", "us", "nm", "xr", "rx", "tc", "rm", "pa", "ap", "lt", "rt"})
+_LINKS = ("", "s", "n", "en", "es", "e", "er", "o")
+"""Letters between the parts of a compound: handgelenk-s-aufnahme; only behind a part of some length."""
+_LONGEST_SYLLABIC = 8
+_SEVERAL = 12
+"""Known words that may begin alike before a cut-off one is given up."""
+
+Key = tuple[str, ...]
+Node = dict[str, Any]
+"""Key of a word → the next node; under the empty key, the senses of the term that ends here."""
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """All terms: a tree of their words, `knee` for itself and `knee*` for any ending."""
+
+    root: Node = field(default_factory=dict)
+    words: set[str] = field(default_factory=set)
+    stems: set[str] = field(default_factory=set)
+    shy: set[str] = field(default_factory=set)
+    """Words that count only in company, and make no part of another word."""
+    _sorted: list[str] = field(default_factory=list)
+    _neighbours: dict[str, list[str]] = field(default_factory=dict)
+
+    def keys(self, word: str) -> Key:
+        """The words of the tree that a word is or begins with, the most exact first."""
+        found: Key = (word,) if word in self.words else ()
+        stems = self.stems
+        for size in range(len(word), 1, -1):
+            if word[:size] in stems:
+                found += (word[:size] + "*",)
+        return found
+
+    def senses(self, *keys: str) -> tuple[Sense, ...]:
+        """What the term of these words says; nothing where there is no such term."""
+        node = self.root
+        for key in keys:
+            node = node.get(key, {})
+        senses: tuple[Sense, ...] = node.get("", ())
+        return senses
+
+    # --- compounds --------------------------------------------------------------------------------
+
+    def behind(self, word: str, stem: str) -> list[str]:
+        """The words that follow in a compound after the stem that it begins with."""
+        tail = word[len(stem) - 1 :]
+        for link in _LINKS:
+            after = tail[len(link) :]
+            if len(after) < _TAIL or not tail.startswith(link):
+                continue
+            keys = self.keys(after)
+            if keys and len(keys[0]) >= _TAIL:
+                return [after, *(self.behind(after, keys[0]) if keys[0] != after else ())]
+            if parts := self._parts(after, 0, _PARTS - 1):
+                return parts
+        return []
+
+    def _parts(self, word: str, start: int, most: int) -> list[str]:
+        """Known words that make up the rest of a word: cthead, lungenrundherd, angiotomografia."""
+        if not most:
+            return []
+        for end in range(len(word), start + 1, -1):
+            piece = word[start:end]
+            if not self._is_part(piece):
+                continue
+            if end == len(word):
+                return [piece] if start else []
+            if start and len(word) - end <= _ENDING and len(piece) >= _TAIL and piece in self.stems:
+                return [word[start:]]
+            for link in _LINKS if len(piece) >= _TAIL else _LINKS[:1]:
+                if word.startswith(link, end) and (rest := self._parts(word, end + len(link), most - 1)):
+                    return [piece, *rest]
+        return []
+
+    def _is_part(self, piece: str) -> bool:
+        if len(piece) < _PART:
+            return piece in _SHORT_PARTS
+        return piece in self.stems or (piece in self.words and piece not in self.shy)
+
+    def _segments(self, run: str) -> list[str]:
+        """Known words in a run without blanks, the longest first, from left to right."""
+        found = []
+        place = 0
+        while place < len(run):
+            for end in range(min(len(run), place + _LONGEST_SYLLABIC), place, -1):
+                piece = run[place:end]
+                if piece in self.words and not (len(piece) == 1 < len(run) and words.is_hangul(piece)):
+                    found.append(piece)  # a single Hangul syllable hides in too many words: 위 in 부위
+                    place = end
+                    break
+            else:
+                place += 1
+        return found
+
+    # --- slips ------------------------------------------------------------------------------------
+
+    def repair(self, word: str) -> list[str]:
+        """Known words for an unknown one: its parts, its full length, or what was meant by a slip."""
+        if words.is_syllabic(word):
+            return self._segments(word)
+        if "?" in word:
+            return self._mend(word)
+        if len(word) >= _COMPOUND and (parts := self._parts(word, 0, _PARTS)):
+            return parts
+        if len(word) >= _CUT_OFF and (whole := self._completed(word)):
+            return [whole]
+        if len(word) >= _MISSPELT and (meant := self._corrected(word)):
+            return [meant]
+        return []
+
+    def _mend(self, word: str) -> list[str]:
+        """Put back the letter that a wrong character set lost, or part the word at its question mark."""
+        if meant := self._corrected(word):
+            return [meant]
+        pieces = [piece for piece in word.split("?") if piece]
+        return [known for piece in pieces for known in ([piece] if self.keys(piece) else self.repair(piece))]
+
+    def _completed(self, word: str) -> str | None:
+        """The known word that an unknown one was cut off from, if all such words say the same."""
+        if not self._sorted:
+            self._sorted = sorted(known for known in self.words if known.isascii() and len(known) > _CUT_OFF)
+        found: list[str] = []
+        for known in self._sorted[bisect.bisect_left(self._sorted, word) :]:
+            if not known.startswith(word):
+                break
+            found.append(known)
+            if len(found) > _SEVERAL:
+                return None
+        return self._agreed(found)
+
+    def _corrected(self, word: str) -> str | None:
+        """The known long word that is one slip away, if all such words say the same."""
+        if not self._neighbours:
+            self._neighbours = self._index_neighbours()
+        near = self._neighbours
+        candidates = {*near.get(word[:_PART], ()), *near.get("-" + word[-_PART:], ())}
+        meant = [known for known in candidates if words.within_one(word, known)]
+        return self._agreed(
+            meant or [stem for stem in near.get(word[:_PART] + "*", ()) if _begins_nearly(word, stem)]
+        )
+
+    def _index_neighbours(self) -> dict[str, list[str]]:
+        """Long words by their first and by their last letters: one slip cannot touch both ends."""
+        index: dict[str, list[str]] = {}
+        for known in self.words:
+            if len(known) >= _MISSPELT and known.isascii():
+                index.setdefault(known[:_PART], []).append(known)
+                index.setdefault("-" + known[-_PART:], []).append(known)
+        for stem in self.stems:
+            if len(stem) >= _MISSPELT and stem.isascii():
+                index.setdefault(stem[:_PART] + "*", []).append(stem + "*")
+        return index
+
+    def _agreed(self, known: Sequence[str]) -> str | None:
+        """The first of some words, if they all say one and the same thing."""
+        says = {tuple(sense.says for sense in self.senses(word)) for word in known}
+        return known[0] if len(says) == 1 and () not in says else None
+
+
+def _begins_nearly(word: str, stem: str) -> bool:
+    """Whether a word begins with a stem but for one slip."""
+    bare = stem[:-1]
+    size = len(bare)
+    return any(words.within_one(word[:end], bare) for end in (size, size + 1, size - 1))

@@ -1,0 +1,306 @@
+"""The tables by which studies are graded, read from the files in `grading/` and amended by a site's own.
+
+Knows what the lines look like, and nothing of why they say so; their headers explain the columns.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefetch import errors, modalities
+from prefetch.relevance import anatomy
+from prefetch.relevance.anatomy import Region
+from prefetch.relevance.description import Description
+
+SHIPPED = Path(__file__).parent / "grading"
+EVERYWHERE = -1
+"""Regions of a line that says `any`."""
+
+Families = frozenset[str] | None
+"""Families of modalities; None for `any`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A line of `regions.tsv`."""
+
+    most: int
+    order: Families
+    study: Families
+    same: bool
+    vessels: str
+    because: str
+
+    def fits(self, order: Description, study: Description) -> bool:
+        """Whether the line speaks of an order and a study of these modalities."""
+        if self.vessels != "-" and not (study.vessels and (order.vessels or self.vessels == "study")):
+            return False
+        if self.same and set(order.modalities).isdisjoint(study.modalities):
+            return False
+        return _is_among(order.modalities, self.order) and _is_among(study.modalities, self.study)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A line of `modalities.tsv`."""
+
+    grade: int
+    order: Families
+    study: Families
+    same: bool
+    regions: int
+
+    def fits(self, order: str, study: str) -> bool:
+        """Whether the line speaks of this pair of modalities."""
+        if self.same and order != study:
+            return False
+        return (self.order is None or order in self.order) and (self.study is None or study in self.study)
+
+
+@dataclass(frozen=True, slots=True)
+class Aging:
+    """A line of `ages.tsv`."""
+
+    study: Families
+    regions: int
+    days: int
+    less: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A line of `kinds.tsv`."""
+
+    most: int
+    kind: str
+    who: str
+    study: Families
+    order: Families
+    regions: int
+    because: str
+
+    def fits(self, order: Description, study: Description, where: int) -> bool:
+        """Whether the line limits what this study is worth to this order."""
+        if where & ~self.regions:
+            return False
+        of_order, of_study = self._covers(order), self._covers(study)
+        if of_order == of_study or (of_study if self.who == "order" else of_order and self.who == "study"):
+            return False
+        return _is_among(order.modalities, self.order) and _is_among(study.modalities, self.study)
+
+    def _covers(self, said: Description) -> bool:
+        return said.vessels if self.kind == "vessels" else self.kind in said.facets
+
+
+def _is_among(stated: tuple[str, ...], listed: Families) -> bool:
+    """Whether one of the modalities is listed; where none is known, any may be meant."""
+    return listed is None or not stated or not listed.isdisjoint(stated)
+
+
+@dataclass(slots=True)
+class Table:
+    """All lines, compiled for looking up; of several that fit, the last decides and stands first."""
+
+    near: dict[tuple[int, int], list[Near]] = field(default_factory=dict)
+    """By a region's bit of the order, and one of the study."""
+    comparisons: list[Comparison] = field(default_factory=list)
+    ages: list[Aging] = field(default_factory=list)
+    kinds: dict[tuple[object, ...], Kind] = field(default_factory=dict)
+    sides: dict[int, int] = field(default_factory=dict)
+    assumed: dict[str, int] = field(default_factory=dict)
+    _pairs: dict[tuple[str, str], list[Comparison]] = field(default_factory=dict)
+
+    def assume(self, stated: tuple[str, ...]) -> int:
+        """The regions that an exam of these modalities shows when it names none."""
+        return next((self.assumed[modality] for modality in stated if modality in self.assumed), 0)
+
+    def compare(self, order: str, study: str, where: int) -> int:
+        """What a study of one modality is worth to an order of another, where they overlap."""
+        pair = (order, study)
+        lines = self._pairs.get(pair)
+        if lines is None:
+            lines = self._pairs[pair] = [line for line in self.comparisons if line.fits(order, study)]
+        for line in lines:
+            if line.regions & where or line.regions == EVERYWHERE:
+                return line.grade
+        return 0
+
+    def nearest(
+        self, order: Description, of_order: int, study: Description, of_study: int
+    ) -> tuple[int, str]:
+        """The most that a study can be worth beside an order's regions, and why."""
+        best, because = 0, "another region"
+        for one in _each(of_order):
+            for other in _each(of_study):
+                for line in self.near.get((one, other), ()):
+                    if line.fits(order, study):
+                        if line.most > best:
+                            best, because = line.most, line.because
+                        break
+        return best, because
+
+    def aged(self, stated: tuple[str, ...], where: int, days: float) -> tuple[int, int]:
+        """Grades taken off for age, and the grade below which age alone does not go."""
+        return min((self._aged(modality, where, days) for modality in stated), default=(0, 0))
+
+    def _aged(self, modality: str, where: int, days: float) -> tuple[int, int]:
+        for line in self.ages:
+            if days >= line.days and (line.study is None or modality in line.study) and line.regions & where:
+                return line.less, line.least
+        return 0, 0
+
+    def other_side(self, where: int) -> int:
+        """The most that a study of the other side can be worth."""
+        return max((self.sides.get(bit, 3) for bit in _each(where)), default=3)
+
+
+def _each(mask: int) -> Iterator[int]:
+    while mask:
+        bit = mask & -mask
+        yield bit
+        mask ^= bit
+
+
+# --- reading the files -------------------------------------------------------------------------------
+
+
+def load(*directories: Path) -> Table:
+    """The tables of some directories; the lines of a later one come after those of an earlier one."""
+    table = Table()
+    problems: list[errors.Problem] = []
+    for directory in directories:
+        for name, read in _READERS.items():
+            for cells in _lines(directory / name):
+                try:
+                    read(table, cells.values)
+                except (KeyError, ValueError) as error:
+                    problems.append(cells.problem(f"cannot be read: {error}"))
+    if problems:
+        raise errors.ConfigurationError(problems)
+    table.comparisons.reverse()
+    table.ages.reverse()
+    for lines in table.near.values():
+        lines.reverse()
+    return table
+
+
+@functools.cache
+def shipped() -> Table:
+    """The tables that come with the product, read once when first asked for."""
+    return load(SHIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    file: Path
+    number: int
+    values: list[str]
+
+    def problem(self, message: str) -> errors.Problem:
+        return errors.Problem(file=self.file, line=self.number, column=1, path="", message=message)
+
+
+def _lines(file: Path) -> Iterator[_Line]:
+    if not file.exists():
+        return
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield _Line(file, number, [cell.strip() for cell in line.split("\t")])
+
+
+def _read_near(table: Table, cells: list[str]) -> None:
+    most, orders, studies, both, order, study, vessels, because = cells
+    line = Near(
+        _grade(most),
+        _families(order),
+        _families(study),
+        study == "same",
+        _one_of(vessels, "- study both"),
+        because,
+    )
+    mirrored = Near(line.most, line.study, line.order, line.same, line.vessels, because)
+    for one in _bits(orders):
+        for other in _bits(studies):
+            table.near.setdefault((one, other), []).append(line)
+            if _one_of(both, "- both") == "both":
+                table.near.setdefault((other, one), []).append(mirrored)
+
+
+def _read_comparison(table: Table, cells: list[str]) -> None:
+    grade, order, study, regions = cells
+    table.comparisons.append(
+        Comparison(_grade(grade), _families(order), _families(study), study == "same", _regions(regions))
+    )
+
+
+def _read_aging(table: Table, cells: list[str]) -> None:
+    study, regions, days, less, least = cells
+    table.ages.append(Aging(_families(study), _regions(regions), int(days), _grade(less), _grade(least)))
+
+
+def _read_kind(table: Table, cells: list[str]) -> None:
+    most, kind, who, study, order, regions, because = cells
+    line = Kind(
+        _grade(most),
+        kind,
+        _one_of(who, "differ study order"),
+        _families(study),
+        _families(order),
+        _regions(regions),
+        because,
+    )
+    table.kinds[line.kind, line.who, line.study, line.order, line.regions] = line
+
+
+def _read_side(table: Table, cells: list[str]) -> None:
+    most, regions = cells
+    table.sides.update((bit, _grade(most)) for bit in _bits(regions))
+
+
+def _read_assumed(table: Table, cells: list[str]) -> None:
+    modality, regions = cells
+    table.assumed[_family(modality)] = _regions(regions)
+
+
+_READERS: dict[str, Callable[[Table, list[str]], None]] = {
+    "regions.tsv": _read_near,
+    "modalities.tsv": _read_comparison,
+    "ages.tsv": _read_aging,
+    "kinds.tsv": _read_kind,
+    "sides.tsv": _read_side,
+    "unknown.tsv": _read_assumed,
+}
+
+
+def _grade(cell: str) -> int:
+    if cell not in {"0", "1", "2", "3"}:
+        raise ValueError(f"“{cell}” is no grade from 0 to 3")
+    return int(cell)
+
+
+def _one_of(cell: str, choices: str) -> str:
+    if cell not in choices.split():
+        raise ValueError(f"“{cell}” is none of {choices}")
+    return cell
+
+
+def _family(cell: str) -> str:
+    if cell not in modalities.KNOWN:
+        raise ValueError(f"“{cell}” is no modality")
+    return cell
+
+
+def _families(cell: str) -> Families:
+    return None if cell in {"any", "same"} else frozenset(_family(name) for name in cell.split())
+
+
+def _bits(cell: str) -> list[int]:
+    return [anatomy.BIT[Region(name)] for name in cell.split()]
+
+
+def _regions(cell: str) -> int:
+    return EVERYWHERE if cell == "any" else sum(_bits(cell))

@@ -1,0 +1,84 @@
+"""PURE: a description as hospitals type it, cut into words: folded, unaccented, scripts apart.
+
+Knows letters, and no meaning. `CT,HEAD/BRAIN W/O` gives ct head brain w o; `복부CT조영` gives 복부 ct 조영.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+SYLLABLES = "぀-ヿㇰ-ㇿ㐀-鿿豈-﫿가-힣々〆"
+"""Scripts that are written without blanks between words."""
+
+_CAMEL = re.compile(r"(?<=[a-zß-öø-ÿ])(?=[A-Z])")  # kneeLeft, BrainMRI
+_DIGRAPHS = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ß": "ss", "�": "?"}
+)
+_ELIDED = re.compile(r"\b[cdjlmnqst]['’](?=[aeiouyh])")  # l'épaule, d'addome
+_POSSESSIVE = re.compile(r"(?<=[a-z]{3})['’]s\b")  # water's view, but not l's
+_WORD = re.compile(
+    rf"[{SYLLABLES}]+"
+    rf"|[a-z]{{1,3}}\d{{1,2}}(?![^\W_{SYLLABLES}])"  # l5, th12, co2, mag3
+    rf"|\d+[a-z](?![^\W_{SYLLABLES}])"  # 2v, 3d
+    rf"|[^\W\d_{SYLLABLES}]+(?:\?[^\W\d_{SYLLABLES}]+)*"  # a letter lost to a wrong character set: sch?del
+    rf"|\d+|[&+]"
+)
+_ASCII_WORD = re.compile(r"[a-z]{1,3}\d{1,2}(?![a-z0-9])|\d+[a-z](?![a-z0-9])|[a-z]+(?:\?[a-z]+)*|\d+|[&+]")
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, wide letters made narrow: `Schädel` gives schadel, `ＣＴ` gives ct."""
+    if text.isascii():
+        return text.lower()
+    marked = unicodedata.normalize("NFKD", text.casefold()).translate(_DIGRAPHS)
+    bare = "".join([letter for letter in marked if not unicodedata.combining(letter)])
+    return unicodedata.normalize("NFC", bare)  # NFKD took Hangul syllables apart
+
+
+def cut(text: str) -> list[str]:
+    """The words of a text in order, folded; `&` and `+` count as words."""
+    if not (text.isupper() or text.islower()):
+        text = _CAMEL.sub(" ", text)
+    folded = fold(text)
+    if "'" in folded or "’" in folded:
+        folded = _POSSESSIVE.sub(" ", _ELIDED.sub(" ", folded))
+    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+
+
+def is_syllabic(word: str) -> bool:
+    """Whether the word is of a script without blanks."""
+    return word[0] >= "\u3040"
+
+
+def is_hangul(word: str) -> bool:
+    """Whether the word is Korean."""
+    return "가" <= word[0] <= "힣"
+
+
+def spellings(term: str) -> set[str]:
+    """The folded forms of a vocabulary term: `Schädel` is also typed Schaedel, `hånd` haand."""
+    if term.isascii():
+        return {term.lower()}
+    lowered = term.casefold()
+    return {fold(lowered), fold(lowered.translate(_TYPED_OUT))}
+
+
+_TYPED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+
+def within_one(one: str, other: str) -> bool:
+    """Whether one insertion, deletion, substitution or exchange of neighbours turns one into the other."""
+    if len(one) > len(other):
+        one, other = other, one
+    longer = len(other) - len(one)
+    if longer > 1:
+        return False
+    place = 0
+    while place < len(one) and one[place] == other[place]:
+        place += 1
+    if longer:
+        return one[place:] == other[place + 1 :]
+    if one[place + 1 :] == other[place + 1 :]:
+        return True
+    return one[place : place + 2] == other[place : place + 2][::-1] and one[place + 2 :] == other[place + 2 :]
