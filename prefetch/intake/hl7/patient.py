@@ -16,28 +16,11 @@ _OF_THE_HOSPITAL = frozenset({"MR", "PI", "PT", "MRN", "PID", "HR", "EPI", "LR"}
 # … and hardly ever by those: insurance, state, person, visit, account.
 _OF_OTHERS = frozenset(
     [
-        *("SS", "SSN", "SN", "NI", "NH", "NHS", "NHSNMBR", "NNXXX", "NP", "HC", "JHN", "PN", "PE", "PEN"),
-        *("PPN", "PRC", "DL", "DLN", "CZ", "BC", "BCT", "BR", "MA", "MB", "MC", "MCN", "MCD", "MCR", "MI"),
-        *("BA", "CC"),
+        *("SS", "SSN", "SN", "NI", "NH", "NHS", "NHSNMBR", "NP", "HC", "JHN", "NIR", "CIP", "TAX", "INS"),
+        *("INS-C", "INS-A", "PN", "PE", "PEN", "PPN", "PRC", "DL", "DLN", "CZ", "BC", "BCT", "BR", "BA"),
+        *("CC", "MA", "MB", "MC", "MCN", "MCD", "MCR", "MI", "WC", "WCN", "XX", "XV", "AM", "DI", "DS"),
         *("AN", "ANON", "ANC", "AND", "ANT", "VN", "VS", "VISIT", "FI", "GI", "GN"),  # codespell:ignore
-        *(
-            "WC",
-            "WCN",
-            "XX",
-            "INS",
-            "INS-C",
-            "INS-A",
-            "NIR",
-            "CIP",
-            "TAX",
-            "EI",
-            "EN",
-            "U",
-            "XV",
-            "AM",
-            "DI",
-            "DS",
-        ),
+        *("EI", "EN", "U"),
     ]
 )
 # Aliases, maiden names, nicknames and the like: not the name that an archive files under (table 0200).
