@@ -142,7 +142,7 @@ def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening],
             (word, "bold"),
         )
     )
-    _branch(tree, "rules", [_of_rule(reason) for reason in exam.plan.rules] if exam.plan else [])
+    _branch(tree, "rules", map(_of_rule, _acting_first(exam.plan.rules)) if exam.plan else ())
     if exam.plan:
         if exam.plan.problem:
             tree.add(Text(f"problem: {exam.plan.problem}", style="red"))
@@ -169,8 +169,13 @@ def _branch(tree: Tree, name: str, lines: Iterable[Text]) -> None:
         branch.add(line)
 
 
+def _acting_first(rules: Iterable[model.Reason]) -> list[model.Reason]:
+    return sorted(rules, key=lambda reason: not reason.because.startswith("matches"))
+
+
 def _of_rule(reason: model.Reason) -> Text:
-    return Text(f"{reason.rule}: {reason.because}{_place(reason)}")
+    style = "" if reason.because.startswith("matches") else "dim"
+    return Text(f"{reason.rule}: {reason.because}{_place(reason)}", style=style)
 
 
 def _place(reason: model.Reason) -> str:

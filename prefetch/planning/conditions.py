@@ -14,6 +14,9 @@ from typing import Any
 from prefetch import modalities, rules
 from prefetch.model import Order, Priority, Study
 
+_SAID = 3
+"""Values of a list that a reason names; a rule's thirty patterns would hide what matters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -199,4 +202,6 @@ def _say(value: object) -> str:
 
 
 def _alternatives(asked: Iterable[object]) -> str:
-    return " or ".join(map(_say, asked))
+    said = list(map(_say, asked))
+    rest = len(said) - _SAID
+    return " or ".join(said if rest <= 1 else [*said[:_SAID], f"{rest} more"])
