@@ -8,7 +8,9 @@ retrieve = queue.claim()
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -235,3 +237,24 @@ class Queue:
             else:
                 self.check(looked_at, Step.CHECK_AGAIN, now=now, counts=False)
         return ready
+
+
+@contextmanager
+def two_nodes(url: str) -> Iterator[tuple[Queue, Queue]]:
+    """The same database, open twice."""
+    nodes = Database.open(url), Database.open(url)
+    yield Queue(nodes[0]), Queue(nodes[1])
+    for node in nodes:
+        node.close()
+
+
+def meanwhile(
+    database: Database, one: Callable[[Connection], Result], other: Callable[[], Result]
+) -> tuple[Result, Result]:
+    """Do the other while what the one has done is not committed yet; gives what both came to."""
+    with ThreadPoolExecutor(1) as thread:
+        with database.transaction() as connection:
+            first = one(connection)
+            second = thread.submit(other)
+            wait([second], timeout=0.3)
+        return first, second.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -11,8 +12,21 @@ from prefetch import model
 from prefetch.lifecycle import Step
 from prefetch.model import Decision, Priority, RetrieveState, VerifiedBy
 from prefetch.store import checks, history, orders, plans, retrieves, wants
-from prefetch.store.database import Database
-from tests.queued import ARCHIVE, DESTINATION, HOUR, LEASE, MINUTE, NOW, OWNER, Queue, following, wish
+from prefetch.store.database import Connection, Database
+from tests.queued import (
+    ARCHIVE,
+    DESTINATION,
+    HOUR,
+    LEASE,
+    MINUTE,
+    NOW,
+    OWNER,
+    Queue,
+    following,
+    meanwhile,
+    two_nodes,
+    wish,
+)
 
 S = RetrieveState
 
@@ -188,36 +202,22 @@ def test_what_already_moves_is_not_withdrawn(queue: Queue) -> None:
 
 
 def test_two_nodes_that_plan_the_same_study_at_once_make_one_retrieve(url: str) -> None:
-    """The second finds what the first has made, however close they are."""
-    nodes = [Database.open(url), Database.open(url)]
-    queue = Queue(nodes[0])
-    known = [queue.order() for _ in range(12)]
-    queue.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=100)
+    """The unique index has the second node look again, and it finds what the first has made."""
+    with two_nodes(url) as (first, second):
+        one, other = (saving(first, first.order()) for _ in range(2))
+        saved = meanwhile(first.database, one, lambda: asyncio.run(second.database.write(other)))
+        assert ([1, 0], [0, 1], [S.DUE]) == (
+            [len(each.created) for each in saved if each],
+            [len(each.joined) for each in saved if each],
+            states(first),
+        )
 
-    async def plan_all() -> list[plans.Saved | None]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    nodes[number % 2].write(
-                        plans.save_plan,
-                        model.Plan(order_id=order.id, order_version=1, made_at=NOW),
-                        [wish(f"1.2.{each}") for each in range(5)],
-                        owner=OWNER,
-                        next_plan_at=None,
-                        now=NOW,
-                    )
-                )
-                for number, order in enumerate(known)
-            ]
-        return [task.result() for task in tasks]
 
-    saved = asyncio.run(plan_all())
-    assert (5, 55) == (
-        sum(len(each.created) for each in saved if each),
-        sum(len(each.joined) for each in saved if each),
-    )
-    for node in nodes:
-        node.close()
+def saving(queue: Queue, order: model.Order) -> Callable[[Connection], plans.Saved | None]:
+    """What saves a plan of an order that wants the usual study."""
+    queue.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=1)
+    plan = model.Plan(order_id=order.id, order_version=1, made_at=NOW)
+    return lambda c: plans.save_plan(c, plan, [wish()], owner=OWNER, next_plan_at=None, now=NOW)
 
 
 # --- planned again ---------------------------------------------------------------------------------
@@ -425,32 +425,21 @@ def test_an_order_that_wants_nothing_is_not_ready(queue: Queue) -> None:
 
 def test_two_nodes_that_verify_the_last_two_priors_at_once_make_the_order_ready(url: str) -> None:
     """Neither sees the other's as missing: the second waits for the first."""
-    nodes = [Database.open(url), Database.open(url)]
-    queue = Queue(nodes[0])
-    order = queue.order()
-    queue.plan(order, wish("1"), wish("2"))
-    for moved in queue.claim_many():
-        queue.finish(moved)
-    looks = queue.claim_checks()
+    with two_nodes(url) as (first, second):
+        order = first.order()
+        first.plan(order, wish("1"), wish("2"))
+        for moved in first.claim_many():
+            first.finish(moved)
+        one, other = first.claim_checks()
+        not_yet, ready = meanwhile(first.database, lambda c: verifying(c, one), lambda: second.check(other))
+    assert ([], [order.id]) == (not_yet, [each.id for each in ready or ()])
 
-    async def finish_both() -> list[list[model.Order] | None]:
-        finishing = (
-            node.write(
-                checks.finish_check,
-                look,
-                following(Step.VERIFY),
-                arrived_instances=10,
-                verified_by=VerifiedBy.QUERY,
-                now=NOW,
-            )
-            for node, look in zip(nodes, looks, strict=True)
-        )
-        return await asyncio.gather(*finishing)
 
-    ready = asyncio.run(finish_both())
-    assert [order.id] == [each.id for found in ready for each in found or ()]
-    for node in nodes:
-        node.close()
+def verifying(c: Connection, look: model.Retrieve) -> list[model.Order] | None:
+    """Write that a prior is complete."""
+    return checks.finish_check(
+        c, look, following(Step.VERIFY), arrived_instances=10, verified_by=VerifiedBy.QUERY, now=NOW
+    )
 
 
 # --- the story -------------------------------------------------------------------------------------
