@@ -121,7 +121,7 @@ class Door:
             source=received.source,
             raw=received.raw,
             control_id=received.header.control_id,
-            message_type=received.header.message_type,
+            message_type=received.header.type_and_trigger,
             priority=header.peek_priority(received.raw),
             order_number=header.peek_order_number(received.raw),
             received_at=received.received_at,

@@ -120,7 +120,17 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
         return True
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
-    return than not in _DECISIVE and _differ(event.patient_id, order.patient.patient_id)
+    weak = than not in _DECISIVE or _is_appointment(event, than)
+    return weak and _differ(event.patient_id, order.patient.patient_id)
+
+
+def _is_appointment(event: OrderEvent, key: str) -> bool:
+    """Whether what stands for an order number is a booking's own: SCH-1/2 count from one in every system."""
+    appointment = {
+        "placer_order_number": event.placer_appointment_id,
+        "filler_order_number": event.filler_appointment_id,
+    }
+    return key in appointment and getattr(event, key) == appointment[key]
 
 
 def _differ(said: str | None, known: str | None) -> bool:

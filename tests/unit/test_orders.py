@@ -160,6 +160,12 @@ def test_an_order_number_follows_the_patient_to_whom_the_order_is_corrected() ->
     assert orders.apply(order, corrected, clock=CLOCK, now=NOW).patient.patient_id == "9999"
 
 
+def test_an_appointment_s_number_does_not_move_an_order_to_another_patient() -> None:
+    """A booking without order numbers is known by its appointment's, which other systems use as well."""
+    booking = event(Action.CHANGE, placer_appointment_id="P1", accession_number=None, patient_id="9999")
+    assert orders.match(booking, [order_of(event())]) is None
+
+
 def test_a_cancel_without_a_patient_finds_its_order() -> None:
     """Real cancels come with an order number and nothing else (field guide, 3.4)."""
     order = order_of(event())
