@@ -9,7 +9,7 @@ from pydicom import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import wire
+from prefetch.dimse import reactor, wire
 from prefetch.sandbox import scp
 from prefetch.sandbox.faults import Fault
 from prefetch.sandbox.holdings import Holdings, IdentifierError
@@ -60,7 +60,8 @@ class Archive(scp.Scp):
         operation.matched = len(instances)
         for fault in self.faults:
             instances = fault.sends(operation, instances)
-        yield *address, {"contexts": _contexts(instances), "evt_handlers": wire.fast_handlers()}
+        handlers = [*wire.fast_handlers(), (evt.EVT_ESTABLISHED, reactor.leave_responses)]
+        yield *address, {"contexts": _contexts(instances), "evt_handlers": handlers}
         yield len(instances)
         for instance in instances:
             if event.is_cancelled:
