@@ -1,6 +1,6 @@
 """PURE: whether a study is complete at its destination, and on whose word.
 
-A missing count is not zero: it is unknown, and unknown is never complete by itself.
+A missing count is not zero: it is unknown, and unknown is never complete.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Completeness:
 
 
 def expected_instances(retrieve: model.Retrieve) -> int | None:
-    """How many instances should be there: the archive's count, else what it counted while it sent."""
+    """How many instances should be there: the archive's count, else that of its sub-operations."""
     if retrieve.expected_instances is not None:
         return retrieve.expected_instances
-    return _sent(retrieve) or None
+    return (_sent(retrieve) or 0) + (retrieve.failed or 0) or None
 
 
 def by_query(
@@ -42,7 +42,9 @@ def by_query(
     if arrived is None:
         return _asked(None, "the destination has the study but does not say how many instances")
     if expected is None:
-        return _asked(None, f"{arrived} instances are there, but the archive does not say how many it holds")
+        # A move that was lost gave no counts. The next one does, and what is there is not sent in vain.
+        because = f"{arrived} instances are there, but the archive does not say how many it holds"
+        return _asked(False, because, arrived=arrived)
     complete = arrived >= expected
     return _asked(complete, f"{arrived} of {expected} instances are there", arrived=arrived)
 

@@ -19,6 +19,9 @@ from prefetch.store.wants import withdraw_unwanted
 
 _ENOUGH_AT_ONCE = 1_000
 
+_NOTHING_SAID: dict[str, Any] = {"completed": None, "failed": None, "warning": None, "last_outcome": None}
+"""What is known of a move that broke off; the counts of an earlier one say nothing of it."""
+
 _COUNT_MOVING = (
     select(func.count())
     .select_from(retrieves)
@@ -151,7 +154,7 @@ def _held_by(owner: str | None) -> ColumnElement[bool]:
 
 def _recover(c: Connection, which: ColumnElement[bool], *, now: datetime) -> list[model.Retrieve]:
     """Have moves that broke off looked for at the destination now; their late results are dropped."""
-    values = {"start_at": now, "checks": 0, "fence": retrieves.c.fence + 1, "moved_at": now}
+    values = {"start_at": now, "checks": 0, "fence": retrieves.c.fence + 1, "moved_at": now, **_NOTHING_SAID}
     return take_step(c, Step.RECOVER, which, at=now, values=values)
 
 

@@ -65,10 +65,18 @@ def test_where_the_archive_gave_no_count_what_it_sent_must_be_there() -> None:
     assert completeness.by_query(sent, answered=held(4)).complete is True
 
 
-def test_where_the_archive_said_nothing_at_all_nobody_can_say() -> None:
-    """Neither counts nor sub-operations: some instances are there, and that is all that is known."""
+def test_what_the_archive_failed_to_send_is_missing() -> None:
+    """One instance sent and two that failed are three: the one that is there is not all."""
+    failed = retrieve(expected_instances=None, completed=1, failed=2, last_outcome=Outcome.PARTIAL)
+    assert completeness.by_query(failed, answered=held(1)).complete is False
+    assert completeness.by_query(failed, answered=held(3)).complete is True
+
+
+def test_where_the_archive_said_nothing_at_all_nothing_is_complete() -> None:
+    """Neither counts nor sub-operations: some instances are there, and it is moved again for its counts."""
     silent = retrieve(expected_instances=None)
-    assert completeness.by_query(silent, answered=held(4)).complete is None
+    verdict = completeness.by_query(silent, answered=held(4))
+    assert (False, 4) == (verdict.complete, verdict.arrived)
 
 
 @pytest.mark.parametrize(
