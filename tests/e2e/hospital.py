@@ -63,13 +63,21 @@ rules:
 """
 """A CT exam wants the patient's CTs, an MR exam the MRs."""
 
+ANYTHING = """
+version: 1
+rules:
+  - name: anything
+    priors: [{name: earlier study, within: 200y}]
+"""
+"""Every exam wants all that there is of the patient."""
+
 _TIMINGS: Mapping[str, Any] = {
     "planning": {
         "fetch_from": "24h before exam",
         "ready_by": "30m before exam",
         "replan_before": "1m",
         "reuse_answer": "0s",
-        "retry": {"attempts": 10, "first": "1s", "longest": "1s"},
+        "retry": {"first": "1s", "longest": "1s"},
     },
     "retrieval": {
         "retry": {"attempts": 5, "first": "1s", "longest": "1s"},
