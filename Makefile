@@ -38,6 +38,9 @@ lint: $(READY)
 type: $(READY)
 	$(BIN)/mypy
 
+docs: $(READY)            ## write what is generated of the manual
+	$(BIN)/python docs/generate.py
+
 bench: $(READY)
 	$(BIN)/python -m tests.bench.end_to_end
 

@@ -1,7 +1,7 @@
-"""Writes what is generated of the manual: keys of the files, and the schema beside the rules.
+"""Writes what is generated of the manual: keys, verbs, the life of a retrieve, the schema.
 
-Between `<!-- keys -->` and `<!-- /keys -->` stands what the models say; all else of a page is written by
-hand. Run it after a change to a model; a test says so when it was forgotten.
+Between `<!-- keys -->` and `<!-- /keys -->` (or another name) stands what the code says; the rest of a page
+is written by hand. Run it after a change (`make docs`); a test says so when it was forgotten.
 """  # noqa: INP001 (a script, not a package)
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefetch.cli import reference
+from prefetch.cli import manual, reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"config": "configuration.md", "rules": "rules.md"}
@@ -21,15 +21,22 @@ def files() -> Iterator[tuple[Path, str]]:
     for which, name in PAGES.items():
         page = ROOT / "docs" / "reference" / name
         model, _ = reference.FILES[which]
-        yield page, between(page.read_text(encoding="utf-8"), reference.keys(model))
+        yield page, between(page.read_text(encoding="utf-8"), "keys", reference.keys(model))
+    verbs = ROOT / "docs" / "reference" / "command-line.md"
+    yield verbs, between(verbs.read_text(encoding="utf-8"), "verbs", manual.verbs())
+    architecture = ROOT / "docs" / "architecture.md"
+    yield (
+        architecture,
+        between(architecture.read_text(encoding="utf-8"), "lifecycle", manual.life_of_a_retrieve()),
+    )
     yield ROOT / "rules" / "schema.json", reference.schema("rules")
 
 
-def between(page: str, keys: str) -> str:
-    """A page with other keys."""
+def between(page: str, name: str, text: str) -> str:
+    """A page with another text between its two marks of that name."""
     return re.sub(
-        r"(<!-- keys -->\n).*(<!-- /keys -->)",
-        lambda found: f"{found[1]}\n{keys}{found[2]}",
+        rf"(<!-- {name} -->\n).*(<!-- /{name} -->)",
+        lambda found: f"{found[1]}\n{text}{found[2]}",
         page,
         flags=re.DOTALL,
     )

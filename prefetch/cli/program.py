@@ -36,6 +36,14 @@ VERBS: dict[str, str] = {
 """Verb → module that defines a function of the same name; imported only when the verb is used."""
 
 
+def command(verb: str) -> Any:
+    """Import a verb's module and make a command of its function."""
+    module = importlib.import_module(VERBS[verb])
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(verb)(getattr(module, verb.replace("-", "_")))
+    return typer.main.get_command(single)
+
+
 class Verbs(typer.core.TyperGroup):
     """A group that imports a verb's module when the verb is called: `prefetch check` never loads DICOM."""
 
@@ -44,16 +52,11 @@ class Verbs(typer.core.TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (typer's signature)
-        """Import the verb's module and make a command of its function."""
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(VERBS[cmd_name])
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name)(getattr(module, cmd_name.replace("-", "_")))
-        return typer.main.get_command(single)
+        """The verb's command, its module imported now."""
+        return command(cmd_name) if cmd_name in VERBS else None
 
 
-program = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None)
+program = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
