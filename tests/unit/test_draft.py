@@ -121,7 +121,7 @@ def test_sure_studies_are_chosen(site: config.Config) -> None:
 
 
 def test_a_doubtful_study_never_takes_the_place_of_a_sure_one(site: config.Config) -> None:
-    """The newest one conflicts: a person decides on it, and the two newest sure ones are fetched meanwhile."""
+    """The newest conflicts: a person decides on it; meanwhile the two newest sure ones are fetched."""
     found = sort(site, answer(study("1", 2025, **OTHER), study("2", 2024), study("3", 2023)))
     assert (["2", "3"], ["1"]) == (uids(found.choices), uids(found.doubtful))
     assert "birth date" in found.doubtful[0].reason.because
