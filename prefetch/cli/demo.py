@@ -220,7 +220,8 @@ def _stay(morning: Morning, daemon: Daemon, directory: Path, console: Console) -
     for command, why in commands:
         console.print(f"  {shlex.join(command)}", highlight=False, soft_wrap=True)
         console.print(f"      {why}", style="dim")
-    console.print(f"\nIts log is {daemon.log}; it ends with Ctrl-C, and leaves nothing behind.")
+    ending = f"\nIts log is {daemon.log}; it ends with Ctrl-C, and leaves nothing behind."
+    console.print(ending, highlight=False, soft_wrap=True)
     with suppress(KeyboardInterrupt):
         while True:
             daemon.require_alive()

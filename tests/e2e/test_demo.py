@@ -27,7 +27,7 @@ def running(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"TMPDIR": str(directory), "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
     )
     try:
         yield demo
