@@ -54,6 +54,7 @@ def demo(
     """
     from prefetch.sandbox import hospital, morning  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.sandbox.daemon import DaemonEndedError  # noqa: PLC0415 (the same)
+    from prefetch.sandbox.ris import NotAcknowledgedError  # noqa: PLC0415 (the same)
 
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -61,9 +62,13 @@ def demo(
     zone = local_zone()
     today = morning.Morning(hospital.load(), datetime.now(zoneinfo.ZoneInfo(zone)))
     try:
-        with _ended_in_order(), TemporaryDirectory(prefix="prefetch-demo-") as directory:
+        with (
+            terms.could_not_ask(),
+            _ended_in_order(),
+            TemporaryDirectory(prefix="prefetch-demo-") as directory,
+        ):
             good = _play(today, Path(directory), zone, console, keep=keep)
-    except DaemonEndedError as error:
+    except (DaemonEndedError, NotAcknowledgedError) as error:
         terms.stop(terms.Exit.COULD_NOT_ASK, str(error))
     except KeyboardInterrupt:
         terms.stop(terms.Exit.NO, "ended before its time")
@@ -176,6 +181,8 @@ def is_settled(exam: readiness.Exam, now: datetime) -> bool:
     if order.status is OrderStatus.CANCELLED:
         return True
     if exam.plan is None or order.planned_version != order.version:
+        return False
+    if exam.plan.problem and order.plan_at is not None and order.plan_at < now + SOON:
         return False
     return not any(
         retrieve.state in UNDER_WAY

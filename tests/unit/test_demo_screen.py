@@ -110,6 +110,16 @@ def test_a_change_that_is_not_planned_yet_is_waited_for() -> None:
     assert demo.is_settled(exam(version=2, status=OrderStatus.CANCELLED), NOW)
 
 
+def test_a_plan_that_is_to_be_made_again_soon_is_waited_for() -> None:
+    """Where an archive could not be asked the next planning is waited for, not the one of another day."""
+    unasked = replace(PLAN, problem="offsite could not be asked")
+    for plan_at, settled in ((NOW + timedelta(seconds=15), False), (NOW + timedelta(hours=9), True)):
+        order = replace(ORDER, plan_at=plan_at)
+        assert (
+            demo.is_settled(readiness.Exam(order=order, plan=unasked, retrieves=(RETRIEVE,)), NOW) is settled
+        )
+
+
 # --- the screen ------------------------------------------------------------------------------------
 
 
