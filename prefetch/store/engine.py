@@ -17,9 +17,7 @@ from prefetch import errors
 _READS_ONLY = "prefetch_reads_only"
 """Execution option of a connection that only looks: SQLite then begins without taking the write lock."""
 
-_BUSY_MILLISECONDS = 5_000
 _PRAGMAS = (
-    f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",

@@ -127,13 +127,16 @@ def _run_in_savepoint(work: Work, connection: Connection) -> None:
     """Run a piece of work so that only its own writes are undone when it fails.
 
     A full disk ends SQLite's whole transaction (sqlite.org/lang_transaction.html, "Response To Errors"); then
-    there is no savepoint to return to either, and that error goes up.
+    there is no savepoint to return to either, and it is everybody's error.
     """
     savepoint = connection.begin_nested()
     try:
         work.run(connection)
-    except Exception:  # noqa: BLE001 (it is kept for the one who asked)
-        savepoint.rollback()
+    except Exception as error:  # noqa: BLE001 (it is kept for the one who asked)
+        try:
+            savepoint.rollback()
+        except DBAPIError:
+            raise error from None
     else:
         savepoint.commit()
 
