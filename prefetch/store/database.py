@@ -82,7 +82,8 @@ class Database:
         """Run a function in the next group commit; returns when that is durable.
 
         What the function raises undoes its own writes and nobody else's. A commit that fails is a
-        `StoreUnavailableError` for all that shared it. The work is done even if the caller is cancelled.
+        `StoreUnavailableError` for all that shared it. The work is done even if the caller is cancelled; the
+        function may be run a second time, where the first came to nothing, so it does nothing but write.
         """
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         work = writer.Work(
