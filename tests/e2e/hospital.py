@@ -16,6 +16,7 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -97,7 +98,7 @@ class Hospital:
         self.workstations: dict[str, peers.Server] = {}
         self.daemon: Daemon | None = None
         self._configuration = directory / "prefetch.yaml"
-        self._port = peers.free_port()
+        self.port = peers.free_port()
         self._peers = ExitStack()
         self._starts = itertools.count(1)
         self._control_ids = itertools.count(1)
@@ -163,7 +164,7 @@ class Hospital:
         said = {
             "time_zone": "Europe/Berlin",
             "store": "sqlite:///prefetch.db",
-            "listeners": {"ris": {"port": self._port}},
+            "listeners": {"ris": {"port": self.port}},
             "archives": {name: _called(server) for name, server in self.archives.items()},
             "workstations": {
                 name: _called(server)
@@ -189,15 +190,25 @@ class Hospital:
         self.daemon.__enter__()
 
     def close(self) -> int | None:
-        """Ask the daemon to end, and give its exit status."""
-        daemon, self.daemon = self.daemon, None
-        return None if daemon is None else daemon.stop()
+        """Ask the daemon to end, and give its exit status; no process of it is left."""
+        assert self.daemon is not None
+        pid, status = self.daemon.pid, self.daemon.stop()
+        self.daemon = None
+        assert _group_is_gone(pid)
+        return status
 
     def kill(self) -> None:
-        """End the daemon by SIGKILL."""
-        daemon, self.daemon = self.daemon, None
-        if daemon is not None:
-            daemon.kill()
+        """End the daemon by SIGKILL; no process of it is left for long."""
+        if self.daemon is not None:
+            pid = self.daemon.pid
+            self.daemon.kill()
+            self.daemon = None
+            self.await_that(lambda: _group_is_gone(pid), "the daemon's worker processes to end")
+
+    def freeze(self) -> None:
+        """Let the daemon hang; what its peers send meanwhile waits in its sockets."""
+        assert self.daemon is not None
+        os.kill(self.daemon.pid, signal.SIGSTOP)
 
     def said(self, event: str, **fields: object) -> list[Row]:
         """The lines of the running daemon's log about an event."""
@@ -235,7 +246,7 @@ class Hospital:
 
     def send(self, *wires: str) -> None:
         """Send messages one after the other over one connection, each acknowledged before the next."""
-        asyncio.run(ris.book_all(wires, host=peers.HOST, port=self._port))
+        asyncio.run(ris.book_all(wires, host=peers.HOST, port=self.port))
 
     # --- what the administrator sees ---------------------------------------------------------------
 
@@ -360,7 +371,25 @@ def holds_exactly(server: peers.Server, *expected: studies.WrittenStudy) -> bool
     return pixels(server) == {uid: value for study in expected for uid, value in study.pixels.items()}
 
 
-def group_is_gone(pid: int) -> bool:
+def count(server: peers.Orthanc) -> int:
+    """How many instances an Orthanc holds: a quick look, while they arrive."""
+    counted: int = server.rest("GET", "/statistics")["CountInstances"]
+    return counted
+
+
+def is_called(server: peers.Server) -> bool:
+    """Whether anybody has a connection to a server."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        int(remote.partition(":")[2], 16) == server.port and state == _ESTABLISHED
+        for _, _, remote, state, *_ in rows
+    )
+
+
+_ESTABLISHED = "01"
+
+
+def _group_is_gone(pid: int) -> bool:
     """Whether no process of a daemon's process group is left."""
     with suppress(ProcessLookupError):
         os.killpg(pid, 0)

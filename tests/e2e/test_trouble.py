@@ -6,7 +6,7 @@ import pytest
 
 from tests import peers
 from tests.e2e import packaged
-from tests.e2e.hospital import ANYTHING, Hospital, holds_exactly, pixels, soon
+from tests.e2e.hospital import ANYTHING, Hospital, count, holds_exactly, pixels, soon
 
 pytestmark = pytest.mark.peers
 
@@ -111,10 +111,10 @@ def test_archive_that_breaks_off_is_asked_to_move_again(hospital: Hospital) -> N
     """An archive that dies in mid-move has sent a part; what is missing comes when it is back."""
     workstation = hospital.workstation(peers.Orthanc)
     archive = hospital.archive(peers.Dcmqrscp)
-    prior = hospital.study(archive, instances=300)
+    prior = hospital.study(archive, instances=400)
     hospital.open(retrieval={"check_again": {"attempts": 1}})
     hospital.book(hospital.exam("A1"))
-    hospital.await_that(lambda: workstation.rest("GET", "/instances"), "the first instance")
+    hospital.await_that(lambda: count(workstation), "the first instance")
     archive.kill()
     hospital.await_said("move_finished", outcome="unknown")
     assert 0 < len(workstation.instances()) < prior.instances
