@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydicom import Dataset
@@ -11,9 +13,9 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from prefetch.dimse import reactor, wire
 from prefetch.sandbox import scp
-from prefetch.sandbox.faults import Fault
+from prefetch.sandbox.fault import Fault
 from prefetch.sandbox.holdings import Holdings, IdentifierError
-from prefetch.sandbox.operation import Service
+from prefetch.sandbox.operation import Operation, Service
 
 Address = tuple[str, int]
 
@@ -58,17 +60,43 @@ class Archive(scp.Scp):
             yield None, None
             return
         operation.matched = len(instances)
+        self._send_late(operation, address, instances)
         for fault in self.faults:
             instances = fault.sends(operation, instances)
-        handlers = [*wire.fast_handlers(), (evt.EVT_ESTABLISHED, reactor.leave_responses)]
-        yield *address, {"contexts": _contexts(instances), "evt_handlers": handlers}
+        yield *address, _proposal(instances)
         yield len(instances)
-        for instance in instances:
+        for so_far, instance in enumerate(instances):
+            if self._aborts(event, operation, so_far):
+                return
             if event.is_cancelled:
                 yield scp.CANCELLED, None
                 return
             operation.sent.append(str(instance.SOPInstanceUID))
             yield scp.PENDING, instance
+
+    def _send_late(self, operation: Operation, address: Address, instances: Sequence[Dataset]) -> None:
+        """Have what a C-MOVE named sent after its end, where a fault says so."""
+        if seconds := max((fault.late for fault in self.faults), default=0.0):
+            sending = partial(self._send_after, seconds, operation, address, instances)
+            threading.Thread(target=sending, daemon=True).start()
+
+    def _send_after(
+        self, seconds: float, operation: Operation, address: Address, instances: Sequence[Dataset]
+    ) -> None:
+        if self._stopping.wait(seconds):
+            return
+        destination = operation.move_destination or ""
+        association = AE(self.ae_title).associate(*address, ae_title=destination, **_proposal(instances))
+        for instance in instances if association.is_established else ():
+            association.send_c_store(instance)
+            operation.sent.append(str(instance.SOPInstanceUID))
+        association.release()
+
+
+def _proposal(instances: Iterable[Dataset]) -> dict[str, Any]:
+    """How an association with a Move Destination is asked for."""
+    handlers = [*wire.fast_handlers(), (evt.EVT_ESTABLISHED, reactor.leave_responses)]
+    return {"contexts": _contexts(instances), "evt_handlers": handlers}
 
 
 def _contexts(instances: Iterable[Dataset]) -> list[PresentationContext]:

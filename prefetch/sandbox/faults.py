@@ -1,64 +1,40 @@
 """What archives do wrong in the field, by name: each fault edits what a faithful archive would do.
 
 To add one: write a `Fault` with the hook that shows it, give it a name in `FAULTS`, and a test that sees
-it on the wire. The hooks stand in the order in which an operation meets them.
+it on the wire; then a row in tests/lies/cases.py, which shows how the daemon survives it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from itertools import chain, count, islice
 from math import inf
 
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 
+from prefetch.sandbox import studies
+from prefetch.sandbox.fault import Fault, is_final
 from prefetch.sandbox.operation import Operation, Service
 
+Begins = Callable[[Operation], int | None]
+Answers = Callable[[Operation, Iterable[Dataset]], Iterable[Dataset]]
+Says = Callable[[Operation, Dataset], None]
 
-def is_final(command: Dataset) -> bool:
-    """Whether a response ends its operation: any status but Pending (PS3.7 C.1.2)."""
-    return command.Status not in {0xFF00, 0xFF01}
-
-
-def _admit_all(_open_associations: int) -> bool:
-    return True
-
-
-def _leave(_operation: Operation, _data: Dataset) -> None:
-    return
+MANY = 5_000
+"""Answers of an archive that takes no care how many there are."""
+PENDING_EVERY = 0.25
+"""Seconds between the Pending responses of a move that never ends."""
+LATE = 1.5
+"""Seconds after its Success until an archive really sends."""
 
 
-def _begin(_operation: Operation) -> int | None:
-    return None
+# --- before anything is looked up ------------------------------------------------------------------
 
 
-def _keep(_operation: Operation, data: list[Dataset]) -> list[Dataset]:
-    return data
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One departure from the standard; `because` says what was seen, and where."""
-
-    because: str
-    admits: Callable[[int], bool] = _admit_all
-    """May another association be opened beside so many that are open? Else it is rejected, transient."""
-    begins: Callable[[Operation], int | None] = _begin
-    """Before anything is looked up: hang or wait; a status ends the operation with it."""
-    hears: Callable[[Operation, Dataset], None] = _leave
-    """Edits the C-FIND identifier before it is matched."""
-    answers: Callable[[Operation, list[Dataset]], list[Dataset]] = _keep
-    """The C-FIND answers that are given."""
-    sends: Callable[[Operation, list[Dataset]], list[Dataset]] = _keep
-    """The instances that C-MOVE really sends."""
-    says: Callable[[Operation, Dataset], None] = _leave
-    """Edits the Command Set of each response (PS3.7 9.3) before it goes out."""
-
-
-# --- pieces ----------------------------------------------------------------------------------------
-
-
-def _on(service: Service, begins: Callable[[Operation], int | None]) -> Callable[[Operation], int | None]:
+def _on(service: Service, begins: Begins) -> Begins:
     return lambda operation: begins(operation) if operation.service is service else None
 
 
@@ -66,8 +42,17 @@ def _hang(operation: Operation) -> None:
     operation.hang()
 
 
-def _refuse(status: int, *, times: float = inf) -> Callable[[Operation], int | None]:
+def _refuse(status: int, *, times: float = inf) -> Begins:
     return lambda operation: status if operation.number <= times else None
+
+
+def _pend_for_ever(operation: Operation) -> None:
+    while not operation.abandoned():
+        operation.pend()
+        operation.hang(PENDING_EVERY)
+
+
+# --- what a query hears and answers ----------------------------------------------------------------
 
 
 def _drop_patient_keys(_operation: Operation, identifier: Dataset) -> None:
@@ -76,15 +61,77 @@ def _drop_patient_keys(_operation: Operation, identifier: Dataset) -> None:
             setattr(identifier, keyword, "")
 
 
-def _without(*keywords: str) -> Callable[[Operation, list[Dataset]], list[Dataset]]:
-    def answers(_operation: Operation, given: list[Dataset]) -> list[Dataset]:
+def _each(edit: Callable[[Dataset], None]) -> Answers:
+    def answers(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
         for answer in given:
-            for keyword in keywords:
-                if keyword in answer:
-                    del answer[keyword]
-        return given
+            edit(answer)
+            yield answer
 
     return answers
+
+
+def _without(*keywords: str) -> Answers:
+    def drop(answer: Dataset) -> None:
+        for keyword in keywords:
+            if keyword in answer:
+                del answer[keyword]
+
+    return _each(drop)
+
+
+def _write_raw(answer: Dataset, keyword: str, value: bytes) -> None:
+    """Put bytes into an answer as they are: pydicom would not write what the standard forbids."""
+    element = answer[keyword]
+    padded = value + b" " * (len(value) % 2)
+    answer[element.tag] = RawDataElement(element.tag, element.VR, len(padded), padded, 0, True, True)
+
+
+def _in_latin_1_unsaid(answer: Dataset) -> None:
+    for keyword in ("PatientName", "StudyDescription"):
+        if keyword in answer:
+            _write_raw(answer, keyword, str(answer[keyword].value).encode("latin-1", "replace"))
+    answer.pop("SpecificCharacterSet", None)
+
+
+def _malform_dates(answer: Dataset) -> None:
+    """As a person writes them: day first, with dots, and a birth date with dashes."""
+    for keyword, form in (("StudyDate", "%d.%m.%Y"), ("PatientBirthDate", "%Y-%m-%d")):
+        if said := str(answer.get(keyword) or ""):
+            day = date(int(said[:4]), int(said[4:6]), int(said[6:8]))
+            _write_raw(answer, keyword, day.strftime(form).encode())
+
+
+def _pad_with_others(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
+    """After the true answers go on with studies that look like the first, up to `MANY`."""
+    first, *rest = given
+    others = (_like(first, number) for number in count(1))
+    return islice(chain([first, *rest], others), MANY)
+
+
+def _like(answer: Dataset, number: int) -> Dataset:
+    made = copy.deepcopy(answer)
+    made.StudyInstanceUID = studies.made_up_uid(answer.StudyInstanceUID, "another", number)
+    made.StudyDate = f"19{90 + number % 10}{1 + number % 12:02}{1 + number % 28:02}"
+    return made
+
+
+def _abort_half_way(operation: Operation, so_far: int) -> bool:
+    return operation.service is Service.FIND and so_far == (operation.matched + 1) // 2
+
+
+# --- what a move sends and says --------------------------------------------------------------------
+
+
+def _send_nothing(_operation: Operation, _instances: list[Dataset]) -> list[Dataset]:
+    return []
+
+
+def _send_all_but_one(_operation: Operation, instances: list[Dataset]) -> list[Dataset]:
+    return instances[:-1]
+
+
+def _abort_after_one(operation: Operation, so_far: int) -> bool:
+    return operation.service is Service.MOVE and so_far == 1
 
 
 _COUNTS = (
@@ -102,22 +149,14 @@ def _drop_counts(operation: Operation, command: Dataset) -> None:
                 del command[keyword]
 
 
-def _send_nothing(_operation: Operation, _instances: list[Dataset]) -> list[Dataset]:
-    return []
-
-
-def _send_all_but_one(_operation: Operation, instances: list[Dataset]) -> list[Dataset]:
-    return instances[:-1]
-
-
-def _claim(*, completed: bool) -> Callable[[Operation, Dataset], None]:
-    """Success, with every instance that matched counted as completed, or every one as failed."""
+def _claim(*, status: int = 0x0000, completed: bool = False, failed: bool = False) -> Says:
+    """End with a status, and with every instance counted as completed, as failed, or not at all."""
 
     def says(operation: Operation, command: Dataset) -> None:
         if operation.service is Service.MOVE and is_final(command):
-            command.Status = 0x0000
+            command.Status = status
             command.NumberOfCompletedSuboperations = operation.matched if completed else 0
-            command.NumberOfFailedSuboperations = 0 if completed else operation.matched
+            command.NumberOfFailedSuboperations = operation.matched if failed else 0
             command.NumberOfWarningSuboperations = 0
 
     return says
@@ -126,7 +165,8 @@ def _claim(*, completed: bool) -> Callable[[Operation, Dataset], None]:
 def rejects_above(limit: int) -> Fault:
     """An archive that rejects an association beyond so many."""
     return Fault(
-        because="A-ASSOCIATE-RJ, transient, local limit exceeded, as a limit of the licence",
+        because=f"A-ASSOCIATE-RJ, transient, local limit exceeded, beyond {limit} open associations",
+        seen="pynetdicom#732, #629; dcm4che#373",
         admits=lambda open_associations: open_associations < limit,
     )
 
@@ -136,40 +176,108 @@ def rejects_above(limit: int) -> Fault:
 FAULTS: dict[str, Fault] = {
     "find-hangs": Fault(
         because="a C-FIND is never answered; the association stays open until somebody ends it",
+        seen="fo-dicom#1467",
         begins=_on(Service.FIND, _hang),
     ),
     "find-fails-first": Fault(
         because="the first C-FIND ends with Unable to Process (0xC000), the next one works",
         begins=_on(Service.FIND, _refuse(0xC000, times=1)),
     ),
+    "find-aborts-half-way": Fault(
+        because="half of the answers to a C-FIND, then an A-ABORT",
+        seen="dicoogle#710",
+        aborts=_abort_half_way,
+    ),
+    "find-too-broad": Fault(
+        because="a C-FIND with more answers than the archive likes is refused (0xA700)",
+        seen="dcm4chee-arc-light#1446",
+        begins=_on(Service.FIND, _refuse(0xA700)),
+    ),
     "answers-another-patient": Fault(
         because="the Patient ID is not honoured as a key: studies of other patients come back as well",
+        seen="ClearCanvas#127, ruby-dicom#13 (other keys)",
         hears=_drop_patient_keys,
     ),
+    "five-thousand-answers": Fault(
+        because="5,000 studies of one patient in answer to one C-FIND",
+        seen="pynetdicom#522; Weasis#392",
+        answers=_pad_with_others,
+    ),
     "no-modalities-in-study": Fault(
-        because="Modalities in Study is not returned", answers=_without("ModalitiesInStudy")
+        because="Modalities in Study is not returned",
+        seen="pydicom#1542; dcmqrscp",
+        answers=_without("ModalitiesInStudy"),
     ),
     "no-instance-count": Fault(
         because="Number of Study Related Instances is not returned; it does not mean none",
+        seen="dicom-rs#479; dcmqrscp",
         answers=_without("NumberOfStudyRelatedInstances"),
     ),
-    "no-counts": Fault(because="C-MOVE responses carry no counts of sub-operations", says=_drop_counts),
+    "no-character-set": Fault(
+        because="names and descriptions in Latin-1, and no Specific Character Set that says so",
+        seen="fo-dicom#659; Weasis#627",
+        answers=_each(_in_latin_1_unsaid),
+    ),
+    "malformed-dates": Fault(
+        because="dates that are none: 24.04.1997, 1970-01-01",
+        seen="pydicom's test files; dicoogle#378",
+        answers=_each(_malform_dates),
+    ),
+    "no-counts": Fault(
+        because="C-MOVE responses carry no counts of sub-operations",
+        seen="dcm4chee-arc-light#3052; pynetdicom#787",
+        says=_drop_counts,
+    ),
     "move-silent": Fault(
-        because="a C-MOVE gets no response and stores nothing", begins=_on(Service.MOVE, _hang)
+        because="a C-MOVE gets no response and stores nothing",
+        seen="pynetdicom#382, #792",
+        begins=_on(Service.MOVE, _hang),
+    ),
+    "move-pending-for-ever": Fault(
+        because="a C-MOVE is Pending again and again, stores nothing and never ends",
+        seen="dcm4che#199",
+        begins=_on(Service.MOVE, _pend_for_ever),
     ),
     "move-fails-first": Fault(
         because="the first C-MOVE ends with Unable to perform sub-operations (0xA702), the next one works",
+        seen="pynetdicom#764",
         begins=_on(Service.MOVE, _refuse(0xA702, times=1)),
+    ),
+    "move-aborts-after-first-store": Fault(
+        because="one instance of several, then an A-ABORT; what becomes of the rest is not defined",
+        seen="pynetdicom#833",
+        aborts=_abort_after_one,
     ),
     "success-nothing-stored": Fault(
         because="Success with every sub-operation completed, and nothing was sent: the counts are a promise",
+        seen="tape archives",
         sends=_send_nothing,
         says=_claim(completed=True),
     ),
+    "success-nothing-counted": Fault(
+        because="Success with no sub-operation at all: the archive has lost what it answered to the query",
+        seen="dcm4chee-arc-light#2535; pynetdicom#831",
+        sends=_send_nothing,
+        says=_claim(),
+    ),
     "success-all-failed": Fault(
         because="Success although every sub-operation failed",
+        seen="pynetdicom#552, #577",
         sends=_send_nothing,
-        says=_claim(completed=False),
+        says=_claim(failed=True),
+    ),
+    "warning-all-failed": Fault(
+        because="a Warning (0xB000) although every sub-operation failed",
+        seen="dcm4chee-arc-light#1158; pynetdicom#926",
+        sends=_send_nothing,
+        says=_claim(status=0xB000, failed=True),
+    ),
+    "success-stores-later": Fault(
+        because="Success with every sub-operation completed, and the instances come seconds later",
+        seen="Orthanc without SynchronousCMove",
+        sends=_send_nothing,
+        says=_claim(completed=True),
+        late=LATE,
     ),
     "one-instance-missing": Fault(
         because="Success with all counted as completed, but the last instance never arrives",
@@ -178,7 +286,13 @@ FAULTS: dict[str, Fault] = {
     ),
     "unknown-destination": Fault(
         because="Move Destination unknown (0xA801): nobody told the archive of the workstation",
+        seen="pynetdicom#436, #358; dcmqrscp",
         begins=_on(Service.MOVE, _refuse(0xA801)),
+    ),
+    "unknown-destination-as-0xC000": Fault(
+        because="Move Destination unknown, said as Unable to Process (0xC000)",
+        seen="Orthanc",
+        begins=_on(Service.MOVE, _refuse(0xC000)),
     ),
     "store-refused": Fault(
         because="a workstation without room: every C-STORE ends with Out of Resources (0xA700)",

@@ -44,6 +44,8 @@ class Operation:
     """As it went out; None while it runs, or when it never ended."""
     abandoned: Callable[[], bool] = lambda: True
     """Whether nobody waits for the answer any more."""
+    pend: Callable[[], None] = lambda: None
+    """Sends a Pending response that is none of its own."""
 
     def hang(self, seconds: float = float("inf")) -> None:
         """Do nothing until the time is over or nobody waits any more."""

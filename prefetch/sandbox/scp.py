@@ -14,12 +14,14 @@ from typing import Self
 from pydicom import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_MOVE
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 from prefetch.dimse import wire
-from prefetch.sandbox.faults import FAULTS, Fault, is_final
+from prefetch.sandbox.fault import Fault, is_final
+from prefetch.sandbox.faults import FAULTS
 from prefetch.sandbox.holdings import Holdings, IdentifierError
 from prefetch.sandbox.operation import Operation, Service
 
@@ -167,6 +169,7 @@ class Scp:
                 at=datetime.now(UTC),
                 identifier=identifier,
                 abandoned=lambda: self._abandoned(association),
+                pend=partial(_pend, event),
             )
             self.journal.append(operation)
             self._running[association] = operation
@@ -217,14 +220,24 @@ class Scp:
             yield IDENTIFIER_DOES_NOT_MATCH, None
             return
         operation.matched = len(answers)
+        given: Iterable[Dataset] = answers
         for fault in self.faults:
-            answers = fault.answers(operation, answers)
-        for answer in answers:
+            given = fault.answers(operation, given)
+        for so_far, answer in enumerate(given):
+            if self._aborts(event, operation, so_far):
+                return
             if event.is_cancelled:
                 yield CANCELLED, None
                 return
             answer.RetrieveAETitle = self.ae_title
             yield PENDING, answer
+
+    def _aborts(self, event: evt.Event, operation: Operation, so_far: int) -> bool:
+        """Abort the association if a fault says so, after so many answers or instances."""
+        if not any(fault.aborts(operation, so_far) for fault in self.faults):
+            return False
+        event.assoc.abort(block=True)  # until it has left: pynetdicom would answer after it
+        return True
 
     def _edit_response(self, event: evt.Event) -> None:
         """Let the faults have the last word on a response, and note how the operation ended."""
@@ -241,3 +254,16 @@ class Scp:
         command.CommandGroupLength = len(encode(command, is_implicit_vr=True, is_little_endian=True) or b"")
         if final:
             operation.status = int(command.Status)
+
+
+def _pend(event: evt.Event) -> None:
+    """Send a Pending response to a C-MOVE, with one sub-operation that remains (PS3.7 9.1.4.1)."""
+    response = C_MOVE()
+    response.MessageIDBeingRespondedTo = event.request.MessageID
+    response.AffectedSOPClassUID = event.request.AffectedSOPClassUID
+    response.Status = PENDING
+    response.NumberOfRemainingSuboperations = 1
+    response.NumberOfCompletedSuboperations = 0
+    response.NumberOfFailedSuboperations = 0
+    response.NumberOfWarningSuboperations = 0
+    event.assoc.dimse.send_msg(response, event.context.context_id)

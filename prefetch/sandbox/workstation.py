@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 
 from prefetch.sandbox import scp
-from prefetch.sandbox.faults import Fault
+from prefetch.sandbox.fault import Fault
 from prefetch.sandbox.operation import Service
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 
 import pytest
 
 from prefetch import model
-from prefetch.sandbox import faults, scp, studies
+from prefetch.sandbox import fault, faults, scp, studies
 from prefetch.sandbox.archive import Archive
 from prefetch.sandbox.holdings import Holdings
 from prefetch.sandbox.operation import Service
 from prefetch.sandbox.workstation import Workstation
 from tests import scu
 
+ROOT = scp.STUDY_ROOT_FIND
 
-def study(patient_id: str) -> studies.Study:
-    """The one study of a patient: three instances of CT."""
+
+def study(patient_id: str, *, number: str = "") -> studies.Study:
+    """The one study of a patient, or one of several: three instances of CT."""
     return studies.Study(
-        patient=model.Patient(patient_id=patient_id, name="Quist^Ada", birth_date="19500102", sex="F"),
-        study_instance_uid=studies.made_up_uid(patient_id),
+        patient=model.Patient(patient_id=patient_id, name="Quíst^Ada", birth_date="19500102", sex="F"),
+        study_instance_uid=studies.made_up_uid(patient_id, *number),
         study_date=date(2024, 5, 1),
         series=[studies.Series(modality="CT", instances=3)],
     )
@@ -76,6 +80,50 @@ def test_answers_another_patient(archive: Archive) -> None:
     assert sorted(answer.PatientID for answer in answers) == ["1", "2"]
 
 
+def test_find_aborts_half_way(archive: Archive) -> None:
+    """Half of the answers come, then the association is aborted."""
+    archive.holdings = Holdings(
+        instance for number in "1234" for instance in studies.make(study("1", number=number))
+    )
+    archive.misbehave("find-aborts-half-way")
+    *answers, (last, _) = scu.ask(archive, "STUDY", PatientID="1", StudyInstanceUID="")
+    assert (len(answers), len(last)) == (2, 0)
+
+
+def test_find_too_broad(archive: Archive) -> None:
+    """No answer, and 0xA700."""
+    archive.misbehave("find-too-broad")
+    ((final, _),) = scu.ask(archive, "STUDY", PatientID="1")
+    assert final.Status == 0xA700
+
+
+def test_five_thousand_answers(archive: Archive) -> None:
+    """The patient's own study and thousands that look like it, as long as somebody reads."""
+    archive.misbehave("five-thousand-answers")
+    with scu.associated(archive) as association:
+        identifier = scu.identifier("STUDY", PatientID="1", StudyInstanceUID="", StudyDate="")
+        answers = [answer for _, answer in islice(association.send_c_find(identifier, ROOT), 50)]
+        association.abort()
+    uids = [answer.StudyInstanceUID for answer in answers if answer is not None]
+    assert (UID, 50) == (uids[0], len(set(uids)))
+    assert faults.MANY == 5_000
+
+
+def test_no_character_set(archive: Archive) -> None:
+    """The bytes are Latin-1, as pydicom takes them to be, and the answer does not say so."""
+    archive.misbehave("no-character-set")
+    (answer,) = scu.find(archive, "STUDY", PatientID="1", PatientName="", SpecificCharacterSet="")
+    assert "SpecificCharacterSet" not in answer
+    assert str(answer.PatientName) == "Quíst^Ada"
+
+
+def test_malformed_dates(archive: Archive) -> None:
+    """Dates come as a person would write them."""
+    archive.misbehave("malformed-dates")
+    (answer,) = scu.find(archive, "STUDY", PatientID="1", StudyDate="", PatientBirthDate="")
+    assert (answer.StudyDate, answer.PatientBirthDate) == ("01.05.2024", "1950-01-02")
+
+
 @pytest.mark.parametrize(
     ("name", "keyword"),
     [
@@ -106,6 +154,36 @@ def test_move_silent(archive: Archive, workstation: Workstation) -> None:
     assert workstation.holdings.counts() == {}
 
 
+def test_move_pending_for_ever(archive: Archive, workstation: Workstation) -> None:
+    """One Pending after the other, until somebody ends the association; nothing arrives."""
+    archive.misbehave("move-pending-for-ever")
+    with scu.associated(archive) as association:
+        wanted = scu.identifier("STUDY", StudyInstanceUID=UID)
+        responses = association.send_c_move(wanted, "READING1", scp.STUDY_ROOT_MOVE)
+        assert [status.Status for status, _ in islice(responses, 3)] == [0xFF00] * 3
+        association.abort()
+    assert workstation.holdings.counts() == {}
+
+
+def test_move_aborts_after_first_store(archive: Archive, workstation: Workstation) -> None:
+    """One instance arrives, one Pending says so, and the association is aborted."""
+    archive.misbehave("move-aborts-after-first-store")
+    (pending, _), (last, _) = scu.move(archive, "READING1", UID)
+    assert (pending.Status, counts(pending), len(last)) == (0xFF00, (1, 0), 0)
+    assert workstation.holdings.counts() == {UID: 1}
+
+
+def test_success_stores_later(archive: Archive, workstation: Workstation) -> None:
+    """Success with all completed while nothing is there; all is there a little later."""
+    archive.misbehave("success-stores-later")
+    final, _ = scu.move(archive, "READING1", UID)[-1]
+    assert (final.Status, counts(final), workstation.holdings.counts()) == (0x0000, (3, 0), {})
+    deadline = time.monotonic() + 10
+    while workstation.holdings.counts() != {UID: 3} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert workstation.holdings.counts() == {UID: 3}
+
+
 def test_move_fails_first(archive: Archive) -> None:
     """The first C-MOVE ends with 0xA702; asked again it works."""
     archive.misbehave("move-fails-first")
@@ -116,6 +194,7 @@ def test_move_fails_first(archive: Archive) -> None:
     ("name", "said", "arrived"),
     [
         ("success-nothing-stored", (3, 0), {}),
+        ("success-nothing-counted", (0, 0), {}),
         ("success-all-failed", (0, 3), {}),
         ("one-instance-missing", (3, 0), {UID: 2}),
     ],
@@ -130,11 +209,22 @@ def test_success_that_is_none(
     assert workstation.holdings.counts() == arrived
 
 
-def test_unknown_destination(archive: Archive, workstation: Workstation) -> None:
-    """0xA801, whatever the archive was told."""
-    archive.misbehave("unknown-destination")
+def test_warning_all_failed(archive: Archive, workstation: Workstation) -> None:
+    """A Warning that counts every sub-operation as failed; nothing arrives."""
+    archive.misbehave("warning-all-failed")
+    final, _ = scu.move(archive, "READING1", UID)[-1]
+    assert (final.Status, counts(final)) == (0xB000, (0, 3))
+    assert workstation.holdings.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("unknown-destination", 0xA801), ("unknown-destination-as-0xC000", 0xC000)]
+)
+def test_unknown_destination(archive: Archive, workstation: Workstation, name: str, status: int) -> None:
+    """The status, whatever the archive was told."""
+    archive.misbehave(name)
     ((final, _),) = scu.move(archive, "READING1", UID)
-    assert final.Status == 0xA801
+    assert final.Status == status
     assert workstation.holdings.counts() == {}
 
 
@@ -165,7 +255,7 @@ def test_rejects_above_a_limit(archive: Archive, limit: int) -> None:
 
 def test_a_fault_may_be_made_for_the_occasion_and_taken_back(archive: Archive) -> None:
     """A fault need not be in the table, faults add up, and `behave` ends them."""
-    silent_cut = faults.Fault(because="a silent limit of answers", answers=lambda _, given: given[:1])
+    silent_cut = fault.Fault(because="a silent limit of answers", answers=lambda _, given: islice(given, 1))
     archive.misbehave("answers-another-patient", silent_cut)
     assert len(scu.find(archive, "STUDY", PatientID="1")) == 1
     archive.behave()
