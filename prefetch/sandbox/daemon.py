@@ -30,14 +30,9 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "prefetch", "run", "--config", str(self.configuration)]
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C is ours to hear, and we end the daemon in order.
-            self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self.start()
         try:
-            self.listener_ports = self._wait_until_ready(self._process)["listeners"]
+            self.await_ready()
         except BaseException:
             self.stop()
             raise
@@ -46,12 +41,20 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def pid(self) -> int:
-        """Its process ID, which is that of its session and process group too; raises where it has ended."""
+    def start(self) -> None:
+        """Start it, and do not wait until it is ready."""
+        command = [sys.executable, "-m", "prefetch", "run", "--config", str(self.configuration)]
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C is ours to hear, and we end the daemon in order.
+            self._process = subprocess.Popen(  # noqa: S603 (our own command)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def await_ready(self) -> None:
+        """Wait until it says that it is ready; raises where it ends instead."""
         if self._process is None:
-            raise DaemonEndedError("the daemon has ended")
-        return self._process.pid
+            raise DaemonEndedError("the daemon does not run")
+        self.listener_ports = self._wait_until_ready(self._process)["listeners"]
 
     def stop(self) -> int | None:
         """End it by SIGTERM, so that it drains, and give its exit status; what does not end is killed."""
@@ -74,7 +77,7 @@ class Daemon:
 
     @property
     def process_id(self) -> int:
-        """Of the running daemon."""
+        """Of the running daemon, and of its session and process group."""
         if self._process is None:
             raise DaemonEndedError("the daemon does not run")
         return self._process.pid
