@@ -17,7 +17,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import peer, status
+from prefetch.dimse import peer, reactor, status
 from prefetch.model import Outcome
 
 # SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
@@ -78,6 +78,7 @@ def associate(
         *fast_handlers(),
         (evt.EVT_ACSE_SENT, begin),
         (evt.EVT_CONN_OPEN, open_up),
+        (evt.EVT_ESTABLISHED, reactor.leave_responses),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
     try:

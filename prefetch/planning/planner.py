@@ -169,13 +169,19 @@ class Planner:
     def _next_plan_at(
         self, order: model.Order, acting: Sequence[select.RuleMatch], *, attempts: int, now: datetime
     ) -> datetime | None:
-        """Soon, where an archive did not answer; else shortly before the first fetch begins."""
+        """Soon, where an archive did not answer; else shortly before a fetch begins, and before its deadline.
+
+        So yesterday's study is not missed, not even where the fetch began when the order came.
+        """
         if attempts:
             expire = (order.scheduled_start or order.created_at) + self.site.retrieval.expire_after
             again = now + self.site.planning.patience.delay(attempts)
             return again if again < max(expire, now + self.site.retrieval.expire_after) else None
-        last_look = min(match.start_at for match in acting) - self.site.planning.replan_before
-        return last_look if last_look > now else None
+        if order.scheduled_start is None:
+            return None
+        looks = {moment for match in acting for moment in (match.start_at, match.deadline)}
+        ahead = [look for moment in looks if (look := moment - self.site.planning.replan_before) > now]
+        return min(ahead, default=None)
 
     async def _ask_archives(self, order: model.Order, names: Iterable[str]) -> list[draft.Answer]:
         async with asyncio.TaskGroup() as group:
@@ -186,9 +192,8 @@ class Planner:
         """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
         assert patient.patient_id  # noqa: S101 (checked by _unusable_patient_id)
         # The archive may call the order's assigning authority otherwise; unmapped it is asked as it came.
-        known_as = self.site.archives[archive].issuers
-        patient_id = patient.patient_id
-        issuer = known_as.get(patient.issuer_of_patient_id or "", patient.issuer_of_patient_id)
+        patient_id, issuer = patient.patient_id, _namespace(patient.issuer_of_patient_id)
+        issuer = self.site.archives[archive].issuers.get(issuer or "", issuer)
         now = self._now()
         kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
         if kept is not None and kept.asked_at >= now - self.site.planning.reuse_answer:
@@ -260,6 +265,11 @@ class Planner:
                 )
             held |= {study.study_instance_uid: study for study in result.studies}
         return held
+
+
+def _namespace(issuer: str | None) -> str | None:
+    """The Issuer of Patient ID is the first part of an assigning authority (HL7 v2.5.1 2.A.33)."""
+    return issuer.split("&")[0].strip() or None if issuer else None
 
 
 def _archives_of(acting: Sequence[select.RuleMatch]) -> list[str]:

@@ -192,7 +192,7 @@ class Hospital:
     def close(self) -> int | None:
         """Ask the daemon to end, and give its exit status; no process of it is left."""
         assert self.daemon is not None
-        pid, status = self.daemon.pid, self.daemon.stop()
+        pid, status = self.daemon.process_id, self.daemon.stop()
         self.daemon = None
         assert _group_is_gone(pid)
         return status
@@ -200,7 +200,7 @@ class Hospital:
     def kill(self) -> None:
         """End the daemon by SIGKILL; no process of it is left for long."""
         if self.daemon is not None:
-            pid = self.daemon.pid
+            pid = self.daemon.process_id
             self.daemon.kill()
             self.daemon = None
             self.await_that(lambda: _group_is_gone(pid), "the daemon's worker processes to end")
@@ -208,7 +208,7 @@ class Hospital:
     def freeze(self) -> None:
         """Let the daemon hang; what its peers send meanwhile waits in its sockets."""
         assert self.daemon is not None
-        os.kill(self.daemon.pid, signal.SIGSTOP)
+        os.kill(self.daemon.process_id, signal.SIGSTOP)
 
     def said(self, event: str, **fields: object) -> list[Row]:
         """The lines of the running daemon's log about an event."""
@@ -360,7 +360,7 @@ def deadline(start: datetime | None) -> str:
 def pixels(server: peers.Server, *study_instance_uids: str) -> dict[str, bytes]:
     """The pixel data that a server holds, of all or of some studies, by SOP Instance UID."""
     return {
-        uid: instance.PixelData
+        uid: instance.get("PixelData", b"")
         for uid, instance in server.instances().items()
         if not study_instance_uids or instance.StudyInstanceUID in study_instance_uids
     }
