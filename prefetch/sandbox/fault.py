@@ -13,7 +13,7 @@ from pydicom import Dataset
 from prefetch.sandbox.operation import Operation
 
 
-def _admit_all(_open_associations: int) -> bool:
+def _admit_all(_open_associations: int) -> bool | None:
     return True
 
 
@@ -44,8 +44,9 @@ class Fault:
     because: str
     seen: str = ""
     """Who met it: an issue tracker's thread, or the peer that does it."""
-    admits: Callable[[int], bool] = _admit_all
-    """May another association be opened beside so many that are open? Else it is rejected, transient."""
+    admits: Callable[[int], bool | None] = _admit_all
+    """May another association be opened beside so many that are open? Else it is rejected, transient; `None`
+    leaves the request without an answer."""
     begins: Callable[[Operation], int | None] = _begin
     """Before anything is looked up: hang or wait; a status ends the operation with it."""
     hears: Callable[[Operation, Dataset], None] = _leave

@@ -26,7 +26,7 @@ Says = Callable[[Operation, Dataset], None]
 MANY = 5_000
 """Answers of an archive that takes no care how many there are."""
 PENDING_EVERY = 0.25
-"""Seconds between the Pending responses of a move that never ends."""
+"""Seconds between the Pending responses of what never ends."""
 LATE = 1.5
 """Seconds after its Success until an archive really sends."""
 
@@ -102,10 +102,20 @@ def _malform_dates(answer: Dataset) -> None:
 
 
 def _pad_with_others(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
-    """After the true answers go on with studies that look like the first, up to `MANY`."""
-    first, *rest = given
-    others = (_like(first, number) for number in count(1))
-    return islice(chain([first, *rest], others), MANY)
+    return islice(_with_others(given), MANY)
+
+
+def _trickle(operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
+    for answer in _with_others(given):
+        yield answer
+        operation.hang(PENDING_EVERY)
+
+
+def _with_others(given: Iterable[Dataset]) -> Iterator[Dataset]:
+    """The true answers, and then without end studies that look like the first."""
+    answers = list(given)
+    others = (_like(answers[0], number) for number in count(1)) if answers else ()
+    return chain(answers, others)
 
 
 def _like(answer: Dataset, number: int) -> Dataset:
@@ -174,10 +184,18 @@ def rejects_above(limit: int) -> Fault:
 # --- the registry ----------------------------------------------------------------------------------
 
 FAULTS: dict[str, Fault] = {
+    "association-unanswered": Fault(
+        because="the connection opens, and an association request is never answered",
+        admits=lambda _: None,
+    ),
     "find-hangs": Fault(
         because="a C-FIND is never answered; the association stays open until somebody ends it",
         seen="fo-dicom#1467",
         begins=_on(Service.FIND, _hang),
+    ),
+    "find-never-ends": Fault(
+        because="one answer after the other to a C-FIND, without an end",
+        answers=_trickle,
     ),
     "find-fails-first": Fault(
         because="the first C-FIND ends with Unable to Process (0xC000), the next one works",

@@ -184,12 +184,16 @@ class Scp:
     # --- associations ------------------------------------------------------------------------------
 
     def _admit(self, event: evt.Event) -> None:
+        association = event.assoc
         with self._lock:
-            admitted = all(fault.admits(len(self._open)) for fault in self.faults)
-            self.rejected += not admitted
-        if not admitted:
-            event.assoc.acse.send_reject(*_REJECT_LOCAL_LIMIT)
-            event.assoc.kill()
+            answers = [fault.admits(len(self._open)) for fault in self.faults]
+            self.rejected += False in answers
+        if False in answers:
+            association.acse.send_reject(*_REJECT_LOCAL_LIMIT)
+        while None in answers and not self._abandoned(association):
+            self._stopping.wait(_POLL)
+        if not all(answers):
+            association.kill()
 
     def _opened(self, event: evt.Event) -> None:
         with self._lock:

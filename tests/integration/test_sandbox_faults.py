@@ -65,6 +65,25 @@ def test_find_hangs(archive: Archive) -> None:
     assert scu.move(archive, "READING1", UID)[-1][0].Status == 0x0000
 
 
+def test_association_unanswered(archive: Archive) -> None:
+    """The connection stands, and neither an acceptance nor a rejection comes."""
+    archive.misbehave("association-unanswered")
+    ours = scu.entity()
+    ours.acse_timeout = 0.3
+    refused = ours.associate(archive.host, archive.port, ae_title="MAIN")
+    assert (refused.is_established, refused.is_rejected, archive.rejected) == (False, False, 0)
+
+
+def test_find_never_ends(archive: Archive) -> None:
+    """Answers go on and on, slowly, until somebody ends the association."""
+    archive.misbehave("find-never-ends")
+    with scu.associated(archive) as association:
+        responses = association.send_c_find(scu.identifier("STUDY", PatientID="1", StudyInstanceUID=""), ROOT)
+        answers = [answer for _, answer in islice(responses, 4)]
+        association.abort()
+    assert len({answer.StudyInstanceUID for answer in answers if answer is not None}) == 4
+
+
 def test_find_fails_first(archive: Archive) -> None:
     """The first C-FIND ends with 0xC000; asked again it is answered."""
     archive.misbehave("find-fails-first")
