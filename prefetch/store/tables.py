@@ -205,16 +205,15 @@ plans = Table(
     Column("made_at", UTCDateTime, nullable=False),
     Column("document", Document, nullable=False),
     Index("ix_plans_order", "order_id", "id"),
-    Index("ix_plans_made", "made_at"),
     sqlite_autoincrement=True,
 )
 
 verdicts = Table(
     "verdicts",
     metadata,
-    Column("study_instance_uid", Name, primary_key=True),
     Column("patient_id", Name, primary_key=True),
     Column("issuer", Name, primary_key=True),
+    Column("study_instance_uid", Name, primary_key=True),
     Column("verdict", worded(model.Verdict, "verdict"), nullable=False),
     Column("decided_by", Words(), nullable=False),
     Column("decided_at", UTCDateTime, nullable=False),
@@ -269,7 +268,7 @@ retrieves = Table(
     _partial("ix_retrieves_due", "archive", "lane", "deadline", "id", where="state = 'due'"),
     _partial("ix_retrieves_moving", "archive", where="state = 'moving'"),
     _partial("ix_retrieves_moved", "start_at", where="state = 'moved'"),
-    _partial("ix_retrieves_quarantined", "id", where="state = 'quarantined'"),
+    _partial("ix_retrieves_quarantined", "deadline", where="state = 'quarantined'"),
     _partial("ix_retrieves_expire", "expire_at", where=_any_of(lifecycle.origins(lifecycle.Step.EXPIRE))),
     _partial("ix_retrieves_leased", "owner", where="owner IS NOT NULL"),
     Index("ix_retrieves_study", "study_instance_uid", "destination"),

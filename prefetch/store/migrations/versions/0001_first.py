@@ -240,7 +240,7 @@ def upgrade() -> None:
     _index("ix_retrieves_leased", "retrieves", "owner", where="owner IS NOT NULL")
     _index("ix_retrieves_moved", "retrieves", "start_at", where="state = 'moved'")
     _index("ix_retrieves_moving", "retrieves", "archive", where="state = 'moving'")
-    _index("ix_retrieves_quarantined", "retrieves", "id", where="state = 'quarantined'")
+    _index("ix_retrieves_quarantined", "retrieves", "deadline", where="state = 'quarantined'")
     _index("ix_retrieves_study", "retrieves", "study_instance_uid", "destination")
     _index("ix_retrieves_waiting", "retrieves", "start_at", where="state = 'waiting'")
     _index(
@@ -254,9 +254,9 @@ def upgrade() -> None:
 
     op.create_table(
         "verdicts",
-        sa.Column("study_instance_uid", Name, primary_key=True),
         sa.Column("patient_id", Name, primary_key=True),
         sa.Column("issuer", Name, primary_key=True),
+        sa.Column("study_instance_uid", Name, primary_key=True),
         sa.Column("verdict", _word("verdict", "release, refuse"), nullable=False),
         sa.Column("decided_by", Words(), nullable=False),
         sa.Column("decided_at", UTCDateTime, nullable=False),
@@ -286,7 +286,6 @@ def upgrade() -> None:
         sa.Column("document", Document, nullable=False),
         sqlite_autoincrement=True,
     )
-    _index("ix_plans_made", "plans", "made_at")
     _index("ix_plans_order", "plans", "order_id", "id")
 
     op.create_table(

@@ -1,0 +1,140 @@
+"""History costs nothing: whatever the daemon does all day is found by an index, on SQLite as it plans it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from prefetch.model import Action, Decision, FindResult, OrderEvent, Outcome, Patient, Priority, RetrieveState
+from prefetch.store import (
+    answers,
+    checks,
+    claims,
+    exams,
+    history,
+    horizon,
+    inbox,
+    orders,
+    patients,
+    retention,
+    retrieves,
+    tables,
+    wants,
+)
+from prefetch.store.database import Database
+from prefetch.store.tables import MessageState
+from tests.queued import HOUR, LEASE, NOW, OWNER, Queue, wish
+
+_EVENT = OrderEvent(action=Action.CHANGE, accession_number="A1", placer_order_number="P1")
+_MESSAGE: dict[str, Any] = {
+    "source": "ris",
+    "raw": b"MSH|",
+    "control_id": "1",
+    "message_type": "ORM^O01",
+    "order_number": "P1",
+    "received_at": NOW,
+}
+DEEDS: dict[str, Callable[..., object]] = {
+    "accept": partial(inbox.accept_message, priority=Priority.STAT, **_MESSAGE),
+    "read": partial(inbox.waiting_messages, limit=10),
+    "finish": partial(inbox.finish_message, message_id=1, state=MessageState.READ, at=NOW),
+    "dead letters": partial(inbox.dead_letters, limit=10),
+    "count messages": partial(inbox.count_messages, since=NOW),
+    "match an event": partial(orders.orders_sharing_keys, event=_EVENT),
+    "orders of a patient": partial(orders.orders_of_patient, patient_id="4711", issuer="HOSPITAL"),
+    "find": partial(orders.find_orders, name="A1"),
+    "list orders": partial(orders.list_orders, since=NOW, until=NOW + HOUR),
+    "list exams": partial(exams.list_exams, since=NOW, until=NOW + HOUR),
+    "claim orders": partial(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=4),
+    "promote": partial(claims.promote, now=NOW),
+    "expire": partial(checks.expire, now=NOW),
+    "renew": partial(claims.renew_leases, owner=OWNER, now=NOW, lease=LEASE),
+    "sweep": partial(claims.sweep_leases, now=NOW),
+    "recover": partial(claims.recover, now=NOW),
+    "hand back": partial(claims.recover, now=NOW, owner=OWNER),
+    "claim checks": partial(checks.claim_checks, owner=OWNER, now=NOW, lease=LEASE, limit=100),
+    "horizon": partial(horizon.horizon, now=NOW),
+    "story": partial(history.story, order_id=1),
+    "quarantine": partial(retrieves.list_retrieves, states=[RetrieveState.QUARANTINED]),
+    "list retrieves": partial(retrieves.list_retrieves, since=NOW, until=NOW + HOUR),
+    "count retrieves": partial(retrieves.count_retrieves, since=NOW),
+    "retrieves of an order": partial(retrieves.retrieves_of_order, order_id=1),
+    "verified": partial(retrieves.verified_at, destination="here", study_instance_uids=["1.2.3"]),
+    "withdraw": partial(wants.withdraw_wants, order_id=1, because="cancelled", now=NOW),
+    "verdicts": partial(patients.verdicts_about, patient=Patient(patient_id="4711")),
+    "surviving ID": partial(patients.surviving_id, patient_id="4711", issuer=None),
+    "keep an answer": partial(
+        answers.save_answer,
+        archive="a",
+        patient_id="4711",
+        issuer=None,
+        result=FindResult(outcome=Outcome.SUCCESS),
+        asked_at=NOW,
+    ),
+    "latest answer": partial(answers.latest_answer, archive="a", patient_id="4711", issuer=None),
+    "forget": partial(retention.forget, history_before=NOW - HOUR, messages_before=NOW - HOUR, limit=100),
+}
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    """A queue on SQLite with an order that has been through it."""
+    database = Database.open(f"sqlite:///{tmp_path / 'prefetch.db'}", create=True)
+    walked = Queue(database)
+    walk(walked)
+    yield walked
+    database.close()
+
+
+def walk(queue: Queue) -> None:
+    """Plan, move and verify, and plan again."""
+    order = queue.order(accession_number="A1")
+    queue.verify(queue.plan(order, wish("1"), wish("2", start_at=NOW + HOUR)).created[0])
+    queue.plan(order, wish("1", decision=Decision.PRESENT), wish("2"))
+
+
+_TABLES = {table.name for table in tables.metadata.sorted_tables} - {"archives", "pairs", "nodes"}
+"""Those that grow with the days."""
+_OF_INTEREST = {
+    str(index.name)
+    for table in tables.metadata.sorted_tables
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+}
+"""Partial indexes: to read one through is to read what is of interest now."""
+
+
+@pytest.fixture
+def read_through() -> Iterator[set[str]]:
+    """What statements read through row by row, as SQLite explains its plans (sqlite.org/eqp.html)."""
+    found: set[str] = set()
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        one = parameters[0] if isinstance(parameters, list) else parameters
+        plans = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
+        for *_rest, plan in plans:
+            what, table, *index = plan.split(" ")
+            if what == "SCAN" and table in _TABLES and index[-1:] not in [[name] for name in _OF_INTEREST]:
+                found.add(plan)
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    yield found
+    event.remove(Engine, "before_cursor_execute", explain)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_no_deed_of_the_day_reads_through_a_table(queue: Queue, read_through: set[str], deed: str) -> None:
+    """A year of history does not make it slower."""
+    queue.do(DEEDS[deed])
+    assert set() == read_through
+
+
+def test_neither_does_the_whole_walk_of_an_order(queue: Queue, read_through: set[str]) -> None:
+    """Planned, claimed, moved, looked for, verified and planned again."""
+    walk(queue)
+    assert set() == read_through
