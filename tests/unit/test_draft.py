@@ -167,6 +167,15 @@ def test_a_refused_study_does_not_come_back_beside_another_doubt(site: config.Co
 
 
 @pytest.mark.parametrize(
+    ("outcome", "whole"),
+    [(Outcome.SUCCESS, True), (Outcome.WARNING, True), (Outcome.PARTIAL, False), (Outcome.TRANSIENT, False)],
+)
+def test_an_answer_is_whole_or_it_is_not(outcome: Outcome, whole: bool) -> None:
+    """One study that could not be read does not make an answer less; a cut or missing one is not whole."""
+    assert whole is replace(answer(), outcome=outcome).whole
+
+
+@pytest.mark.parametrize(
     ("held", "complete"),
     [
         (study("1", 2025), True),
