@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterable
+
+
+GRAIN = 0.25
+"""Seconds: planned rings less than this apart are one, so that what comes due together is done together."""
 
 
 class Bell:
@@ -19,11 +24,25 @@ class Bell:
 
     def __init__(self) -> None:
         self._struck: asyncio.Queue[None] = asyncio.Queue(maxsize=1)
+        self._planned: set[int] = set()
+        """The grains of time at whose end it rings by itself."""
 
     def ring(self) -> None:
         """Wake a worker that waits, or the next one that would."""
         if not self._struck.full():
             self._struck.put_nowait(None)
+
+    def ring_in(self, seconds: float) -> None:
+        """Ring by itself when so many seconds have passed: never earlier, and up to a grain later."""
+        loop = asyncio.get_running_loop()
+        grain = math.ceil((loop.time() + max(seconds, 0.0)) / GRAIN)
+        if grain not in self._planned:
+            self._planned.add(grain)
+            loop.call_at(grain * GRAIN, self._ring_as_planned, grain)
+
+    def _ring_as_planned(self, grain: int) -> None:
+        self._planned.discard(grain)
+        self.ring()
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait for the bell, or for so many seconds at most."""

@@ -146,8 +146,8 @@ class Workstation(PlacedModel):
     """AE Title to ask, where it differs from `ae_title`."""
     max_associations: Count = Field(default=2, examples=["2"])
     """Associations that we open to it at a time."""
-    settle: Duration = Field(default=timedelta(seconds=2), examples=["2s"])
-    """How long after a move it is asked."""
+    settle: Duration = Field(default=timedelta(), examples=["2s"])
+    """How long after a move it is asked. Without it at once, and again some seconds later if need be."""
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect: 5s}"])
     """How long to wait for it."""
 

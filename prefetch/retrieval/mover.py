@@ -6,6 +6,7 @@ what the archive said. What that means is decided by `lifecycle.after_move`; not
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -51,21 +52,22 @@ class Mover:
         self._closing = True
 
     async def move_next(self) -> int:
-        """Claim the nearest deadline and have it moved; gives how many were: 0 or 1."""
-        if self._closing:
-            return 0
-        retrieve = await self._claim()
-        if retrieve is None:
-            return 0
-        self._bells.movers[self._archive].ring()
-        self.under_way += 1
-        try:
-            await self.move(retrieve)
-        finally:
-            self.under_way -= 1
-        return 1
+        """Move what is due, the nearest deadline first, until nothing is left; gives how many were moved."""
+        moved = 0
+        claimed = await self._claim()
+        while claimed is not None:
+            self._bells.movers[self._archive].ring()
+            self.under_way += 1
+            try:
+                claimed = await self.move(claimed)
+            finally:
+                self.under_way -= 1
+            moved += 1
+        return moved
 
     async def _claim(self) -> model.Retrieve | None:
+        if self._closing:
+            return None
         claimed = await self._store.write(
             claims.claim_retrieves,
             archive=self._archive,
@@ -77,14 +79,16 @@ class Mover:
         )
         return claimed[0] if claimed else None
 
-    async def move(self, retrieve: model.Retrieve) -> None:
-        """Move one claimed study; interrupted, the row goes back into the queue."""
+    async def move(self, retrieve: model.Retrieve) -> model.Retrieve | None:
+        """Move one claimed study, and claim the next; interrupted, the row goes back into the queue."""
         destination = self.site.workstations[retrieve.destination]
         with self._pulse.waiting_for_peer(self.stage):
             result = await self._remote.move_study(
                 study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
             )
-        await self._finish(retrieve, result, destination)
+        # Written together they share a commit: the slot is free and taken again in one.
+        _, following = await asyncio.gather(self._finish(retrieve, result, destination), self._claim())
+        return following
 
     async def _finish(
         self, retrieve: model.Retrieve, result: model.MoveResult, destination: config.Workstation
@@ -121,7 +125,7 @@ class Mover:
             next=following.step.value,
             next_at=following.at,
         )
-        self._bells.verifiers[retrieve.destination].ring()
+        self._bells.verifiers[retrieve.destination].ring_in((following.at - self._now()).total_seconds())
         if following.archive is not None:
             self._bells.movers[following.archive].ring()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -61,8 +61,7 @@ class Verifier:
             limit=BATCH,
         )
         if self._remote is None:
-            for retrieve in due:
-                await self._finish(retrieve, completeness.by_counters(retrieve))
+            await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in due)
             return len(due)
         by_patient: dict[str, list[model.Retrieve]] = defaultdict(list)
         for retrieve in due:
@@ -81,16 +80,22 @@ class Verifier:
                 patient_id=patient_id,
                 study_instance_uids=[retrieve.study_instance_uid for retrieve in together],
             )
+        if answer.outcome is not Outcome.SUCCESS:
+            await self._finish_all((retrieve, _not_asked(answer)) for retrieve in together)
+            return
         held = {study.study_instance_uid: study for study in answer.studies}
+        verdicts = []
         for retrieve in together:
-            if answer.outcome is Outcome.SUCCESS:
-                found = held.get(retrieve.study_instance_uid)
-                verdict = completeness.by_query(
-                    retrieve, answered=found, counted=await _counted(remote, found)
-                )
-            else:
-                verdict = _not_asked(answer)
-            await self._finish(retrieve, verdict)
+            found = held.get(retrieve.study_instance_uid)
+            counted = await _counted(remote, found)
+            verdicts.append((retrieve, completeness.by_query(retrieve, answered=found, counted=counted)))
+        await self._finish_all(verdicts)
+
+    async def _finish_all(
+        self, verdicts: Iterable[tuple[model.Retrieve, completeness.Completeness]]
+    ) -> None:
+        """Write what was found; written together they share a commit."""
+        await asyncio.gather(*(self._finish(retrieve, verdict) for retrieve, verdict in verdicts))
 
     async def _finish(self, retrieve: model.Retrieve, verdict: completeness.Completeness) -> None:
         now = self._now()
@@ -130,6 +135,8 @@ class Verifier:
         )
         for order in ready:
             log.info("order_ready", order=order.name, order_id=order.id, ready_by=order.ready_by)
+        if following.step is lifecycle.Step.CHECK_AGAIN:
+            self._bells.verifiers[self._destination].ring_in((following.at - now).total_seconds())
         if following.step is lifecycle.Step.RETRY:
             self._bells.movers[following.archive or retrieve.archive].ring()
 
