@@ -10,7 +10,6 @@ import contextlib
 import math
 from collections.abc import Iterable
 
-
 GRAIN = 0.25
 """Seconds: planned rings less than this apart are one, so that what comes due together is done together."""
 

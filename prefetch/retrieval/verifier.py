@@ -91,9 +91,7 @@ class Verifier:
             verdicts.append((retrieve, completeness.by_query(retrieve, answered=found, counted=counted)))
         await self._finish_all(verdicts)
 
-    async def _finish_all(
-        self, verdicts: Iterable[tuple[model.Retrieve, completeness.Completeness]]
-    ) -> None:
+    async def _finish_all(self, verdicts: Iterable[tuple[model.Retrieve, completeness.Completeness]]) -> None:
         """Write what was found; written together they share a commit."""
         await asyncio.gather(*(self._finish(retrieve, verdict) for retrieve, verdict in verdicts))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import signal
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -124,4 +125,5 @@ def _machine(directory: Path) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing is left behind
     typer.run(main)

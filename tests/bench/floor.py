@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
+from prefetch.dimse import reactor, wire
 from tests.bench import trial
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -102,21 +102,11 @@ def _associate(host: str, port: int, archive: str) -> Association:
         port,
         contexts=contexts,
         ae_title=archive,
-        evt_handlers=[
-            (evt.EVT_CONN_OPEN, lambda event: _set(event, socket.TCP_NODELAY)),
-            (evt.EVT_DATA_SENT, lambda event: _set(event, socket.TCP_QUICKACK)),
-            (evt.EVT_DATA_RECV, lambda event: _set(event, socket.TCP_QUICKACK)),
-        ],
+        evt_handlers=[*wire.fast_handlers(), (evt.EVT_ESTABLISHED, reactor.leave_responses)],
     )
     if not association.is_established:
         raise SystemExit("the archive does not take an association")
     return association
-
-
-def _set(event: evt.Event, option: int) -> None:
-    transport = event.assoc.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.setsockopt(socket.IPPROTO_TCP, option, 1)
 
 
 def _find(association: Association, patient_id: str) -> list[str]:

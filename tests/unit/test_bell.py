@@ -41,6 +41,40 @@ def test_a_wait_may_end_without_a_ring() -> None:
     asyncio.run(bell.Bell().wait(0.01))
 
 
+def test_a_planned_ring_comes_when_its_time_has_passed() -> None:
+    """Never before, for the store would still say that nothing is due; and not much later."""
+
+    async def scene() -> float:
+        struck = bell.Bell()
+        began = asyncio.get_running_loop().time()
+        struck.ring_in(0.3)
+        await asyncio.wait_for(struck.wait(), 2)
+        return asyncio.get_running_loop().time() - began
+
+    took = asyncio.run(scene())
+    assert 0.3 <= took <= 0.3 + bell.GRAIN + 0.2
+
+
+def test_planned_rings_of_about_the_same_time_are_one() -> None:
+    """A hundred moves that end together cause one look."""
+
+    async def scene() -> tuple[int, int]:
+        struck = bell.Bell()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 4 * bell.GRAIN
+        for _ in range(100):
+            struck.ring_in(0.0)
+        rings = 0
+        while (left := end - loop.time()) > 0:
+            before = loop.time()
+            await struck.wait(left)
+            rings += loop.time() - before < left
+        return rings, 100
+
+    rings, planned = asyncio.run(scene())
+    assert 1 <= rings <= 2 < planned
+
+
 def test_every_stage_has_its_bell() -> None:
     """The tick wakes all of them."""
 
