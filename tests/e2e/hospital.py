@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import pydicom
 from typer.testing import CliRunner
 
 from prefetch import model
@@ -68,7 +69,7 @@ ANYTHING = """
 version: 1
 rules:
   - name: anything
-    priors: [{name: earlier study, within: 200y}]
+    priors: [{name: earlier study}]
 """
 """Every exam wants all that there is of the patient."""
 
@@ -357,18 +358,15 @@ def deadline(start: datetime | None) -> str:
     return "" if start is None else (start - BEFORE_EXAM).isoformat()
 
 
-def pixels(server: peers.Server, *study_instance_uids: str) -> dict[str, bytes]:
-    """The pixel data that a server holds, of all or of some studies, by SOP Instance UID."""
-    return {
-        uid: instance.get("PixelData", b"")
-        for uid, instance in server.instances().items()
-        if not study_instance_uids or instance.StudyInstanceUID in study_instance_uids
-    }
+def pixels(images: Iterable[pydicom.Dataset]) -> dict[str, bytes]:
+    """Pixel data by SOP Instance UID; empty for what has none."""
+    return {str(image.SOPInstanceUID): image.get("PixelData", b"") for image in images}
 
 
 def holds_exactly(server: peers.Server, *expected: studies.WrittenStudy) -> bool:
     """Whether a server holds these studies whole, pixel for pixel, and nothing else."""
-    return pixels(server) == {uid: value for study in expected for uid, value in study.pixels.items()}
+    held = pixels(server.instances().values())
+    return held == {uid: value for study in expected for uid, value in study.pixels.items()}
 
 
 def count(server: peers.Orthanc) -> int:

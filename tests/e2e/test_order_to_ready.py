@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from prefetch.sandbox import messages
 from tests import peers
-from tests.e2e.hospital import Build, Hospital, holds_exactly
+from tests.e2e import packaged
+from tests.e2e.hospital import ANYTHING, Build, Hospital, holds_exactly, pixels
 
 pytestmark = pytest.mark.peers
+
+ODDITIES = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+"""pydicom warns of values in these files that the standard does not allow."""
+
+NOT_SENT = {"PANCREAS_0001", "id11111"}
+"""Patients whose files Orthanc takes, and then does not find (an ID of VR UN) or does not send (a bad VR)."""
 
 
 @pytest.mark.parametrize("build", [messages.orm, messages.omi, messages.siu])
@@ -26,12 +35,86 @@ def test_priors_are_there_before_the_exam(
     priors = [hospital.study(archive, study_date=day) for day in ("20230105", "20240105")]
     hospital.study(archive, description="MR Head")
     hospital.open()
-    hospital.book(hospital.exam("A1"), build=build)
-    ready = hospital.await_ready("A1" if build is not messages.siu else "FA1")
+    order = hospital.book(hospital.exam("A1"), build=build)
+    ready = hospital.await_ready(order)
     assert (ready["priors"], ready["verified"], ready["problem"]) == (2, 2, None)
     assert holds_exactly(workstation, *priors)
     word = "counters" if workstation_class is peers.Storescp else "query"
-    rows = hospital.retrieves(ready["order"]).values()
-    assert [(row["state"], row["verified_by"], row["arrived_instances"]) for row in rows] == [
-        ("verified", word, prior.instances) for prior in priors
+    for prior in priors:
+        row = hospital.retrieve(order, prior)
+        assert (row["state"], row["verified_by"], row["arrived_instances"]) == ("verified", word, 2)
+
+
+def test_acknowledgement_waits_for_no_archive(hospital: Hospital) -> None:
+    """AA comes while archive and workstation hang: nothing but our own store is on its path."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Orthanc)
+    prior = hospital.study(archive)
+    hospital.open()
+    workstation.freeze()
+    archive.freeze()
+    hospital.book(hospital.exam("A1"))
+    hospital.await_order("A1", readiness="unplanned")
+    assert hospital.said("archive_asked") == []
+    workstation.thaw()
+    archive.thaw()
+    hospital.await_ready("A1")
+    assert holds_exactly(workstation, prior)
+
+
+def test_two_archives_send_a_study_once(hospital: Hospital) -> None:
+    """What both hold comes from the preferred one, unless that has less of it; what one holds, from there."""
+    workstation = hospital.workstation(peers.Orthanc)
+    main = hospital.archive(peers.Orthanc, "MAIN")
+    offsite = hospital.archive(peers.Orthanc, "OFFSITE")
+    both = hospital.study(main, offsite, study_date="20240105")
+    old = hospital.study(offsite, study_date="20200105")
+    whole = hospital.study(offsite, study_date="20220105", instances=3)
+    hospital.study(main, study_date="20220105", instances=3, first=1)
+    hospital.open()
+    hospital.book(hospital.exam("A1"))
+    hospital.await_ready("A1")
+    origins = [hospital.retrieve("A1", study)["archive"] for study in (both, old, whole)]
+    assert origins == ["main", "offsite", "offsite"]
+    assert holds_exactly(workstation, both, old, whole)
+    assert len(hospital.said("move_finished")) == 3
+
+
+@ODDITIES
+@pytest.mark.parametrize("archive_class", [peers.Orthanc, peers.Dcmqrscp])
+def test_patient_whom_nobody_here_made_up(hospital: Hospital, archive_class: type[peers.Server]) -> None:
+    """Studies of several modalities, without birth date or issuer: an MR exam brings what is called brain."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(archive_class)
+    archive.load(packaged.files("dicomdirtests/*/*/*"))
+    brain = [
+        image
+        for image in archive.instances().values()
+        if image.get("StudyDescription", "").startswith("Brain")
     ]
+    hospital.open(rules=ANYTHING.replace("earlier study", "brain, description: 'brain*'"))
+    hospital.book(hospital.exam("A1", description="MR Head", patient=packaged.patient_of(brain[0])))
+    assert hospital.await_ready("A1")["priors"] == 2
+    assert len(brain) == 15
+    assert pixels(workstation.instances().values()) == pixels(brain)
+
+
+@ODDITIES
+def test_all_that_packages_ship(hospital: Hospital) -> None:
+    """Whatever Orthanc takes of them, of many makers and years, arrives as it is, patient by patient."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Orthanc)
+    for path in packaged.files("*"):
+        with contextlib.suppress(RuntimeError):  # cut short on purpose, or no DICOM at all
+            archive.load([path])
+    held = archive.instances().values()
+    shipped = [image for image in held if image.get("PatientID") and image.PatientID not in NOT_SENT]
+    patients = {patient.patient_id: patient for patient in map(packaged.patient_of, shipped)}
+    hospital.open(rules=ANYTHING)
+    orders = [
+        hospital.book(hospital.exam(f"A{number}", patient=patient))
+        for number, patient in enumerate(patients.values())
+    ]
+    for order in orders:
+        hospital.await_ready(order)
+    assert pixels(workstation.instances().values()) == pixels(shipped)
