@@ -100,17 +100,17 @@ def mistakes(lines: Iterable[Line]) -> list[errors.Problem]:
 
 
 def contradictions(lines: Iterable[Line]) -> list[errors.Problem]:
-    """Terms that stand twice in one language: what no company of other words could settle."""
+    """Terms that say two things, or the same twice, in one language: what no company could settle."""
     found = []
     said: dict[tuple[str, Path, bool], Line] = {}
     for line in lines:
         for term in line.terms:
-            for spelling in words.spellings(term.removeprefix("!")):
-                former = said.setdefault((spelling, line.file, term.startswith("!")), line)
-                if former is not line:
-                    found.append(
-                        line.problem(f"“{term}” says {line.says}, but {former.says} in line {former.number}")
-                    )
+            places = [(spelling, line.file, term[0] == "!") for spelling in words.spellings(term.lstrip("!"))]
+            former = [said[place] for place in places if place in said]
+            if former and (len(former) == len(places) or former[0].says != line.says):
+                message = f"“{term}” says {line.says}, but {former[0].says} in line {former[0].number}"
+                found.append(line.problem(message))
+            said.update((place, line) for place in places)
     return found
 
 

@@ -25,7 +25,9 @@ _TAIL = 4
 """The shortest word that is looked for behind a stem: nieren-sonographie."""
 _ENDING = 4
 """The longest ending of a stem inside a compound: schulter-gelenk-es."""
-_PART = 3
+_PART = 4
+_EDGE = 3
+"""The shortest part, and the shortest at either end: knie-mrt."""
 _SHORT_PARTS = frozenset({"ct", "mr", "us", "nm", "xr", "rx", "tc", "rm", "pa", "ap", "lt", "rt"})
 _LINKS = ("", "s", "n", "en", "es", "e", "er", "o")
 """Letters between the parts of a compound: handgelenk-s-aufnahme; only behind a part of some length."""
@@ -83,26 +85,34 @@ class Vocabulary:
                 return parts
         return []
 
+    def parts(self, word: str) -> list[str]:
+        """Known words that make up an unknown one; in scripts without blanks, those that stand in it."""
+        if words.is_syllabic(word):
+            return self._segments(word)
+        return self._parts(word, 0, _PARTS) if len(word) >= _COMPOUND else []
+
     def _parts(self, word: str, start: int, most: int) -> list[str]:
         """Known words that make up the rest of a word: cthead, lungenrundherd, angiotomografia."""
         if not most:
             return []
         for end in range(len(word), start + 1, -1):
             piece = word[start:end]
-            if not self._is_part(piece):
+            if not self._is_part(piece, at_edge=not start or end == len(word)):
                 continue
             if end == len(word):
                 return [piece] if start else []
-            if start and len(word) - end <= _ENDING and len(piece) >= _TAIL and piece in self.stems:
+            if start and len(word) - end <= _ENDING < len(piece) and piece in self.stems:
                 return [word[start:]]
             for link in _LINKS if len(piece) >= _TAIL else _LINKS[:1]:
                 if word.startswith(link, end) and (rest := self._parts(word, end + len(link), most - 1)):
                     return [piece, *rest]
         return []
 
-    def _is_part(self, piece: str) -> bool:
-        if len(piece) < _PART:
+    def _is_part(self, piece: str, *, at_edge: bool) -> bool:
+        if len(piece) < _EDGE:
             return piece in _SHORT_PARTS
+        if len(piece) < _PART and not at_edge:
+            return False
         return piece in self.stems or (piece in self.words and piece not in self.shy)
 
     def _segments(self, run: str) -> list[str]:
@@ -122,26 +132,11 @@ class Vocabulary:
 
     # --- slips ------------------------------------------------------------------------------------
 
-    def repair(self, word: str) -> list[str]:
-        """Known words for an unknown one: its parts, its full length, or what was meant by a slip."""
-        if words.is_syllabic(word):
-            return self._segments(word)
-        if "?" in word:
-            return self._mend(word)
-        if len(word) >= _COMPOUND and (parts := self._parts(word, 0, _PARTS)):
-            return parts
-        if len(word) >= _CUT_OFF and (whole := self._completed(word)):
-            return [whole]
-        if len(word) >= _MISSPELT and (meant := self._corrected(word)):
-            return [meant]
-        return []
-
-    def _mend(self, word: str) -> list[str]:
-        """Put back the letter that a wrong character set lost, or part the word at its question mark."""
-        if meant := self._corrected(word):
-            return [meant]
-        pieces = [piece for piece in word.split("?") if piece]
-        return [known for piece in pieces for known in ([piece] if self.keys(piece) else self.repair(piece))]
+    def meant(self, word: str, *, cut_off: bool) -> str | None:
+        """The known word that an unknown one stands for: mistyped, or cut off at the end of a text."""
+        if cut_off and len(word) >= _CUT_OFF and (whole := self._completed(word)):
+            return whole
+        return self._corrected(word) if len(word) >= _MISSPELT else None
 
     def _completed(self, word: str) -> str | None:
         """The known word that an unknown one was cut off from, if all such words say the same."""
@@ -161,10 +156,10 @@ class Vocabulary:
         if not self._neighbours:
             self._neighbours = self._index_neighbours()
         near = self._neighbours
-        candidates = {*near.get(word[:_PART], ()), *near.get("-" + word[-_PART:], ())}
+        candidates = {*near.get(word[:_EDGE], ()), *near.get("-" + word[-_EDGE:], ())}
         meant = [known for known in candidates if words.within_one(word, known)]
         return self._agreed(
-            meant or [stem for stem in near.get(word[:_PART] + "*", ()) if _begins_nearly(word, stem)]
+            meant or [stem for stem in near.get(word[:_EDGE] + "*", ()) if _begins_nearly(word, stem)]
         )
 
     def _index_neighbours(self) -> dict[str, list[str]]:
@@ -172,11 +167,11 @@ class Vocabulary:
         index: dict[str, list[str]] = {}
         for known in self.words:
             if len(known) >= _MISSPELT and known.isascii():
-                index.setdefault(known[:_PART], []).append(known)
-                index.setdefault("-" + known[-_PART:], []).append(known)
+                index.setdefault(known[:_EDGE], []).append(known)
+                index.setdefault("-" + known[-_EDGE:], []).append(known)
         for stem in self.stems:
-            if len(stem) >= _MISSPELT and stem.isascii():
-                index.setdefault(stem[:_PART] + "*", []).append(stem + "*")
+            if len(stem) > _MISSPELT and stem.isascii():
+                index.setdefault(stem[:_EDGE] + "*", []).append(stem + "*")
         return index
 
     def _agreed(self, known: Sequence[str]) -> str | None:

@@ -18,6 +18,7 @@ GRAMMAR = (
     "thoracic",
     "dorsal",
     "lumbar",
+    "sacral",
     "left",
     "right",
     "both",
@@ -58,6 +59,7 @@ REGIONS = (1 << len(_REGION)) - 1
 SUGGESTED = len(_REGION)
 """How far the bits of suggested regions lie above those of named ones."""
 FLAG = {name: 1 << (2 * len(_REGION) + place) for place, name in enumerate(GRAMMAR)}
+_SILENT = FLAG["skipped"] | FLAG["nothing"] | FLAG["and"]
 SIDES = FLAG["left"] | FLAG["right"] | FLAG["both"]
 
 
@@ -75,6 +77,8 @@ class Sense:
     """In which languages; none for a word of all."""
     shy: bool
     """Counts only in company of its language."""
+    is_silent: bool
+    """Known to say nothing by itself."""
 
 
 def unsayable(says: str) -> list[str]:
@@ -105,4 +109,5 @@ def parse(says: str, languages: frozenset[str], *, shy: bool = False) -> Sense:
             bits |= _REGION[bare] << (SUGGESTED if bare != word else 0)
         else:
             (implied if bare != word else named).append(bare)
-    return Sense(says, bits, tuple(named), tuple(implied), tuple(facets), languages, shy)
+    silent = not (bits & ~_SILENT or named or implied or facets)
+    return Sense(says, bits, tuple(named), tuple(implied), tuple(facets), languages, shy, silent)

@@ -11,11 +11,13 @@ import unicodedata
 SYLLABLES = "぀-ヿㇰ-ㇿ㐀-鿿豈-﫿가-힣々〆"
 """Scripts that are written without blanks between words."""
 
-_CAMEL = re.compile(r"(?<=[a-zß-öø-ÿ])(?=[A-Z])")  # kneeLeft, BrainMRI
+_CAMEL = re.compile(r"(?<=[a-zß-öø-ÿ]{2})(?=[A-Z])")  # kneeLeft, BrainMRI
 _DIGRAPHS = str.maketrans(
     {"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ß": "ss", "�": "?"}
 )
 _ELIDED = re.compile(r"\b[cdjlmnqst]['’](?=[aeiouyh])")  # l'épaule, d'addome
+_DOTTED = re.compile(r"(?<=\b[a-z])\.(?=[a-z]\b)")  # a.t.m., p.a.
+_SCRIPTS_MEET = re.compile(rf"(?<=[{SYLLABLES}])(?=[a-z])|(?<=[a-z])(?=[{SYLLABLES}])")
 _POSSESSIVE = re.compile(r"(?<=[a-z]{3})['’]s\b")  # water's view, but not l's
 _WORD = re.compile(
     rf"[{SYLLABLES}]+"
@@ -40,7 +42,7 @@ def cut(text: str) -> list[str]:
     """The words of a text in order, folded; `&` and `+` count as words."""
     if not (text.isupper() or text.islower()):
         text = _CAMEL.sub(" ", text)
-    folded = fold(text)
+    folded = _DOTTED.sub("", fold(text))
     if "'" in folded or "’" in folded:
         folded = _POSSESSIVE.sub(" ", _ELIDED.sub(" ", folded))
     return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
@@ -60,7 +62,7 @@ def spellings(term: str) -> set[str]:
     """The folded forms of a vocabulary term: `Schädel` is also typed Schaedel, `hånd` haand."""
     if term.isascii():
         return {term.lower()}
-    lowered = term.casefold()
+    lowered = _SCRIPTS_MEET.sub(" ", term.casefold())  # x光 is cut in two
     return {fold(lowered), fold(lowered.translate(_TYPED_OUT))}
 
 
