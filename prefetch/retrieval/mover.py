@@ -44,8 +44,8 @@ class Mover:
         self._bells = bells
         self._pulse = pulse
         self._closing = False
-        self.under_way = 0
-        """Moves that have begun and are not written down yet."""
+        self.under_way: set[int] = set()
+        """Retrieves whose move has begun and is not written down yet."""
 
     def stop_claiming(self) -> None:
         """Let what is moving end, and begin nothing new."""
@@ -57,11 +57,12 @@ class Mover:
         claimed = await self._claim()
         while claimed is not None:
             self._bells.movers[self._archive].ring()
-            self.under_way += 1
+            moving = claimed.id
+            self.under_way.add(moving)
             try:
                 claimed = await self.move(claimed)
             finally:
-                self.under_way -= 1
+                self.under_way.discard(moving)
             moved += 1
         return moved
 

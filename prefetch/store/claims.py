@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -146,6 +147,14 @@ def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[m
     recovered = _recover(c, _held_by(owner), now=now)
     c.execute(update(retrieves).where(_held_by(owner)).values(**RELEASED))
     return recovered
+
+
+def recover_lost(
+    c: Connection, owner: str, *, under_way: Collection[int], claimed_before: datetime, now: datetime
+) -> list[model.Retrieve]:
+    """Take back moves that an owner claimed a while ago and does not work on: no result was ever written."""
+    lost = (retrieves.c.owner == owner) & (retrieves.c.claimed_at < claimed_before)
+    return _recover(c, lost & retrieves.c.id.not_in(list(under_way)), now=now)
 
 
 def _held_by(owner: str | None) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -260,6 +260,22 @@ def test_what_a_dead_process_moved_is_looked_for_first(queue: Queue) -> None:
     (recovered,) = queue.do(claims.recover, now=NOW)
     (look,) = queue.claim_checks()
     assert (moving.id, S.MOVED, 1) == (look.id, recovered.state, look.checks)
+
+
+def test_a_move_whose_result_was_never_written_is_taken_back(queue: Queue) -> None:
+    """The store was away when the move ended: its row is ours, nobody works on it, and it is looked for."""
+    moving = queue.moving()
+    later = NOW + timedelta(minutes=1)
+
+    def recover(under_way: list[int], claimed_before: datetime) -> list[int]:
+        lost = queue.do(
+            claims.recover_lost, OWNER, under_way=under_way, claimed_before=claimed_before, now=later
+        )
+        return [retrieve.id for retrieve in lost]
+
+    assert [] == recover([moving.id], later)
+    assert [] == recover([], NOW - timedelta(minutes=1))
+    assert [moving.id] == recover([], later)
 
 
 def test_at_start_all_that_anyone_held_is_free(queue: Queue) -> None:
