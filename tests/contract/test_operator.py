@@ -100,6 +100,18 @@ def test_what_has_a_successor_is_not_retried(queue: Queue) -> None:
         act(queue, retry, failed)
 
 
+def test_what_no_order_wants_any_more_is_not_retried(queue: Queue) -> None:
+    """It would move for nobody."""
+    known = queue.order()
+    queue.plan(known, wish())
+    failed = queue.claim()
+    assert failed is not None
+    queue.finish(failed, Step.FAIL)
+    queue.plan(known)
+    with pytest.raises(errors.IllegalTransitionError, match="no order wants it"):
+        act(queue, retry, failed)
+
+
 def test_what_a_person_cancelled_is_not_brought_back_by_planning_again(queue: Queue) -> None:
     """For none of the orders that wanted it; a new order may want it all the same."""
     known = queue.order()
