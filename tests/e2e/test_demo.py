@@ -21,7 +21,7 @@ DEMO = [sys.executable, "-m", "prefetch", "demo"]
 
 @contextmanager
 def running(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A demo that keeps its files below a directory; killed where a test fails."""
+    """A demo that keeps its files below a directory; ended in order where a test fails."""
     demo = subprocess.Popen(
         [*DEMO, *options],
         stdout=subprocess.PIPE,
@@ -32,8 +32,12 @@ def running(directory: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield demo
     finally:
-        demo.kill()
-        demo.communicate()
+        demo.terminate()
+        try:
+            demo.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            demo.kill()
+            demo.communicate()
 
 
 def read_until(demo: subprocess.Popen[str], words: str) -> str:
