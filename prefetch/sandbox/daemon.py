@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,9 +24,19 @@ class DaemonEndedError(Exception):
 class Daemon:
     """A running daemon; `listener_ports` are where it takes messages, by the listener's name."""
 
-    def __init__(self, *, configuration: Path, log: Path) -> None:
+    def __init__(
+        self,
+        *,
+        configuration: Path,
+        log: Path,
+        module: str = "prefetch",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """A bench may run another module than the command itself, or in an environment of its own."""
         self.configuration = configuration
         self.log = log
+        self._command = [sys.executable, "-m", module, "run", "--config", str(configuration)]
+        self._environment = environment
         self.listener_ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,11 +54,15 @@ class Daemon:
 
     def start(self) -> None:
         """Start it, and do not wait until it is ready."""
-        command = [sys.executable, "-m", "prefetch", "run", "--config", str(self.configuration)]
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is ours to hear, and we end the daemon in order.
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self._environment,
             )
 
     def await_ready(self) -> None:

@@ -7,13 +7,10 @@ alone begins with an HL7 message and ends when every prior is verified. Prints r
 from __future__ import annotations
 
 import itertools
-import os
-import platform
 import signal
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +19,7 @@ from typing import Annotated
 import typer
 
 from tests import peers
-from tests.bench import floor, ours, rest, script, trial
+from tests.bench import floor, machine, ours, rest, script, trial
 
 
 class Kind(StrEnum):
@@ -69,7 +66,7 @@ def main(
             ae_title="ARCHIVE", directory=directory, knows=rooms.values(), as_shipped=as_shipped
         )
         typer.echo(f"{orders} orders of {trial.PRIORS} priors of {trial.INSTANCES} images")
-        typer.echo(f"{parallel} moves at a time; {archive} → {workstation}; {_machine(directory)}")
+        typer.echo(f"{parallel} moves at a time; {archive} → {workstation}; {machine.describe(directory)}")
         patients = trial.make_patients(orders)
         scores: dict[str, list[trial.Score]] = {name: [] for name in chosen}
         with source:
@@ -111,17 +108,6 @@ def _compare(scores: Mapping[str, Sequence[trial.Score]], orders: int) -> None:
     for name, took in seconds.items():
         ratio = f"   ours is {took / seconds['ours']:5.2f} times as fast" if "ours" in seconds else ""
         typer.echo(f"{name:8} {orders / took:7.2f} orders/s{ratio}")
-
-
-def _machine(directory: Path) -> str:
-    processor = platform.machine()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    return (
-        f"{os.cpu_count()} cores ({processor}), load {os.getloadavg()[0]:.1f}, "
-        f"an fsync costs {trial.fsync_milliseconds(directory):.2f} ms"
-    )
 
 
 if __name__ == "__main__":
