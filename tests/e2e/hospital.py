@@ -98,7 +98,7 @@ class Hospital:
         self.archives: dict[str, peers.Server] = {}
         self.workstations: dict[str, peers.Server] = {}
         self.daemon: Daemon | None = None
-        self._configuration = directory / "prefetch.yaml"
+        self.configuration = directory / "prefetch.yaml"
         self.port = peers.free_port()
         self._peers = ExitStack()
         self._starts = itertools.count(1)
@@ -178,16 +178,16 @@ class Hospital:
         for section, values in settings.items():
             known = said.get(section)
             said[section] = _merge(known, values) if isinstance(known, dict) else values
-        self._configuration.write_text(json.dumps(said, indent=1))  # JSON is YAML
+        self.configuration.write_text(json.dumps(said, indent=1))  # JSON is YAML
 
     # --- the daemon's life -------------------------------------------------------------------------
 
     def open(self, **settings: Any) -> None:
         """Start the daemon, configured anew where anything is said."""
-        if settings or not self._configuration.exists():
+        if settings or not self.configuration.exists():
             self.configure(**settings)
         log = self.directory / f"daemon-{next(self._starts)}.log"
-        self.daemon = Daemon(configuration=self._configuration, log=log)
+        self.daemon = Daemon(configuration=self.configuration, log=log)
         self.daemon.__enter__()
 
     def close(self) -> int | None:
@@ -253,7 +253,7 @@ class Hospital:
 
     def run(self, *verb: str) -> str:
         """Run a command line verb; gives what it prints, and fails where it fails."""
-        result = CliRunner().invoke(program, [*verb, "--config", str(self._configuration)])
+        result = CliRunner().invoke(program, [*verb, "--config", str(self.configuration)])
         assert result.exit_code == 0, f"{' '.join(verb)}: {result.output}\n{result.exception!r}"
         return result.stdout
 
