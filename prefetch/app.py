@@ -19,7 +19,7 @@ import structlog
 
 from prefetch import chores, config, daemon, health, model, stage, timing
 from prefetch.daemon import Daemon
-from prefetch.planning import planner
+from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
 from prefetch.store import claims, database, history, nodes
 from prefetch.store import orders as order_rows
@@ -78,7 +78,7 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
     bells, pulse = running.bells, running.pulse
     work = [stage.work("reader", running.reader.read_waiting, bells.reader, pulse)]
     work += [
-        stage.work(planner.STAGE, running.planner.plan_next, bells.planner, pulse)
+        stage.work(inquiries.STAGE, running.planner.plan_next, bells.planner, pulse)
         for _ in range(planner.WORKERS)
     ]
     work += [

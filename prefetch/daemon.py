@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prefetch import bell, config, dialling, health, orders, timing
 from prefetch.dimse import association
 from prefetch.intake import header, listener, parsing, reader
-from prefetch.planning import planner
+from prefetch.planning import inquiries, planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
 
@@ -56,6 +56,9 @@ def build(site: config.Config, store: database.Database) -> Daemon:
     clock = orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
     pool = parsing.ReaderPool()
     pulse = health.Pulse()
+    asking = inquiries.Inquiries(
+        store=store, archives=archives, workstations=workstations, now=timing.now, pulse=pulse
+    )
     door = Door(store=store, bells=bells)
     return Daemon(
         pulse=pulse,
@@ -69,14 +72,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         listeners={name: _listener(name, said, door) for name, said in site.listeners.items()},
         reader=reader.Reader(store=store, pool=pool, clock=clock, now=timing.now, bells=bells),
         planner=planner.Planner(
-            site=site,
-            store=store,
-            archives=archives,
-            workstations=workstations,
-            owner=owner,
-            now=timing.now,
-            bells=bells,
-            pulse=pulse,
+            site=site, store=store, asking=asking, owner=owner, now=timing.now, bells=bells
         ),
         movers={
             name: mover.Mover(

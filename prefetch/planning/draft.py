@@ -30,6 +30,11 @@ class Answer:
         """Whether nothing is missing; a single answer that could not be read does not make it less."""
         return self.outcome in {Outcome.SUCCESS, Outcome.WARNING}
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether asking again may give more; an answer that was cut as too long will be so again."""
+        return not self.whole and self.outcome is not Outcome.PARTIAL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sorted:

@@ -8,25 +8,22 @@ peer's recovery, and what the archive answered last time stands in for it until 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
 
 import structlog
 
-from prefetch import bell, config, errors, health, model
-from prefetch.config import Verify
-from prefetch.dimse import association, identifier
-from prefetch.model import Decision, Outcome
-from prefetch.planning import draft, identity, select
-from prefetch.store import answers, database, patients, plans, retrieves
+from prefetch import bell, config, errors, model
+from prefetch.dimse import identifier
+from prefetch.model import Decision
+from prefetch.planning import draft, identity, inquiries, select
+from prefetch.store import database, patients, plans
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
 
 log = structlog.get_logger()
-
-STAGE = "planner"
 
 WORKERS = 8
 """Orders planned at the same time; how many ask one archive at once is that archive's limit."""
@@ -51,21 +48,17 @@ class Planner:
         *,
         site: config.Config,
         store: database.Database,
-        archives: Mapping[str, association.RemoteAE],
-        workstations: Mapping[str, association.RemoteAE],
+        asking: inquiries.Inquiries,
         owner: str,
         now: Now,
         bells: bell.Bells,
-        pulse: health.Pulse,
     ) -> None:
         self.site = site
         self._store = store
-        self._archives = archives
-        self._workstations = workstations
+        self._inquiries = asking
         self._owner = owner
         self._now = now
         self._bells = bells
-        self._pulse = pulse
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def plan_next(self) -> int:
@@ -140,7 +133,7 @@ class Planner:
         )
         if blank.problem or not acting:
             return Result(plan=blank)
-        asked = await self._ask_archives(order, _archives_of(acting))
+        asked = await self._inquiries.ask_archives(order.patient, _archives_of(acting), site=self.site)
         found = draft.sort_studies(
             order,
             matches,
@@ -149,11 +142,9 @@ class Planner:
             policy=identity.Policy.of(self.site),
             circumstances=select.Circumstances.of(self.site, now),
         )
-        present = await self._present(found.choices)
+        present = await self._inquiries.present(found.choices, site=self.site)
         missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
-        # An answer that is too long will be so again; who does not answer may do so later.
-        silent = any(not answer.whole and answer.outcome is not Outcome.PARTIAL for answer in asked)
-        attempts = order.plan_attempts + 1 if silent else 0
+        attempts = order.plan_attempts + 1 if any(answer.is_silence for answer in asked) else 0
         return Result(
             plan=replace(
                 blank,
@@ -174,102 +165,14 @@ class Planner:
         So yesterday's study is not missed, not even where the fetch began when the order came.
         """
         if attempts:
-            expire = (order.scheduled_start or order.created_at) + self.site.retrieval.expire_after
+            useless_after = (order.scheduled_start or order.changed_at) + self.site.retrieval.expire_after
             again = now + self.site.planning.patience.delay(attempts)
-            return again if again < max(expire, now + self.site.retrieval.expire_after) else None
+            return again if again < useless_after else None
         if order.scheduled_start is None:
             return None
         looks = {moment for match in acting for moment in (match.start_at, match.deadline)}
         ahead = [look for moment in looks if (look := moment - self.site.planning.replan_before) > now]
         return min(ahead, default=None)
-
-    async def _ask_archives(self, order: model.Order, names: Iterable[str]) -> list[draft.Answer]:
-        async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask(order.patient, name)) for name in names]
-        return [task.result() for task in asking]
-
-    async def _ask(self, patient: model.Patient, archive: str) -> draft.Answer:
-        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
-        assert patient.patient_id  # noqa: S101 (checked by _unusable_patient_id)
-        # The archive may call the order's assigning authority otherwise; unmapped it is asked as it came.
-        patient_id, issuer = patient.patient_id, _namespace(patient.issuer_of_patient_id)
-        issuer = self.site.archives[archive].issuers.get(issuer or "", issuer)
-        now = self._now()
-        kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
-        if kept is not None and kept.asked_at >= now - self.site.planning.reuse_answer:
-            return _answer(archive, kept.asked_at, kept.result.studies, kept.result)
-        with self._pulse.waiting_for_peer(STAGE):
-            result = await self._archives[archive].find_studies(
-                patient_id=patient_id, issuer_of_patient_id=issuer
-            )
-        await self._store.write(answers.save_answer, archive, patient_id, issuer, result, asked_at=now)
-        log.info(
-            "archive_asked",
-            archive=archive,
-            patient_id=patient_id,
-            outcome=result.outcome.value,
-            answers=len(result.studies),
-            milliseconds=round(result.milliseconds, 1),
-            because=result.because,
-        )
-        if result.outcome is not Outcome.SUCCESS and kept is not None:
-            return _answer(archive, kept.asked_at, kept.result.studies, result)
-        return _answer(archive, now, result.studies, result)
-
-    async def _present(self, choices: Sequence[model.Choice]) -> set[tuple[str, str]]:
-        """What the destinations hold complete already: (study instance UID, destination)."""
-        present = set()
-        by_destination: dict[str, list[model.Choice]] = {}
-        for choice in choices:
-            by_destination.setdefault(choice.destination, []).append(choice)
-        for destination, wanted in by_destination.items():
-            if self.site.workstations[destination].verify is Verify.COUNTERS:
-                uids = [choice.study.study_instance_uid for choice in wanted]
-                present |= {
-                    (uid, destination)
-                    for uid in await self._store.read(retrieves.verified_at, destination, uids)
-                }
-                continue
-            held = await self._held(destination, wanted)
-            present |= {
-                (choice.study.study_instance_uid, destination)
-                for choice in wanted
-                if await self._holds_all(choice, held.get(choice.study.study_instance_uid))
-            }
-        return present
-
-    async def _holds_all(self, choice: model.Choice, held: model.Study | None) -> bool:
-        """Whether a destination's copy is complete; whoever gives no count is asked for each instance."""
-        if held is None:
-            return False
-        at_archive = await self._counted(choice.study, self._archives[choice.study.archive])
-        return draft.holds_all(at_archive, await self._counted(held, self._workstations[choice.destination]))
-
-    async def _counted(self, study: model.Study, remote: association.RemoteAE) -> model.Study:
-        if study.instances is not None:
-            return study
-        with self._pulse.waiting_for_peer(STAGE):
-            counted = await remote.count_instances(study_instance_uid=study.study_instance_uid)
-        return replace(study, instances=counted)
-
-    async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:
-        """One C-FIND a patient at the destination; one that cannot be asked holds nothing that we know of."""
-        held: dict[str, model.Study] = {}
-        by_patient: dict[str, list[str]] = {}
-        for choice in wanted:
-            by_patient.setdefault(choice.study.patient_id or "", []).append(choice.study.study_instance_uid)
-        for patient_id, uids in by_patient.items():
-            with self._pulse.waiting_for_peer(STAGE):
-                result = await self._workstations[destination].find_held(
-                    patient_id=patient_id, study_instance_uids=uids
-                )
-            held |= {study.study_instance_uid: study for study in result.studies}
-        return held
-
-
-def _namespace(issuer: str | None) -> str | None:
-    """The Issuer of Patient ID is the first part of an assigning authority (HL7 v2.5.1 2.A.33)."""
-    return issuer.split("&")[0].strip() or None if issuer else None
 
 
 def _archives_of(acting: Sequence[select.RuleMatch]) -> list[str]:
@@ -285,14 +188,6 @@ def _unusable_patient_id(order: model.Order) -> str | None:
     except errors.UnsafeKeyError as error:
         return f"{error}; the order waits for the message that corrects it"
     return None
-
-
-def _answer(
-    archive: str, asked_at: datetime, studies: tuple[model.Study, ...], result: model.FindResult
-) -> draft.Answer:
-    return draft.Answer(
-        archive=archive, asked_at=asked_at, studies=studies, outcome=result.outcome, because=result.because
-    )
 
 
 def _consulted(answer: draft.Answer) -> model.Consulted:

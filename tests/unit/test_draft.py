@@ -167,12 +167,18 @@ def test_a_refused_study_does_not_come_back_beside_another_doubt(site: config.Co
 
 
 @pytest.mark.parametrize(
-    ("outcome", "whole"),
-    [(Outcome.SUCCESS, True), (Outcome.WARNING, True), (Outcome.PARTIAL, False), (Outcome.TRANSIENT, False)],
+    ("outcome", "whole", "silence"),
+    [
+        (Outcome.SUCCESS, True, False),
+        (Outcome.WARNING, True, False),
+        (Outcome.PARTIAL, False, False),
+        (Outcome.TRANSIENT, False, True),
+    ],
 )
-def test_an_answer_is_whole_or_it_is_not(outcome: Outcome, whole: bool) -> None:
+def test_an_answer_is_whole_or_it_is_not(outcome: Outcome, whole: bool, silence: bool) -> None:
     """One study that could not be read does not make an answer less; a cut or missing one is not whole."""
-    assert whole is replace(answer(), outcome=outcome).whole
+    given = replace(answer(), outcome=outcome)
+    assert (whole, silence) == (given.whole, given.is_silence)
 
 
 @pytest.mark.parametrize(
