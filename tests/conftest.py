@@ -1,8 +1,17 @@
-"""For all tests: a machine that is busy is not a failure."""
+"""For all tests: a busy machine is not a failure, and what a test has to tell is printed at the end."""
 
 from __future__ import annotations
 
 import hypothesis
+import pytest
 
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the story of each test that told one, with `record_property("story", …)`."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for story in (value for name, value in report.user_properties if name == "story"):
+            terminalreporter.section(report.nodeid)
+            terminalreporter.write_line(str(story))
