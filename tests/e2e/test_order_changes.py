@@ -10,7 +10,7 @@ import pytest
 from prefetch.sandbox import messages
 from prefetch.sandbox.messages import Change
 from tests import peers
-from tests.e2e.hospital import Build, Hospital, deadline, far, holds_exactly, soon
+from tests.e2e.hospital import ANNA, BRUNO, RULES, Build, Hospital, deadline, far, holds_exactly, soon
 from tests.e2e.witnesses import VERBOSE, moves_asked, stores_received
 
 pytestmark = pytest.mark.peers
@@ -58,6 +58,34 @@ def test_deadline_moves_with_the_exam(
     for start in (far(days=6), soon(hours=30), soon()):
         hospital.book(replace(booking, scheduled_start=start), Change.CHANGED, build)
         hospital.await_order(order, ready_by=deadline(start))
+    hospital.await_ready(order)
+    assert holds_exactly(workstation, prior)
+
+
+def test_order_given_to_the_right_patient(
+    hospital: Hospital, archive: peers.Dcmqrscp, workstation: peers.Storescp
+) -> None:
+    """An order that was made for the wrong patient and corrected brings the right one's priors alone."""
+    wrong, right = (hospital.study(archive, patient=patient) for patient in (ANNA, BRUNO))
+    hospital.open()
+    hospital.book(hospital.exam("A1", patient=ANNA, scheduled_start=far()))
+    hospital.await_retrieve("A1", wrong, "waiting")
+    hospital.book(hospital.exam("A1", patient=BRUNO), Change.CHANGED)
+    hospital.await_ready("A1")
+    assert hospital.retrieve("A1", wrong)["withdrawn"]
+    assert holds_exactly(workstation, right)
+
+
+def test_order_without_a_time_waits_for_its_appointment(
+    hospital: Hospital, archive: peers.Dcmqrscp, workstation: peers.Storescp
+) -> None:
+    """Under `if_unscheduled: wait` nothing is fetched before the SIU^S12 that says when."""
+    prior = hospital.study(archive)
+    hospital.open(rules=RULES.replace("- name: ct", "- name: ct\n    if_unscheduled: wait"))
+    booking = hospital.exam("A1", scheduled_start=None)
+    order = hospital.book(booking)
+    hospital.await_order(order, readiness="waits for a time", priors=0)
+    hospital.book(replace(booking, scheduled_start=soon()), build=messages.siu)
     hospital.await_ready(order)
     assert holds_exactly(workstation, prior)
 

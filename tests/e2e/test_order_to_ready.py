@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from prefetch.sandbox import messages
 from tests import peers
 from tests.e2e import packaged
-from tests.e2e.hospital import ANYTHING, Build, Hospital, holds_exactly, pixels
+from tests.e2e.hospital import ANNA, ANYTHING, Build, Hospital, holds_exactly, pixels, soon
+from tests.e2e.witnesses import VERBOSE, moves_asked
 
 pytestmark = pytest.mark.peers
 
@@ -78,6 +81,46 @@ def test_two_archives_send_a_study_once(hospital: Hospital) -> None:
     assert origins == ["main", "offsite", "offsite"]
     assert holds_exactly(workstation, both, old, whole)
     assert len(hospital.said("move_finished")) == 3
+
+
+def test_priors_go_where_the_exam_is_read(hospital: Hospital) -> None:
+    """The station of the exam decides which workstation gets its priors."""
+    first, second = (hospital.workstation(peers.Orthanc, name) for name in ("READ1", "READ2"))
+    archive = hospital.archive(peers.Orthanc)
+    ct, mr = hospital.study(archive), hospital.study(archive, description="MR Head")
+    rooms = {"by": "station_ae_title", "map": {"CT*": "read1"}, "otherwise": "read2"}
+    hospital.open(planning={"to": rooms})
+    hospital.book(hospital.exam("A1", station_ae_title="CT2"))
+    hospital.book(hospital.exam("A2", description="MR Head", station_ae_title="MR1"))
+    hospital.await_ready("A1")
+    hospital.await_ready("A2")
+    assert holds_exactly(first, ct)
+    assert holds_exactly(second, mr)
+
+
+def test_nearest_deadline_moves_first(hospital: Hospital) -> None:
+    """Of what waits for the one slot STAT goes first, then the next exam; no query waits for a move."""
+    workstation = hospital.workstation(peers.Storescp)
+    archive = hospital.archive(peers.Dcmqrscp, options=VERBOSE)
+    hospital.open(archives={"main": {"max_associations": 2}})
+    workstation.freeze()
+    exams: dict[str, dict[str, Any]] = {
+        "first": {},
+        "late": {"scheduled_start": soon(hours=9)},
+        "early": {"scheduled_start": soon(hours=3)},
+        "stat": {"scheduled_start": soon(hours=12), "priority": "S"},
+    }
+    priors = {}
+    for order, told in exams.items():
+        patient = replace(ANNA, patient_id=f"P-{order}")
+        priors[order] = hospital.study(archive, patient=patient, instances=1).study_instance_uid
+        hospital.book(hospital.exam(order, patient=patient, **told))
+        hospital.await_that(lambda: moves_asked(archive), "the slot to be taken")
+    hospital.await_that(lambda: len(hospital.said("order_planned")) == len(exams), "all to be planned")
+    workstation.thaw()
+    for order in exams:
+        hospital.await_ready(order)
+    assert moves_asked(archive) == [priors[order] for order in ("first", "stat", "early", "late")]
 
 
 @ODDITIES

@@ -99,6 +99,16 @@ def test_refused_study_never_moves(
     assert holds_exactly(workstation, own)
 
 
+def test_corrected_order_lifts_the_quarantine(
+    hospital: Hospital, in_quarantine: str, workstation: peers.Orthanc, doubtful: WrittenStudy
+) -> None:
+    """The birth date was wrong in the order: once it is put right, what agrees with it moves."""
+    assert in_quarantine
+    hospital.book(hospital.exam("A1", patient=NAMESAKE), Change.CHANGED)
+    hospital.await_retrieve("A1", doubtful, "verified")
+    assert doubtful.study_instance_uid in workstation.studies()
+
+
 def test_same_id_of_another_issuer_is_another_patient(
     hospital: Hospital, archive: peers.Server, workstation: peers.Orthanc, own: WrittenStudy
 ) -> None:
