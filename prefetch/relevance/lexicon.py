@@ -6,6 +6,7 @@ Knows words and what they say, and nothing of files or of how several terms make
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,7 @@ _LINKS = ("", "s", "n", "en", "es", "e", "er", "o")
 """Letters between the parts of a compound: handgelenk-s-aufnahme; only behind a part of some length."""
 _LONGEST_SYLLABIC = 8
 _SEVERAL = 12
-"""Known words that may begin alike before a cut-off one is given up."""
+"""Known words that are looked at for what a cut-off one may mean."""
 
 Key = tuple[str, ...]
 Node = dict[str, Any]
@@ -142,14 +143,11 @@ class Vocabulary:
         """The known word that an unknown one was cut off from, if all such words say the same."""
         if not self._sorted:
             self._sorted = sorted(known for known in self.words if known.isascii() and len(known) > _CUT_OFF)
-        found: list[str] = []
-        for known in self._sorted[bisect.bisect_left(self._sorted, word) :]:
-            if not known.startswith(word):
-                break
-            found.append(known)
-            if len(found) > _SEVERAL:
-                return None
-        return self._agreed(found)
+        first = bisect.bisect_left(self._sorted, word)
+        begin_alike = itertools.takewhile(
+            lambda known: known.startswith(word), itertools.islice(self._sorted, first, first + _SEVERAL)
+        )
+        return self._agreed(list(begin_alike))
 
     def _corrected(self, word: str) -> str | None:
         """The known long word that is one slip away, if all such words say the same."""

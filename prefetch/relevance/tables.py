@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefetch import errors, modalities
-from prefetch.relevance import anatomy
+from prefetch.relevance import anatomy, senses
 from prefetch.relevance.anatomy import Region
 from prefetch.relevance.description import Description
 
@@ -85,15 +85,26 @@ class Kind:
 
     def fits(self, order: Description, study: Description, where: int) -> bool:
         """Whether the line limits what this study is worth to this order."""
-        if where & ~self.regions:
-            return False
-        of_order, of_study = self._covers(order), self._covers(study)
-        if of_order == of_study or (of_study if self.who == "order" else of_order and self.who == "study"):
+        if where & ~self.regions or not self._differs(order, study):
             return False
         return _is_among(order.modalities, self.order) and _is_among(study.modalities, self.study)
 
-    def _covers(self, said: Description) -> bool:
-        return said.vessels if self.kind == "vessels" else self.kind in said.facets
+    def _differs(self, order: Description, study: Description) -> bool:
+        kind, _, other = self.kind.partition("/")
+        if other:
+            return {kind, other} == {_only(order, kind, other), _only(study, kind, other)}
+        of_order, of_study = _is_of(order, kind), _is_of(study, kind)
+        return of_order != of_study and self.who != ("study" if of_order else "order")
+
+
+def _is_of(said: Description, kind: str) -> bool:
+    return said.vessels if kind == "vessels" else kind in said.facets
+
+
+def _only(said: Description, one: str, other: str) -> str | None:
+    """Which of two kinds an exam is of, if only of one."""
+    named = [kind for kind in (one, other) if _is_of(said, kind)]
+    return named[0] if len(named) == 1 else None
 
 
 def _is_among(stated: tuple[str, ...], listed: Families) -> bool:
@@ -246,7 +257,7 @@ def _read_kind(table: Table, cells: list[str]) -> None:
     most, kind, who, study, order, regions, because = cells
     line = Kind(
         _grade(most),
-        kind,
+        _kind(kind),
         _one_of(who, "differ study order"),
         _families(study),
         _families(order),
@@ -285,6 +296,12 @@ def _grade(cell: str) -> int:
 def _one_of(cell: str, choices: str) -> str:
     if cell not in choices.split():
         raise ValueError(f"“{cell}” is none of {choices}")
+    return cell
+
+
+def _kind(cell: str) -> str:
+    for kind in cell.split("/"):
+        _one_of(kind, "vessels " + " ".join(senses.FACETS))
     return cell
 
 
