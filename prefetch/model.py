@@ -5,6 +5,7 @@ Knows no I/O and no rule. Words are DICOM's and HL7's own (docs/reference/vocabu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
@@ -83,6 +84,8 @@ class OrderEvent:
     prior_issuer_of_patient_id: str | None = None
     message_time: str | None = None
     cleared: frozenset[str] = frozenset()
+    worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The attributes of a worklist item, by keyword; empty where a message speaks."""
 
     @property
     def identifies_an_order(self) -> bool:
@@ -112,6 +115,17 @@ class Patient:
     birth_date: str | None = None
     """`YYYYMMDD`, or less of it where less was said."""
     sex: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What one source said of an exam at one time, as it was sent; kept until that source says otherwise."""
+
+    source: str
+    """A listener or a worklist, by the site's name for it."""
+    at: datetime
+    said: Mapping[str, str | None] = field(hash=False)
+    """Field of `OrderEvent` → value; None where it was deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +173,10 @@ class Order:
     """Asked for by hand: fetched at once, whatever its rules say of the time."""
     ready_at: datetime | None = None
     """When the last wanted prior was verified; `None` while any is not."""
+    sayings: tuple[Saying, ...] = ()
+    """Each source's last word on each field, in the order in which they were heard (`provenance`)."""
+    worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Its attributes in a worklist, by keyword; empty where no worklist has it."""
 
     @property
     def name(self) -> str:

@@ -2,17 +2,19 @@
 
 An order is joined by any number that both sides know, unless a stronger number says that it is another
 (one accession number may cover two procedures). Every change is an upsert: a first message may well be
-a status change (field guide, 3.4). An event that changes nothing gives back the very same order.
+a status change (field guide, 3.4). Field by field the freshest word holds (`provenance`), so the order in
+which events come does not matter; an event that changes nothing leaves the version as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
-from prefetch.model import Action, Order, OrderEvent, OrderStatus, Patient, Priority
+from prefetch import provenance
+from prefetch.model import Action, Order, OrderEvent, OrderStatus, Patient, Priority, Saying
 
 KEYS = (
     "filler_order_number",
@@ -73,6 +75,14 @@ _PRIORITIES = {
     "MEDIUM": Priority.MEDIUM,
 }
 
+_SAID = (*_PATIENT_FIELDS, *_ORDER_FIELDS, "priority", "scheduled_start")
+"""Fields of an event that are weighed by who said them last."""
+
+_OF_PROGRESS = ("status", "version", "changed_at", "message_time", "sayings")
+"""What differs in an order of which only its progress was told: that bears on no prior."""
+
+_DAY = len("2026-01-31")
+
 _NO_MORE_WANTED = frozenset({OrderStatus.CANCELLED, OrderStatus.ON_HOLD})
 
 
@@ -97,9 +107,21 @@ def read_time(text: str | None, clock: Clock) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if len(text) <= len("2026-01-31"):
+    if len(text) <= _DAY:
         moment = datetime.combine(moment.date(), clock.start_of_day)
     return moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
+
+
+def said_at(message_time: str | None, *, heard_at: datetime, clock: Clock) -> datetime:
+    """When a message was made (MSH-7): when it was heard where it does not say so, and never after that.
+
+    A date alone puts no message before another. Of an hour that the clock shows twice it is the nearer one.
+    """
+    said = read_time(message_time, clock)
+    if said is None or len(message_time or "") <= _DAY:
+        return heard_at
+    both = (said.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return min(min(both, key=lambda at: abs(at - heard_at)), heard_at)
 
 
 def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
@@ -112,6 +134,30 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
             if getattr(order, key) == value and not _contradicts(event, order, than=key):
                 return order
     return None
+
+
+def first_steps(events: Iterable[OrderEvent]) -> list[OrderEvent]:
+    """The events of one message, one for each exam: of several steps of a procedure the earliest.
+
+    Else the steps would take turns as the exam's time with every message that names them all.
+    """
+    exams: list[OrderEvent] = []
+    for event in events:
+        same = next((n for n, known in enumerate(exams) if _is_step_of_the_same(event, known)), None)
+        if same is None:
+            exams.append(event)
+        else:
+            # min() gives the first of equals.
+            exams[same] = min(exams[same], event, key=lambda each: each.scheduled_start or "~")
+    return exams
+
+
+def _is_step_of_the_same(event: OrderEvent, other: OrderEvent) -> bool:
+    names = ("filler_order_number", "placer_order_number", "study_instance_uid")
+    said = [(getattr(event, name), getattr(other, name)) for name in names]
+    several = _differ(event.scheduled_procedure_step_id, other.scheduled_procedure_step_id)
+    agree = any(one and one == another for one, another in said)
+    return several and agree and event.action is other.action and not any(_differ(*pair) for pair in said)
 
 
 def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
@@ -137,13 +183,16 @@ def _differ(said: str | None, known: str | None) -> bool:
     return bool(said and known and said != known)
 
 
-def create(event: OrderEvent, *, source: str, clock: Clock, now: datetime) -> Order | None:
+def create(
+    event: OrderEvent, *, source: str, at: datetime | None = None, clock: Clock, now: datetime
+) -> Order | None:
     """The order that a first message makes; None where it makes none.
 
-    A cancel of what was never known, a message about a patient only, or one without any number by which
-    a later message could find the order again creates nothing.
+    A cancel may come before the order that it cancels: it is kept, so that what comes late stays cancelled.
+    A message about a patient only, or one without any number by which a later message could find the order
+    again, creates nothing.
     """
-    if event.action not in {Action.NEW, Action.CHANGE} or not event.identifies_an_order:
+    if event.action not in {Action.NEW, Action.CHANGE, Action.CANCEL} or not event.identifies_an_order:
         return None
     blank = Order(
         id=0,
@@ -154,45 +203,61 @@ def create(event: OrderEvent, *, source: str, clock: Clock, now: datetime) -> Or
         created_at=now,
         changed_at=now,
     )
-    return apply(blank, event, clock=clock, now=now)
+    return apply(blank, event, source=source, at=at, clock=clock, now=now)
 
 
-def apply(order: Order, event: OrderEvent, *, clock: Clock, now: datetime) -> Order:
-    """The order as the event leaves it: the very same object where nothing changes.
+def apply(
+    order: Order,
+    event: OrderEvent,
+    *,
+    source: str = "",
+    at: datetime | None = None,
+    clock: Clock,
+    now: datetime,
+) -> Order:
+    """The order as the event leaves it; who said it, and when (`at`; left out: now), is kept with it.
 
-    A changed order has a higher version; where the change bears on its priors it is due for planning.
+    A changed order has a higher version; where the change bears on its priors it is due for planning. Where
+    nothing changes the version stays, and where there is nothing new to keep it is the very same object.
     """
-    changes: dict[str, Any] = _said(event, _ORDER_FIELDS)
-    changes["patient"] = _patient(order.patient, event)
-    changes["status"] = _status(order.status, event)
-    if event.priority is not None or "priority" in event.cleared:
-        changes["priority"] = read_priority(event.priority)
-    if (start := read_time(event.scheduled_start, clock)) is not None:
-        changes["scheduled_start"] = start
-    elif "scheduled_start" in event.cleared:
-        changes["scheduled_start"] = None
-    changed = replace(order, **changes)
-    if changed == order and order.version:
-        return order
-    return replace(
+    at, event = at or now, _believed(event, clock)
+    sayings, fresh = provenance.hear(order.sayings, Saying(source=source, at=at, said=_words(event)))
+    changed = replace(
+        order,
+        sayings=sayings,
+        patient=_patient(order.patient, event, fresh),
+        status=_status(order.status, sayings, fresh),
+        worklist=event.worklist or order.worklist,
+        **_said(event, _ORDER_FIELDS, fresh),
+        **_converted(event, fresh, clock),
+    )
+    if order.version and replace(changed, sayings=order.sayings) == order:
+        return order if changed == order else changed
+    changed = replace(
         changed,
         version=order.version + 1,
         changed_at=now,
-        message_time=read_time(event.message_time, clock) or order.message_time,
-        plan_at=None if changed.status in _NO_MORE_WANTED else now,
-        plan_attempts=0,
+        message_time=max(at, order.message_time or at),
     )
+    return _due(order, changed, now)
 
 
-def rekey(order: Order, event: OrderEvent, *, now: datetime) -> Order:
-    """The order after its patient's ID was merged into, or changed to, another (ADT A40, A47)."""
-    patient = replace(_patient(order.patient, event), patient_id=event.patient_id)
+def rekey(
+    order: Order, event: OrderEvent, *, source: str = "", at: datetime | None = None, now: datetime
+) -> Order:
+    """The order after its patient's ID was merged into, or changed to, another (ADT A40, A47).
+
+    A merge that comes late holds all the same: the ID that it ends is nobody's any more.
+    """
+    said = {name: value for name, value in _words(event).items() if name in _PATIENT_FIELDS}
+    known = provenance.latest(order.sayings, "patient_id")
+    at = max(at or now, known.at) if known else at or now
+    sayings, fresh = provenance.hear(order.sayings, Saying(source=source, at=at, said=said))
+    patient = replace(_patient(order.patient, event, fresh), patient_id=event.patient_id)
     if patient == order.patient:
         return order
-    due = None if order.status in _NO_MORE_WANTED else now
-    return replace(
-        order, patient=patient, version=order.version + 1, changed_at=now, plan_at=due, plan_attempts=0
-    )
+    changed = replace(order, patient=patient, sayings=sayings, version=order.version + 1, changed_at=now)
+    return _due(order, changed, now)
 
 
 def wants_nothing(order: Order) -> bool:
@@ -205,22 +270,63 @@ def is_emergency(order: Order) -> bool:
     return order.priority is Priority.STAT or (order.patient_class or "").upper() == "E"
 
 
-def _said(event: OrderEvent, names: Sequence[str]) -> dict[str, Any]:
-    said = {name: None for name in names if name in event.cleared}
+def _words(event: OrderEvent) -> dict[str, str | None]:
+    """All that an event says, in its own words; None is the explicit null."""
+    return _said(event, _SAID) | _life(event)
+
+
+def _life(event: OrderEvent) -> dict[str, str | None]:
+    """What an event says of the exam's own life: a status, or that it is ordered."""
+    if event.action is Action.CANCEL:
+        return {"status": OrderStatus.CANCELLED.value}
+    if event.status is not None:
+        return {"status": event.status.value}
+    return {"ordered": "yes"} if event.action is Action.NEW else {}
+
+
+def _said(event: OrderEvent, names: Sequence[str], fresh: Container[str] | None = None) -> dict[str, Any]:
+    """What an event says in these fields; with `fresh` only where its word holds."""
+    said: dict[str, Any] = {name: None for name in names if name in event.cleared}
     said |= {name: value for name in names if (value := getattr(event, name)) is not None}
-    return said
+    return {name: value for name, value in said.items() if fresh is None or name in fresh}
 
 
-def _patient(patient: Patient, event: OrderEvent) -> Patient:
-    said = _said(event, tuple(_PATIENT_FIELDS))
+def _believed(event: OrderEvent, clock: Clock) -> OrderEvent:
+    """The event without a time that is none."""
+    is_time = read_time(event.scheduled_start, clock) is not None
+    return event if is_time or event.scheduled_start is None else replace(event, scheduled_start=None)
+
+
+def _converted(event: OrderEvent, fresh: Container[str], clock: Clock) -> dict[str, Any]:
+    """What an event says in the fields that the order holds in another form."""
+    said = _said(event, ("priority", "scheduled_start"), fresh)
+    convert: dict[str, Callable[[str | None], Any]] = {
+        "priority": read_priority,
+        "scheduled_start": lambda text: read_time(text, clock),
+    }
+    return {name: convert[name](value) for name, value in said.items()}
+
+
+def _patient(patient: Patient, event: OrderEvent, fresh: Container[str]) -> Patient:
+    said = _said(event, tuple(_PATIENT_FIELDS), fresh)
     return replace(patient, **{_PATIENT_FIELDS[name]: value for name, value in said.items()})
 
 
-def _status(status: OrderStatus, event: OrderEvent) -> OrderStatus:
-    if event.action is Action.CANCEL:
-        return OrderStatus.CANCELLED
-    if event.status is not None:
-        return event.status
-    if event.action is Action.NEW and status in _NO_MORE_WANTED:
-        return OrderStatus.SCHEDULED
-    return status
+def _status(status: OrderStatus, sayings: provenance.Sayings, fresh: frozenset[str]) -> OrderStatus:
+    """The status that was told last; an order that is sent anew after a cancel is not cancelled any more."""
+    if not fresh & {"status", "ordered"}:
+        return status
+    told, ordered = (provenance.latest(sayings, name) for name in ("status", "ordered"))
+    last = status if told is None else OrderStatus(str(told.said["status"]))
+    anew = told is None or provenance.is_fresher(ordered, told, among=sayings)
+    return OrderStatus.SCHEDULED if anew and last in _NO_MORE_WANTED else last
+
+
+def _due(before: Order, after: Order, now: datetime) -> Order:
+    """The changed order, due for planning unless nothing is wanted, or only its progress was told."""
+    if after.status in _NO_MORE_WANTED:
+        return replace(after, plan_at=None, plan_attempts=0)
+    progress = {name: getattr(after, name) for name in _OF_PROGRESS}
+    if before.version and before.status not in _NO_MORE_WANTED and replace(before, **progress) == after:
+        return after
+    return replace(after, plan_at=now, plan_attempts=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from prefetch import model, readiness, timing
+from prefetch import model, provenance, readiness, timing
 from prefetch.cli import exams, terms
 from prefetch.model import Decision
 
@@ -61,6 +61,8 @@ def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]
     plan = exam.plan
     return {
         "order": exams.row(exam, timing.now()),
+        "said": {name: _words(exam.order.sayings, name) for name in provenance.holding(exam.order.sayings)},
+        "worklist": exam.order.worklist,
         "planned_at": plan.made_at if plan else None,
         "problem": plan.problem if plan else None,
         "rules": [_reason(reason) for reason in plan.rules] if plan else [],
@@ -72,6 +74,16 @@ def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]
             for each in happened
         ],
     }
+
+
+def _words(sayings: provenance.Sayings, name: str) -> list[dict[str, Any]]:
+    """Each source's last word on a field, that which holds first."""
+    holds = provenance.latest(sayings, name)
+    spoken = sorted((each for each in sayings if name in each.said), key=lambda each: each is not holds)
+    return [
+        {"source": each.source, "at": each.at, "value": each.said[name], "holds": each is holds}
+        for each in spoken
+    ]
 
 
 def _reason(reason: model.Reason) -> dict[str, Any]:
@@ -142,6 +154,7 @@ def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening],
             (word, "bold"),
         )
     )
+    _branch(tree, "who said what", _of_sayings(order.sayings, site))
     _branch(tree, "rules", map(_of_rule, _acting_first(exam.plan.rules)) if exam.plan else ())
     if exam.plan:
         if exam.plan.problem:
@@ -167,6 +180,28 @@ def _branch(tree: Tree, name: str, lines: Iterable[Text]) -> None:
     branch = tree.add(Text(name, style="bold"))
     for line in lines:
         branch.add(line)
+
+
+_NEVER_SHOWN = frozenset({"patient_name", "birth_date", "ordered"})
+"""Fields whose value a terminal need not show, and the word that an order was placed."""
+
+
+def _of_sayings(sayings: provenance.Sayings, site: Config) -> Iterator[Text]:
+    """A line each time that a source spoke and its word holds, and one for each word that was overtaken."""
+    holding = provenance.holding(sayings)
+    for saying in sayings:
+        held = {name: value for name, value in saying.said.items() if holding[name] is saying}
+        overtaken = {name: value for name, value in saying.said.items() if name not in held}
+        who = f"{saying.source} ({terms.local(saying.at, site.time_zone)})"
+        if held:
+            yield Text(f"{who}: {_fields(held)}")
+        if overtaken:
+            yield Text(f"{who}, overtaken: {_fields(overtaken)}", style="dim")
+
+
+def _fields(said: Mapping[str, str | None]) -> str:
+    shown = {name: value for name, value in said.items() if name not in _NEVER_SHOWN}
+    return ", ".join(f"{name.replace('_', ' ')} {value or 'deleted'}" for name, value in shown.items())
 
 
 def _acting_first(rules: Iterable[model.Reason]) -> list[model.Reason]:

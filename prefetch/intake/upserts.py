@@ -1,4 +1,4 @@
-"""What one message does to the orders in the store, in the transaction that marks it read.
+"""What one message or worklist answer does to the orders in the store, in the transaction that marks it read.
 
 The decisions are `orders`', purely; here they meet the rows. However often a message's process dies, the
 message is applied once: its mark and its effects are one commit.
@@ -7,9 +7,11 @@ message is applied once: its mark and its effects are one commit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TypedDict
 
 from prefetch import model, orders
 from prefetch.intake import hl7
@@ -18,6 +20,15 @@ from prefetch.store import history, inbox, wants
 from prefetch.store import orders as order_rows
 from prefetch.store.database import Connection
 from prefetch.store.tables import MessageState
+
+
+class _Said(TypedDict):
+    """Who says an event, when, and what is needed to place it: the arguments of `orders.apply`."""
+
+    source: str
+    at: datetime
+    clock: orders.Clock
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +53,17 @@ def apply_reading(
     # First the mark: of two that read the same message only one goes on.
     if not inbox.finish_message(connection, message.id, state, because=reading.problem, at=now):
         return None
-    upserts = Upserts(connection=connection, message=message, clock=clock, now=now)
-    changed = itertools.chain.from_iterable(map(upserts.apply, reading.events))
+    origin = Origin(
+        source=message.source,
+        heard_at=message.received_at,
+        detail={
+            "control_id": message.control_id,
+            "message_type": message.message_type,
+            "message_id": message.id,
+        },
+    )
+    upserts = Upserts(connection=connection, origin=origin, clock=clock, now=now)
+    changed = itertools.chain.from_iterable(map(upserts.apply, orders.first_steps(reading.events)))
     return Applied(state=state, because=reading.problem, changed=tuple(changed))
 
 
@@ -54,11 +74,22 @@ def _fate(reading: hl7.Reading) -> MessageState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where events come from: what `explain` says of them."""
+
+    source: str
+    """The site's name of the listener or worklist."""
+    heard_at: datetime
+    detail: Mapping[str, object]
+    """What names the message or the poll in the history."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upserts:
-    """The events of one message, applied one by one."""
+    """The events of one message or one worklist answer, applied one by one."""
 
     connection: Connection
-    message: inbox.InboxMessage
+    origin: Origin
     clock: orders.Clock
     now: datetime
 
@@ -70,10 +101,23 @@ class Upserts:
             return self._to_patient(event)
         order = orders.match(event, order_rows.orders_sharing_keys(self.connection, event))
         if order is None:
-            created = orders.create(event, source=self.message.source, clock=self.clock, now=self.now)
+            created = orders.create(event, **self._said(event))
             return () if created is None else (self._keep(created, "order_created"),)
-        after = orders.apply(order, event, clock=self.clock, now=self.now)
-        return () if after is order else (self._keep(after, "order_changed"),)
+        return self._changed(order, orders.apply(order, event, **self._said(event)), "order_changed")
+
+    def _said(self, event: model.OrderEvent) -> _Said:
+        """Who says an event, and when he said it."""
+        heard_at = self.origin.heard_at
+        at = orders.said_at(event.message_time, heard_at=heard_at, clock=self.clock)
+        return {"source": self.origin.source, "at": at, "clock": self.clock, "now": self.now}
+
+    def _changed(self, before: model.Order, after: model.Order, what: str) -> Iterable[model.Order]:
+        """Keep what changed; where an event only repeats what is known, that it was said again."""
+        if after.version != before.version:
+            return (self._keep(after, what),)
+        if after is not before:
+            order_rows.save_sayings(self.connection, after)
+        return ()
 
     def _to_patient(self, event: model.OrderEvent) -> Iterable[model.Order]:
         """A merge or a change of a patient's data, carried to all of that patient's orders (IHE RAD-12)."""
@@ -83,7 +127,7 @@ class Upserts:
             return self._merge(event)
         known = order_rows.orders_of_patient(self.connection, event.patient_id, event.issuer_of_patient_id)
         after = ((order, self._demographics(order, event)) for order in known)
-        return [self._keep(changed, "order_changed") for order, changed in after if changed is not order]
+        return [kept for order, changed in after for kept in self._changed(order, changed, "order_changed")]
 
     def _merge(self, event: model.OrderEvent) -> Iterable[model.Order]:
         if event.prior_patient_id is None:
@@ -91,8 +135,10 @@ class Upserts:
         known = order_rows.orders_of_patient(
             self.connection, event.prior_patient_id, event.prior_issuer_of_patient_id
         )
-        after = ((order, orders.rekey(order, event, now=self.now)) for order in known)
-        return [self._keep(changed, "patient_merged") for order, changed in after if changed is not order]
+        said = self._said(event)
+        merged = partial(orders.rekey, source=said["source"], at=said["at"], now=self.now)
+        after = ((order, merged(order, event)) for order in known)
+        return [kept for order, changed in after for kept in self._changed(order, changed, "patient_merged")]
 
     def _demographics(self, order: model.Order, event: model.OrderEvent) -> model.Order:
         """Only what an ADT message says of the person; its visit and its time are not the order's."""
@@ -103,17 +149,15 @@ class Upserts:
             sex=event.sex,
             cleared=event.cleared & {"patient_name", "birth_date", "sex"},
         )
-        return orders.apply(order, of_the_person, clock=self.clock, now=self.now)
+        return orders.apply(order, of_the_person, **self._said(event))
 
     def _keep(self, order: model.Order, what: str) -> model.Order:
         kept = order_rows.save_order(self.connection, order)
         detail: dict[str, object] = {
             "version": kept.version,
             "status": kept.status.value,
-            "source": self.message.source,
-            "control_id": self.message.control_id,
-            "message_type": self.message.message_type,
-            "message_id": self.message.id,
+            "source": self.origin.source,
+            **self.origin.detail,
         }
         happening = model.Happening(at=self.now, what=what, order_id=kept.id, detail=detail)
         history.record(self.connection, happening)

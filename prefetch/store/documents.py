@@ -1,4 +1,4 @@
-"""Plans and studies as JSON documents and back; what has its default is left out, to keep history small."""
+"""Plans, studies and sayings as JSON documents and back; what has its default is left out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prefetch import model
 
 _PLAN = TypeAdapter(model.Plan)
 _STUDIES = TypeAdapter(tuple[model.Study, ...])
+_SAYINGS = TypeAdapter(tuple[model.Saying, ...])
 
 
 def write_plan(plan: model.Plan) -> Any:
@@ -30,3 +31,13 @@ def write_studies(studies: tuple[model.Study, ...]) -> Any:
 def read_studies(document: Any) -> tuple[model.Study, ...]:
     """Give the studies of a document."""
     return _STUDIES.validate_python(document)
+
+
+def write_sayings(sayings: tuple[model.Saying, ...]) -> Any:
+    """Give the document of what was said of an order."""
+    return _SAYINGS.dump_python(sayings, mode="json")
+
+
+def read_sayings(document: Any) -> tuple[model.Saying, ...]:
+    """Give what a document says was said."""
+    return _SAYINGS.validate_python(document)

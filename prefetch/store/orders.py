@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from prefetch import model
-from prefetch.store import history
+from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
 from prefetch.store.tables import KeyKind, day_of_order, order_keys, orders
 
@@ -56,7 +56,8 @@ _KEY_FIELDS = {
 def as_order(row: Mapping[Any, Any]) -> model.Order:
     """Make the noun of a row."""
     patient = model.Patient(**{name: row[column] for name, column in _PATIENT_COLUMNS.items()})
-    return model.Order(patient=patient, **{name: row[name] for name in _OWN_FIELDS})
+    own = {name: row[name] for name in _OWN_FIELDS}
+    return model.Order(patient=patient, **(own | {"sayings": documents.read_sayings(row["sayings"])}))
 
 
 # --- finding ---------------------------------------------------------------------------------------
@@ -134,6 +135,12 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
     return saved
 
 
+def save_sayings(c: Connection, order: model.Order) -> None:
+    """Write who said what of an order that is otherwise as it was."""
+    sayings = documents.write_sayings(order.sayings)
+    c.execute(update(orders).where(orders.c.id == order.id).values(sayings=sayings))
+
+
 # --- claiming for planning -------------------------------------------------------------------------
 
 
@@ -202,6 +209,7 @@ def _values(order: model.Order) -> dict[str, Any]:
         for name in _OWN_FIELDS
         if name != "id" and name not in _WRITTEN_BY_THE_PLANNER
     }
+    own |= {"sayings": documents.write_sayings(order.sayings), "worklist": dict(order.worklist)}
     return own | {column: getattr(order.patient, name) for name, column in _PATIENT_COLUMNS.items()}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ def order_of(*events: OrderEvent) -> Order:
     order = orders.create(events[0], source="ris", clock=CLOCK, now=NOW)
     assert order is not None
     for number, following in enumerate(events[1:], start=1):
-        order = orders.apply(order, following, clock=CLOCK, now=NOW + timedelta(minutes=number))
+        order = orders.apply(order, following, source="ris", clock=CLOCK, now=NOW + timedelta(minutes=number))
     return order
 
 
@@ -44,9 +45,9 @@ def test_a_first_message_may_be_a_change() -> None:
     assert OrderStatus.SCHEDULED is order_of(event(Action.CHANGE)).status
 
 
-@pytest.mark.parametrize("action", [Action.CANCEL, Action.MERGE, Action.IGNORE])
-def test_a_cancel_of_the_unknown_makes_nothing(action: Action) -> None:
-    """Only a new order or a change creates one."""
+@pytest.mark.parametrize("action", [Action.MERGE, Action.IGNORE])
+def test_what_speaks_of_no_order_makes_none(action: Action) -> None:
+    """Only a new order, a change or a cancel creates one."""
     assert orders.create(event(action), source="ris", clock=CLOCK, now=NOW) is None
 
 
@@ -56,10 +57,107 @@ def test_a_message_without_any_number_makes_nothing() -> None:
     assert orders.create(nameless, source="adt", clock=CLOCK, now=NOW) is None
 
 
-def test_a_message_that_changes_nothing_gives_back_the_very_order() -> None:
-    """Thousands a day say what is known already: no version, no planning."""
+def test_a_message_that_changes_nothing_causes_no_planning() -> None:
+    """Thousands a day say what is known already: kept is only that it was said again."""
     order = replace(order_of(event(modality="CT")), plan_at=None)
-    assert orders.apply(order, event(Action.CHANGE, modality="CT"), clock=CLOCK, now=NOW) is order
+    again = orders.apply(order, event(modality="CT"), source="ris", clock=CLOCK, now=NOW + timedelta(hours=1))
+    assert replace(order, sayings=again.sayings) == again
+    assert [NOW + timedelta(hours=1)] == [saying.at for saying in again.sayings]
+
+
+def test_the_same_message_once_more_gives_back_the_very_order() -> None:
+    """Sent twice, nothing is written."""
+    order = order_of(event(modality="CT"))
+    assert orders.apply(order, event(modality="CT"), source="ris", clock=CLOCK, now=NOW) is order
+
+
+def test_an_older_message_does_not_overwrite_a_newer_fact() -> None:
+    """What comes late is weighed by when it was said, field by field."""
+    order = order_of(event(scheduled_start="2026-03-02T10:00"))
+    late = event(Action.CHANGE, scheduled_start="2026-03-02T08:00", station_ae_title="CT2")
+    after = orders.apply(order, late, source="ris", at=NOW - timedelta(minutes=5), clock=CLOCK, now=NOW)
+    assert (order.scheduled_start, "CT2") == (after.scheduled_start, after.station_ae_title)
+
+
+def test_a_late_order_does_not_revive_what_was_cancelled_meanwhile() -> None:
+    """The cancel was said later, though it was heard first."""
+    cancelled = order_of(event(Action.CANCEL))
+    late = orders.apply(cancelled, event(modality="CT"), at=NOW - timedelta(minutes=5), clock=CLOCK, now=NOW)
+    assert (OrderStatus.CANCELLED, "CT", None) == (late.status, late.modality, late.plan_at)
+
+
+def test_a_late_cancel_does_not_undo_what_was_ordered_anew() -> None:
+    """An order that was placed again after its cancel stands."""
+    late = orders.apply(
+        order_of(event()), event(Action.CANCEL), at=NOW - timedelta(minutes=5), clock=CLOCK, now=NOW
+    )
+    assert OrderStatus.SCHEDULED is late.status
+
+
+def test_the_fresher_source_wins_field_by_field() -> None:
+    """Two sources tell of one exam: of each field the last word holds, and both words are kept."""
+    order = order_of(event(scheduled_start="2026-03-02T10:00", station_ae_title="CT1"))
+    moved = event(Action.CHANGE, scheduled_start="2026-03-02T11:00")
+    after = orders.apply(order, moved, source="mwl", at=NOW + timedelta(minutes=1), clock=CLOCK, now=NOW)
+    assert (datetime(2026, 3, 2, 10, tzinfo=UTC), "CT1") == (after.scheduled_start, after.station_ae_title)
+    assert {"ris": "2026-03-02T10:00", "mwl": "2026-03-02T11:00"} == {
+        saying.source: saying.said.get("scheduled_start") for saying in after.sayings
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "planned"),
+    [
+        (OrderStatus.IN_PROGRESS, False),
+        (OrderStatus.COMPLETED, False),
+        (OrderStatus.SCHEDULED, False),
+        (OrderStatus.ON_HOLD, False),
+    ],
+)
+def test_progress_alone_causes_no_query(status: OrderStatus, planned: bool) -> None:
+    """That an exam has begun or ended bears on no prior."""
+    order = replace(order_of(event()), plan_at=None)
+    after = orders.apply(order, event(Action.CHANGE, status=status), clock=CLOCK, now=NOW)
+    assert (status, planned) == (after.status, after.plan_at is not None)
+
+
+def test_an_exam_that_goes_on_after_a_cancel_is_planned_again() -> None:
+    """Its wants were withdrawn."""
+    begun = order_of(event(), event(Action.CANCEL), event(Action.CHANGE, status=OrderStatus.IN_PROGRESS))
+    assert begun.plan_at is not None
+
+
+@pytest.mark.parametrize(
+    ("sent", "counts_as"),
+    [
+        ("2026-03-02T07:30", datetime(2026, 3, 2, 6, 30, tzinfo=UTC)),
+        ("2026-03-02T07:30+00:00", NOW),
+        ("2026-03-02", NOW),
+        (None, NOW),
+        ("2026-03-09T07:30", NOW),
+    ],
+)
+def test_a_message_was_said_when_it_says_so_but_never_after_it_was_heard(
+    sent: str | None, counts_as: datetime
+) -> None:
+    """A sender's clock that is ahead, a date alone or no time at all put no message before another."""
+    assert counts_as == orders.said_at(sent, heard_at=NOW, clock=CLOCK)
+
+
+@pytest.mark.parametrize("hour", [0, 1], ids=["summer time", "winter time"])
+def test_of_the_hour_that_comes_twice_the_nearer_one_is_meant(hour: int) -> None:
+    """When summer time ends, messages of the second hour are not older than those of the first."""
+    heard_at = datetime(2026, 10, 25, hour, 31, tzinfo=UTC)
+    said = orders.said_at("2026-10-25T02:30", heard_at=heard_at, clock=CLOCK)
+    assert heard_at - timedelta(minutes=1) == said
+
+
+def test_several_steps_of_one_procedure_are_one_exam_at_the_earliest() -> None:
+    """Else each message that names them all would move the exam back and forth."""
+    first = event(scheduled_procedure_step_id="S1", scheduled_start="2026-03-02T10:00")
+    second = event(scheduled_procedure_step_id="S2", scheduled_start="2026-03-02T08:00")
+    other = event(placer_order_number="P2", scheduled_procedure_step_id="S3")
+    assert [second, other] == orders.first_steps([first, second, other])
 
 
 def test_what_is_not_said_is_left_alone_and_an_explicit_null_deletes() -> None:
@@ -215,7 +313,37 @@ def test_any_order_of_events_keeps_the_promises(events: list[OrderEvent]) -> Non
     order = order_of(event())
     for following in events:
         after = orders.apply(order, following, clock=CLOCK, now=NOW)
-        assert after is order or after.version == order.version + 1
+        assert after.version - order.version in {0, 1}
         assert not (orders.wants_nothing(after) and after.plan_at is not None)
-        assert orders.apply(after, following, clock=CLOCK, now=NOW + timedelta(hours=1)) is after
+        again = orders.apply(after, following, clock=CLOCK, now=NOW + timedelta(hours=1))
+        assert replace(after, sayings=again.sayings) == again
         order = after
+
+
+_LATE = st.lists(st.tuples(_EVENTS, st.sampled_from(["ris", "mwl"])), min_size=1, max_size=6).flatmap(
+    lambda told: st.tuples(st.just(told), st.permutations(range(len(told))))
+)
+
+
+@given(_LATE)
+def test_any_order_of_arrival_ends_in_the_same_exam(
+    story: tuple[list[tuple[OrderEvent, str]], list[int]],
+) -> None:
+    """However late a message comes, and from whom, the exam is as if all had come when they were said."""
+    told, arrival = story
+    assert _exam_of(told, range(len(told))) == _exam_of(told, arrival)
+
+
+def _exam_of(told: list[tuple[OrderEvent, str]], arrival: Iterable[int]) -> dict[str, Any]:
+    """The exam that messages leave that were said a minute apart and come in this sequence."""
+    order: Order | None = None
+    for number in arrival:
+        following, source = told[number]
+        said: dict[str, Any] = {"source": source, "at": NOW + timedelta(minutes=number), "clock": CLOCK}
+        if order is None:
+            order = orders.create(following, **said, now=NOW)
+        else:
+            order = orders.apply(order, following, **said, now=NOW)
+    assert order is not None
+    heard = ("version", "created_at", "changed_at", "message_time", "sayings", "source", "plan_at")
+    return {name: value for name, value in asdict(order).items() if name not in heard}

@@ -77,7 +77,7 @@ def read_message(raw: bytes, *, mapping: mappings.Mapping = mappings.DEFAULT) ->
 
 def to_json(event: OrderEvent) -> dict[str, Any]:
     """An event as `prefetch read --json` prints it: the keys of the model, in its order."""
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "worklist"}
     return values | {"cleared": sorted(event.cleared)}
 
 

@@ -159,6 +159,8 @@ def upgrade() -> None:
         sa.Column("ready_by", UTCDateTime),
         sa.Column("fetch_now", sa.Boolean, nullable=False),
         sa.Column("ready_at", UTCDateTime),
+        sa.Column("sayings", Document, nullable=False),
+        sa.Column("worklist", Document, nullable=False),
         sa.Column("owner", Name),
         sa.Column("lease_until", UTCDateTime),
         sqlite_autoincrement=True,
