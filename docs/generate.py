@@ -10,9 +10,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefetch.cli import manual, reference
+from prefetch.cli import manual, messagetable, reference
 
 ROOT = Path(__file__).parents[1]
+MESSAGE_TABLES = (
+    messagetable.events,
+    messagetable.order_control,
+    messagetable.order_status,
+    messagetable.places,
+    messagetable.modalities,
+)
 PAGES = {"config": "configuration.md", "rules": "rules.md"}
 
 
@@ -29,6 +36,11 @@ def files() -> Iterator[tuple[Path, str]]:
         architecture,
         between(architecture.read_text(encoding="utf-8"), "lifecycle", manual.life_of_a_retrieve()),
     )
+    messages = ROOT / "docs" / "reference" / "hl7-messages.md"
+    text = messages.read_text(encoding="utf-8")
+    for table in MESSAGE_TABLES:
+        text = between(text, table.__name__, table())
+    yield messages, text
     yield ROOT / "rules" / "schema.json", reference.schema("rules")
 
 

@@ -114,6 +114,32 @@ def _same(site: Site, section: str, peers: Iterable[tuple[str, Hashable]], words
         first.setdefault(what, name)
 
 
+# --- senders ---------------------------------------------------------------------------------------
+
+SUBMIT = "submit"
+"""Where messages come from that `prefetch submit` puts in the inbox."""
+
+
+def _unknown_listeners(site: Site) -> Iterator[Problem]:
+    known = [*site.config.listeners, SUBMIT]
+    for name, sender in site.config.senders.items():
+        for position, listener in enumerate(sender.listener):
+            if listener not in known:
+                message = f"no listener is called {listener}; {yamlfile.did_you_mean(listener, known)}"
+                yield site.document.problem(("senders", name, "listener", position), message)
+
+
+def _never_taken(site: Site) -> Iterator[Problem]:
+    """A sender after one that every message fits."""
+    first = ""
+    for name, sender in site.config.senders.items():
+        if first:
+            message = f"is never taken: {first} comes before it and fits every message"
+            yield site.document.problem(("senders", name), message, at_key=True, severity="warning")
+        elif not (sender.application or sender.facility or sender.listener):
+            first = name
+
+
 # --- times -----------------------------------------------------------------------------------------
 
 
@@ -229,7 +255,9 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _unknown_workstations,
     _no_destination,
     _same_peers,
+    _unknown_listeners,
     _begins_too_late,
+    _never_taken,
     _no_limit,
     _never_looked_at,
     _unused_peers,

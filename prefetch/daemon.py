@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prefetch import bell, config, dialling, health, orders, timing
 from prefetch.dimse import association
-from prefetch.intake import header, listener, parsing, reader
+from prefetch.intake import header, hl7, listener, parsing, reader
 from prefetch.planning import inquiries, planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
@@ -37,6 +37,7 @@ class Daemon:
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again."""
         self.site = self.planner.site = site
+        self.pool.senders = hl7.Senders(site.senders)
         for mover_of_archive in self.movers.values():
             mover_of_archive.site = site
         for verifier_of_destination in self.verifiers.values():
@@ -55,6 +56,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
     }
     clock = orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
     pool = parsing.ReaderPool()
+    pool.senders = hl7.Senders(site.senders)
     pulse = health.Pulse()
     asking = inquiries.Inquiries(
         store=store, archives=archives, workstations=workstations, now=timing.now, pulse=pulse

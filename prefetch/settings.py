@@ -6,7 +6,6 @@ The peers have a module of their own; `config` loads the file and its rules and 
 from __future__ import annotations
 
 import re
-import zoneinfo
 from datetime import date, time, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,22 +13,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
 
-from prefetch import lifecycle, logs, spans, yamlfile
+from prefetch import lifecycle, logs, spans
 from prefetch.peers import AETitle, Archive, Listener, Workstation
 from prefetch.rules import Count, Destinations, Mode, RuleSet, Version
+from prefetch.senders import Sender
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, NotEmpty
+from prefetch.zones import Zone
 
 # --- values ----------------------------------------------------------------------------------------
-
-
-def _read_zone(said: object) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(str(said))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = yamlfile.nearest(str(said), sorted(zoneinfo.available_timezones()))
-        guess = f"did you mean {near}?" if near else "write one such as Europe/Berlin"
-        raise ValueError(f"“{said}” is not a time zone of the IANA database; {guess}") from error
 
 
 def _read_store(said: object) -> str:
@@ -76,7 +68,6 @@ def _text(**more: Any) -> WithJsonSchema:
 
 
 Name = Annotated[str, PlainValidator(_read_name), _text()]
-Zone = Annotated[zoneinfo.ZoneInfo, PlainValidator(_read_zone), _text()]
 StoreURL = Annotated[str, PlainValidator(_read_store), _text(pattern="^(sqlite|postgresql)")]
 BirthDate = Annotated[
     str, PlainValidator(_read_date), _text(type=["string", "integer"], pattern=r"^\d{4}-?\d\d-?\d\d$")
@@ -248,6 +239,11 @@ class Config(Model):
     """Directory of the rules; it may be written from the directory of this file."""
     listeners: dict[Name, Listener] = Field(default={}, examples=["{ris: {host: 0.0.0.0, port: 2575}}"])
     """Where feeds send HL7 messages, by a name of your own."""
+    senders: dict[Name, Sender] = Field(
+        default={}, examples=["{old-ris: {application: OLDRIS, fields: {accession_number: [OBR-3, usual]}}}"]
+    )
+    """How a sender writes, where it differs from most, by a name of your own. The first that fits a message is
+    taken; a message that none fits is read in the usual way."""
     archives: Annotated[dict[Name, Archive], NotEmpty()] = Field(
         examples=["{main-archive: {ae_title: PACS, host: pacs.example.org, port: 104}}"]
     )

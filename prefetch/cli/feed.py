@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prefetch import timing
+from prefetch import crosscheck, timing
 from prefetch.cli import terms
 
 if TYPE_CHECKING:
     from prefetch.store.database import Connection
 
-SOURCE = "submit"
+SOURCE = crosscheck.SUBMIT
 
 
 def submit(

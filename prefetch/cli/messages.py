@@ -1,10 +1,10 @@
-"""`prefetch read`: what the daemon reads in HL7 files; needs no configuration and no daemon."""
+"""`prefetch read`: what the daemon reads in HL7 files; needs no daemon, and no configuration."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from rich.text import Text
 from prefetch import model
 from prefetch.cli import terms
 from prefetch.intake import batch, hl7
+from prefetch.senders import Sender
 
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE…", help="HL7 files, framed or not; - is standard input.")
@@ -26,6 +27,18 @@ MappingOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Validate, and list where each message departs from the standard.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Read as the senders of this prefetch.yaml write. Left out: $PREFETCH_CONFIG, else "
+        "/etc/prefetch/prefetch.yaml, else as most senders write.",
+    ),
+]
+ListenerOption = Annotated[
+    str, typer.Option("--listener", metavar="NAME", help="As if the messages had come in by this listener.")
 ]
 
 
@@ -43,11 +56,14 @@ class _Shown:
 def read(
     files: Files,
     *,
+    config: ConfigOption = None,
+    listener: ListenerOption = "",
     as_json: terms.JsonOption = False,
     mapping: MappingOption = False,
     strict: StrictOption = False,
 ) -> None:
-    """Show what is read in HL7 files, message by message; needs no configuration and no daemon."""
+    """Show what is read in HL7 files, message by message; needs no daemon, and no configuration."""
+    senders = hl7.Senders(_known_senders(config))
     unreadable = deviating = False
     for name in files:
         try:
@@ -61,7 +77,8 @@ def read(
         for raw in messages:
             deviations = hl7.deviations(raw) if strict else None
             deviating = deviating or bool(deviations)
-            shown = _Shown(file=name, reading=hl7.read_message(raw), deviations=deviations, mapping=mapping)
+            reading = hl7.read_message(raw, senders=senders, listener=listener)
+            shown = _Shown(file=name, reading=reading, deviations=deviations, mapping=mapping)
             if as_json:
                 typer.echo(json.dumps(_row(shown), ensure_ascii=False))
             else:
@@ -70,6 +87,13 @@ def read(
         terms.stop(terms.Exit.WRONG_USE)
     if deviating:
         terms.stop(terms.Exit.NO)
+
+
+def _known_senders(given: Path | None) -> Mapping[str, Sender]:
+    """The site's senders; none where nobody named a configuration and none lies where one belongs."""
+    if given is None and not terms.place_of(None).is_file():
+        return {}
+    return terms.load_site(given).senders
 
 
 def _contents(name: str) -> bytes:
@@ -84,6 +108,8 @@ def _print(shown: _Shown) -> None:
     console.print(
         f"{shown.file}: {said} {control_id} → {reading.acknowledgement}", style="bold", markup=False
     )
+    if shown.mapping and reading.sender:
+        console.print(f"  read as the sender {reading.sender} writes", markup=False)
     if reading.problem:
         console.print(f"  not understood: {reading.problem}", style="red", markup=False)
     elif not reading.events:
@@ -120,6 +146,7 @@ def _row(shown: _Shown) -> dict[str, Any]:
         "problem": reading.problem,
     }
     if shown.mapping:
+        row["sender"] = reading.sender
         row["mapping"] = list(reading.origins)
     if shown.deviations is not None:
         row["deviations"] = shown.deviations

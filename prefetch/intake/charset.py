@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from prefetch import character_sets
+
 _SAMPLE = 400
 """How many characters beyond ASCII are weighed."""
 
@@ -25,51 +27,6 @@ class Decoded:
 
 
 # --- what is declared --------------------------------------------------------------------------------
-
-_ISO_IR = {
-    "100": "iso8859_1",
-    "101": "iso8859_2",
-    "109": "iso8859_3",
-    "110": "iso8859_4",
-    "144": "iso8859_5",
-    "127": "iso8859_6",
-    "126": "iso8859_7",
-    "138": "iso8859_8",
-    "148": "iso8859_9",
-    "13": "cp932",
-    "14": "cp932",
-    "58": "gb18030",
-    "149": "cp949",
-    "192": "utf_8",
-}
-"""Registration numbers as in DICOM's Specific Character Set (PS3.3 C.12.1.1.2) and HL7 table 0211."""
-
-_NAMES = {
-    "unicode": "utf_8",
-    "unicodeutf8": "utf_8",
-    "utf8": "utf_8",
-    "ansi": "cp1252",
-    "latin1": "iso8859_1",
-    "latin2": "iso8859_2",
-    "latin9": "iso8859_15",
-    "gb180302000": "gb18030",
-    "gb18030": "gb18030",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "ksx1001": "cp949",
-    "ksc5601": "cp949",
-    "euckr": "cp949",
-    "big5": "big5",
-    "sjis": "cp932",
-    "shiftjis": "cp932",
-    "windows31j": "cp932",
-    "eucjp": "euc_jp",
-    "koi8r": "koi8_r",
-    "koi8u": "koi8_u",
-}
-"""Names without case, blanks and punctuation."""
-
-_CODE_PAGES = re.compile(r"(?:cp|windows|win|ibm)?(125[0-8]|437|737|775|85[025-8]|86[0-69]|874|932|949)")
 
 _C1 = re.compile(rb"[\x80-\x9f]")
 
@@ -85,19 +42,6 @@ _WINDOWS = {
     "iso8859_13": "cp1257",
 }
 """What a sender means that declares ISO 8859 and uses 80–9F, which there are control characters."""
-
-
-def declared_codec(name: str) -> str | None:
-    """The codec that one repetition of MSH-18 names; None where it names none or plain ASCII."""
-    key = re.sub(r"[^a-z0-9]", "", name.lower())
-    if key in _NAMES:
-        return _NAMES[key]
-    if found := re.fullmatch(r"(?:iso)?8859(\d{1,2})", key):
-        return f"iso8859_{found[1]}" if int(found[1]) in {*range(1, 12), *range(13, 17)} else None
-    if found := re.fullmatch(r"(?:iso)?(?:2022)?ir(\d+)", key):
-        return _ISO_IR.get(found[1])
-    found = _CODE_PAGES.fullmatch(key)
-    return f"cp{found[1]}" if found else None
 
 
 # --- how much a text reads like one of its languages -------------------------------------------------
@@ -213,6 +157,8 @@ _DECLARED_BONUS = 0.8
 # 8859/1 is what interface engines declare that were never told anything else.
 _DEFAULT_BONUS = 0.4
 _HOME_BONUS = 0.4
+# The administrator said so; a declaration that is no mere default still goes first.
+_KNOWN_BONUS = 0.6
 
 
 def _beyond_ascii(text: str) -> Iterator[tuple[str, str, str]]:
@@ -231,8 +177,13 @@ def _plausibility(text: str, weigh: Weigh) -> float:
 # --- decoding ----------------------------------------------------------------------------------------
 
 
-def decode(raw: bytes, *, declared: str = "", country: str = "", language: str = "") -> Decoded:
+def decode(
+    raw: bytes, *, declared: str = "", country: str = "", language: str = "", usual: str = ""
+) -> Decoded:
     """Text from bytes, whatever they are; `declared` is MSH-18 as sent, with its repetitions (`~`).
+
+    `usual` is what this sender is known to write; it counts where nothing is declared, or what is declared
+    does not explain the bytes.
 
     Never fails: what no encoding explains becomes U+FFFD.
     """
@@ -241,10 +192,20 @@ def decode(raw: bytes, *, declared: str = "", country: str = "", language: str =
         return _decode_switched(raw)
     if raw.isascii():
         return Decoded(raw.decode("ascii"), "ascii")
-    codecs = [codec for name in declared.split("~") if (codec := declared_codec(name))]
-    if (text := _as_utf8(raw, codecs)) is not None:
+    codecs = [codec for name in declared.split("~") if (codec := character_sets.codec(name))]
+    known = character_sets.codec(usual)
+    if (text := _as_utf8(raw, codecs or ([known] if known else []))) is not None:
         return Decoded(text, "utf_8")
-    return _best(raw, codecs[0] if codecs else None, f"{country} {language}")
+    if known and not codecs and (text := _try(raw, known)) is not None:
+        return Decoded(text, known)
+    return _best(raw, codecs[0] if codecs else None, f"{country} {language}", known)
+
+
+def _try(raw: bytes, codec: str) -> str | None:
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError:
+        return None
 
 
 _SWITCHED = ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_3", "iso2022_kr")
@@ -273,22 +234,22 @@ def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:
     return None if chance and codecs and codecs[0] in {"gb18030", "cp949", "cp932", "big5"} else text
 
 
-def _best(raw: bytes, declared: str | None, home: str) -> Decoded:
+def _best(raw: bytes, declared: str | None, home: str, known: str | None = None) -> Decoded:
     if declared in _WINDOWS and _C1.search(raw):
         declared = _WINDOWS[declared]
     local = _home_codecs(home)
     default = declared in {"iso8859_1", "cp1252"}
     readings: list[tuple[float, Decoded]] = []
-    for codec in dict.fromkeys([*([declared] if declared else []), *_CANDIDATES]):
-        try:
-            text = raw.decode(codec)
-        except UnicodeDecodeError:
+    for codec in dict.fromkeys([*filter(None, (declared, known)), *_CANDIDATES]):
+        if (text := _try(raw, codec)) is None:
             continue
         score = _plausibility(text, _weigh_for(codec))
         if codec == declared:
             score += _DEFAULT_BONUS if default else _DECLARED_BONUS
         if codec in local:
             score += _HOME_BONUS
+        if codec == known:
+            score += _KNOWN_BONUS
         readings.append((score, Decoded(text, codec)))
     # Never empty: ISO 8859-2 and 8859-5 give every byte a meaning.
     return max(readings, key=lambda reading: reading[0])[1]

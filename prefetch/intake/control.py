@@ -41,7 +41,7 @@ ORDER_CONTROL: dict[str, Effect] = {
 }
 
 # HL7 v2.5.1 table 0038 (ORC-5), table 0278 (SCH-25), and the words that senders write.
-_STATUS: dict[str, Effect] = {
+STATUS: dict[str, Effect] = {
     **dict.fromkeys(("SC", "SCHEDULED", "BOOKED", "PENDING", "OVERBOOK"), _RESUME),
     **dict.fromkeys(("HD", "HOLD", "ON HOLD"), _HOLD),
     **dict.fromkeys(
@@ -90,4 +90,4 @@ def appointment_effect(trigger: str, filler_status: str) -> Effect:
 
 
 def _by_status(status: str) -> Effect:
-    return _STATUS.get(" ".join(status.upper().replace("_", " ").split()), _CHANGE)
+    return STATUS.get(" ".join(status.upper().replace("_", " ").split()), _CHANGE)

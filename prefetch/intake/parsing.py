@@ -26,6 +26,10 @@ CHUNK = 8
 """Messages handed to a worker at a time: enough to pay for the way there, few enough to share out evenly."""
 
 
+Message = tuple[bytes, str]
+"""A raw message, and the listener by which it came in."""
+
+
 class ReaderPool:
     """Reads raw messages, in order, without holding up the event loop."""
 
@@ -35,12 +39,15 @@ class ReaderPool:
         self._threshold = threshold
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hl7-reader")
         self._processes: ProcessPoolExecutor | None = None
+        self.senders = hl7.Senders()
+        """How the site's senders write; a reload puts others in their place."""
 
-    async def read(self, raws: Sequence[bytes]) -> list[hl7.Reading]:
-        """What each message says; one reading for each, in the order given."""
+    async def read(self, raws: Sequence[bytes], listeners: Sequence[str] = ()) -> list[hl7.Reading]:
+        """What each message says; one reading for each, in the order given. `listeners`: where each came in."""
+        messages = list(zip(raws, listeners or itertools.repeat(""), strict=False))
         if not self._workers or len(raws) < self._threshold:
-            return await self._read_in(self._thread, raws)
-        chunks = [raws[at : at + CHUNK] for at in range(0, len(raws), CHUNK)]
+            return await self._read_in(self._thread, messages)
+        chunks = [messages[at : at + CHUNK] for at in range(0, len(messages), CHUNK)]
         read = await asyncio.gather(*map(self._read_chunk, chunks))
         whole = [
             await self._read_one_by_one(chunk) if readings is None else readings
@@ -55,33 +62,34 @@ class ReaderPool:
             self._processes.shutdown()
             self._processes = None
 
-    async def _read_in(self, executor: Executor, raws: Sequence[bytes]) -> list[hl7.Reading]:
-        return await asyncio.get_running_loop().run_in_executor(executor, _read_all, list(raws))
+    async def _read_in(self, executor: Executor, messages: Sequence[Message]) -> list[hl7.Reading]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(executor, _read_all, list(messages), self.senders)
 
-    async def _read_chunk(self, raws: Sequence[bytes]) -> list[hl7.Reading] | None:
+    async def _read_chunk(self, messages: Sequence[Message]) -> list[hl7.Reading] | None:
         """Read in a worker process; None where the workers died meanwhile."""
         if self._processes is None:
             spawn = multiprocessing.get_context("spawn")
             self._processes = ProcessPoolExecutor(self._workers, spawn, initializer=_begin_worker)
         pool = self._processes
         try:
-            return await self._read_in(pool, raws)
+            return await self._read_in(pool, messages)
         except BrokenProcessPool:
             if self._processes is pool:
                 log.warning("reader_workers_died", workers=self._workers)
                 self._processes = None
             return None
 
-    async def _read_one_by_one(self, raws: Sequence[bytes]) -> list[hl7.Reading]:
+    async def _read_one_by_one(self, messages: Sequence[Message]) -> list[hl7.Reading]:
         """Read again what dying workers left behind, alone: only a message that kills one again is lost."""
         readings: list[hl7.Reading] = []
-        for raw in raws:
-            readings += await self._read_chunk([raw]) or [_killer(raw)]
+        for message in messages:
+            readings += await self._read_chunk([message]) or [_killer(message[0])]
         return readings
 
 
-def _read_all(raws: Sequence[bytes]) -> list[hl7.Reading]:
-    return [hl7.read_message(raw) for raw in raws]
+def _read_all(messages: Sequence[Message], senders: hl7.Senders) -> list[hl7.Reading]:
+    return [hl7.read_message(raw, senders=senders, listener=listener) for raw, listener in messages]
 
 
 def _killer(raw: bytes) -> hl7.Reading:

@@ -43,7 +43,9 @@ class Reader:
         waiting = await self._store.read(inbox.waiting_messages, BATCH)
         if not waiting:
             return 0
-        readings = await self._pool.read([message.raw for message in waiting])
+        readings = await self._pool.read(
+            [message.raw for message in waiting], [message.source for message in waiting]
+        )
         for message, reading in zip(waiting, readings, strict=True):
             await self._apply(message, reading)
         return len(waiting)

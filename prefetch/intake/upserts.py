@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TypedDict
@@ -53,6 +53,8 @@ def apply_reading(
     # First the mark: of two that read the same message only one goes on.
     if not inbox.finish_message(connection, message.id, state, because=reading.problem, at=now):
         return None
+    if reading.time_zone is not None:
+        clock = replace(clock, zone=reading.time_zone)
     origin = Origin(
         source=message.source,
         heard_at=message.received_at,

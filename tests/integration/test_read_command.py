@@ -155,3 +155,34 @@ def test_file_that_is_not_there() -> None:
     assert result.exit_code == 2
     assert "/nowhere/at/all.hl7: No such file or directory" in result.stderr
     assert json.loads(result.stdout)["control_id"] == "N0003"
+
+
+SITE = """\
+time_zone: Europe/Berlin
+listeners: {ris: {port: 2575}}
+senders: {theirs: {listener: ris, fields: {accession_number: OBR-20}}}
+archives: {main: {ae_title: PACS, host: pacs.example.org, port: 104}}
+workstations: {room: {ae_title: READ1, verify: counters}}
+"""
+
+
+def test_the_mapping_of_a_site_is_tried_on_files(tmp_path: Path) -> None:
+    """With --config and --listener a file is read as that sender writes; --mapping names the sender."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text("rules: [{name: a, priors: [{newest: 1}]}]\n")
+    (tmp_path / "prefetch.yaml").write_text(SITE)
+    wanted = ["--json", "--mapping", "--config", tmp_path / "prefetch.yaml", DATA / "orm_two_orders.hl7"]
+    usual, theirs = (json.loads(run(*more, *wanted).stdout) for more in ([], ["--listener", "ris"]))
+    assert (None, "theirs") == (usual["sender"], theirs["sender"])
+    assert ["OBR-20.1"] * 2 == [origins.get("accession_number") for origins in theirs["mapping"]]
+    shown = run("--mapping", "--listener", "ris", *wanted[2:])
+    assert "read as the sender theirs writes" in shown.stdout
+    assert f"configuration: {tmp_path}/prefetch.yaml" in shown.stderr
+
+
+def test_a_configuration_with_mistakes_reads_nothing(tmp_path: Path) -> None:
+    """What is wrong is told, and the exit status is 2."""
+    (tmp_path / "prefetch.yaml").write_text(SITE.replace("OBR-20", "ORB-20"))
+    result = run("--config", tmp_path / "prefetch.yaml", DATA / "orm_two_orders.hl7")
+    assert 2 == result.exit_code
+    assert "did you mean OBR-20?" in result.stderr

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch import config, errors, lifecycle, logs, rules, spans, yamlfile
+from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
 from prefetch.config import Config, Mode, NameConflict, Verify
 from tests import models
 
@@ -31,6 +31,9 @@ def with_key(dotted: str, value: str) -> str:
     if not section:
         return re.sub(rf"^{key}:.*\n", "", SITE, flags=re.MULTILINE) + f"{key}: {value}\n"
     top, _, rest = section.partition(".")
+    if top == "senders":
+        steps = [*rest.split("."), key]
+        return SITE + f"senders: {'{' + ': {'.join(steps)}: {value}{'}' * len(steps)}\n"
     if top in {"archives", "workstations", "listeners"}:
         _, _, inner = rest.partition(".")
         line = f"{inner}: {{{key}: {value}}}" if inner else f"{key}: {value}"
@@ -162,6 +165,8 @@ def test_a_small_file_is_enough(tmp_path: Path) -> None:
 DURATION = "expected a duration such as 90s, 15m, 24h or 2d, found “soon”"
 AE_TITLE = "is not an AE title: 1 to 16 characters of ASCII without backslash (DICOM PS3.5 6.2)"
 
+NO_SEGMENT = "is no segment of an order, booking or ADT message"
+
 BAD: dict[str, tuple[str, str]] = {
     "version": ("2", "“2” is not possible; possible: 1"),
     "ae_title": ("SEVENTEEN-LETTERS", f"“SEVENTEEN-LETTERS” {AE_TITLE}"),
@@ -211,6 +216,33 @@ BAD: dict[str, tuple[str, str]] = {
     "workstations.room.timeouts.acse": ("soon", DURATION),
     "workstations.room.timeouts.idle": ("soon", DURATION),
     "workstations.room.timeouts.find_total": ("soon", DURATION),
+    "senders": ("OLDRIS", "expected keys and values, found “OLDRIS”"),
+    "senders.old.application": ("[]", "must not be empty"),
+    "senders.old.facility": ("''", "must not be empty"),
+    "senders.old.listener": ("rsi", "no listener is called rsi; did you mean ris? possible: ris, submit"),
+    "senders.old.character_set": (
+        "CP1260",
+        "“CP1260” is not a character set; did you mean CP1256? possible: " + ", ".join(character_sets.USUAL),
+    ),
+    "senders.old.time_zone": (
+        "Lisbon",
+        "“Lisbon” is not a time zone of the IANA database; did you mean Europe/Lisbon?",
+    ),
+    "senders.old.patient_id": ("PID-3", "expected keys and values, found “PID-3”"),
+    "senders.old.patient_id.from": ("PDI-3", f"PDI {NO_SEGMENT}; did you mean PID-3?"),
+    "senders.old.patient_id.prior": ("MRG-8", "MRG has 7 fields and no MRG-8 (HL7 v2.9)"),
+    "senders.old.patient_id.authorities": ("[]", "must not be empty"),
+    "senders.old.patient_id.types": ("{}", "expected a text, found keys and values"),
+    "senders.old.fields": ("OBR-4", "expected keys and values, found “OBR-4”"),
+    "senders.old.fields.modality": (
+        "OBR24",
+        "“OBR24” is no place in a message; write segment, field and component, such as OBR-4.2",
+    ),
+    "senders.old.fields.modality.from": ("ORB-24", f"ORB {NO_SEGMENT}; did you mean OBR-24?"),
+    "senders.old.fields.modality.values": (
+        "{NMR: MX}",
+        "“MX” is not a modality; see DICOM PS3.3 C.7.3.1.1.1",
+    ),
     "planning": ("now", "expected keys and values, found “now”"),
     "planning.to": ("rom", "no workstation is called rom; did you mean room? possible: room"),
     "planning.fetch_from": ("soon", "expected “24h before exam” or “when ordered”, found “soon”"),
@@ -270,7 +302,7 @@ def test_a_bad_value_has_its_message(tmp_path: Path, dotted: str) -> None:
 
 def keys_named(dotted: str) -> str:
     """`archives.NAME.port` of `archives.main.port`."""
-    return re.sub(r"^(archives|workstations|listeners)\.\w+", r"\1.NAME", dotted)
+    return re.sub(r"^(archives|workstations|listeners|senders)\.\w+", r"\1.NAME", dotted)
 
 
 def every_path(model: type[yamlfile.Model], prefix: str = "") -> set[str]:
@@ -286,8 +318,9 @@ def every_path(model: type[yamlfile.Model], prefix: str = "") -> set[str]:
 
 
 def test_every_key_has_a_bad_example() -> None:
-    """A key that is added brings one; one `retry` stands for the others."""
-    asked = {path for path in every_path(Config) if not re.match(r"retrieval\.check_again\.", path)}
+    """A key that is added brings one; one `retry` and one field of senders stand for the others."""
+    stood_for = re.compile(r"retrieval\.check_again\.|senders\.NAME\.fields\.(?!modality)")
+    asked = {path for path in every_path(Config) if not stood_for.match(path)}
     assert asked == {keys_named(dotted) for dotted in BAD}
 
 

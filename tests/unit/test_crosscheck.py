@@ -217,3 +217,18 @@ def test_a_site_that_does_nothing_is_told(tmp_path: Path) -> None:
     )
     off = warnings(tmp_path, "{name: a, enabled: false, priors: [{newest: 1}]}")
     assert ["prefetch.yaml:1:1: rules: every rule is switched off"] == off
+
+
+def test_a_listener_of_a_sender_must_be_one(tmp_path: Path) -> None:
+    """By its name in this file, or `submit`."""
+    site = f"{SITE}senders: {{old: {{listener: [ris, rsi]}}, by-hand: {{listener: submit}}}}\n"
+    said = "no listener is called rsi; did you mean ris? possible: ris, submit"
+    assert [f"prefetch.yaml:10:33: senders.old.listener.1: {said}"] == problems(tmp_path, RULE, site=site)
+
+
+def test_a_sender_behind_one_that_fits_all_is_told(tmp_path: Path) -> None:
+    """The first that fits is taken."""
+    site = f"{SITE}senders:\n  any: {{character_set: CP1250}}\n  old: {{application: OLDRIS}}\n"
+    assert [
+        "prefetch.yaml:12:3: senders.old: is never taken: any comes before it and fits every message"
+    ] == warnings(tmp_path, RULE, site=site)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Delimiters, Header
 from prefetch.intake.hl7 import forms
-from prefetch.intake.hl7.mapping import ALIASES, DEFAULT, Path
+from prefetch.intake.hl7.mapping import ALIASES, DEFAULT
 
 HEADER = Header(delimiters=Delimiters(), codec="ascii", message_time="202603020815")
 
@@ -160,24 +161,28 @@ def test_any_text_is_judged(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [("OBR-4", Path("OBR", 4)), ("PID-3.4.2", Path("PID", 3, 4, 2)), ("ZXX-7.1", Path("ZXX", 7))],
+    [
+        ("OBR-4", FieldPath("OBR", 4)),
+        ("PID-3.4.2", FieldPath("PID", 3, 4, 2)),
+        ("ZXX-7.1", FieldPath("ZXX", 7)),
+    ],
 )
-def test_paths_are_read_and_written(text: str, path: Path) -> None:
+def test_paths_are_read_and_written(text: str, path: FieldPath) -> None:
     """A place is written as administrators write it."""
-    assert Path.parse(text) == path
-    assert Path.parse(str(path)) == path
+    assert FieldPath.parse(text) == path
+    assert FieldPath.parse(str(path)) == path
 
 
 @pytest.mark.parametrize("text", ["", "OBR", "OBR4", "OBR-0", "OBR-4.", "obr-4", "OBR-4.1.2.3"])
 def test_what_is_no_path(text: str) -> None:
     """Anything else is refused in words."""
     with pytest.raises(ValueError, match="is no place in a message"):
-        Path.parse(text)
+        FieldPath.parse(text)
 
 
 def test_mapping_with_other_places_keeps_forms_and_the_other_fields() -> None:
     """A sender's own places replace the list of a field; what is believed there stays the same."""
     changed = DEFAULT.with_paths({"modality": ("ZMO-1",)})
     (place,) = changed.places["modality"]
-    assert (place.path, place.form) == (Path("ZMO", 1), forms.modality)
+    assert (place.path, place.form) == (FieldPath("ZMO", 1), forms.modality)
     assert changed.places["sex"] == DEFAULT.places["sex"]

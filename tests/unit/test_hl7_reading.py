@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from prefetch.intake import hl7
-from prefetch.intake.hl7 import mapping
 from prefetch.model import Action, OrderEvent, OrderStatus
 
 PID = "PID|1||4711^^^NORTHGATE^MR||Example^Ada^B||19610403|F"
@@ -268,13 +267,6 @@ def test_every_value_knows_its_place() -> None:
     (origins,) = hl7.read_message(message(PID, ORC, OBR)).origins
     assert origins["patient_id"] == "PID-3"
     assert (origins["accession_number"], origins["procedure_description"]) == ("OBR-18.1", "OBR-4.2")
-
-
-def test_sender_with_a_mapping_of_its_own() -> None:
-    """A sender that keeps its accession number in a Z-segment is read there."""
-    theirs = mapping.DEFAULT.with_paths({"accession_number": ("ZRI-3.2", "OBR-18")})
-    reading = hl7.read_message(message(PID, ORC, OBR, "ZRI|||x^Z99"), mapping=theirs)
-    assert reading.events[0].accession_number == "Z99"
 
 
 # --- patients ----------------------------------------------------------------------------------------

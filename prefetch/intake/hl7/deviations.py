@@ -17,6 +17,7 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.core import Element
 from hl7apy.exceptions import HL7apyException
 
+from prefetch import character_sets
 from prefetch.intake import charset
 from prefetch.intake import header as headers
 from prefetch.intake.header import Header
@@ -61,7 +62,7 @@ def _of_form(raw: bytes, header: Header) -> Iterator[str]:
     if forms.time(header.message_time, header) is None:
         yield f"MSH-7: {header.message_time or 'nothing'} is no time"
     decoded = charset.decode(raw, declared=header.charset, country=header.country, language=header.language)
-    declared = charset.declared_codec(header.charset.partition("~")[0]) or "ascii"
+    declared = character_sets.codec(header.charset.partition("~")[0]) or "ascii"
     if decoded.codec not in {"ascii", declared} and not decoded.codec.startswith("iso2022"):
         yield f"MSH-18: says {header.charset or 'nothing'}, the text reads as {decoded.codec}"
 

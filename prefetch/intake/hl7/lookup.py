@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import fields, patient
 from prefetch.intake.hl7.groups import Scope
-from prefetch.intake.hl7.mapping import Mapping, Path
+from prefetch.intake.hl7.mapping import Mapping
 from prefetch.intake.hl7.segments import Segment
-
-PID_FIELDS = (3, 2, 4)
-"""Fields of PID that hold IDs; early versions and small systems use the external one (HL7 v2.3 3.3.2)."""
-MRG_FIELDS = (1, 4)
 
 
 @dataclass(slots=True)
@@ -60,11 +57,20 @@ class Lookup:
             values.cleared.add("patient_name")
         return values
 
-    def ids(self, scope: Scope, name: str, numbers: Iterable[int]) -> tuple[list[patient.PatientId], str]:
-        """The IDs in the first of these fields that holds any, likeliest first, and which field that is."""
-        for number in numbers:
-            if ids := patient.read_ids(self._repetitions(scope, name, number)):
-                return ids, f"{name}-{number}"
+    def ids(self, scope: Scope) -> tuple[list[patient.PatientId], str]:
+        """The patient's IDs, the one to take first, and which field they stand in."""
+        return self._ids(scope, self._mapping.id_fields)
+
+    def prior_ids(self, scope: Scope) -> tuple[list[patient.PatientId], str]:
+        """The IDs that a merge ends, the one to take first, and which field they stand in."""
+        return self._ids(scope, self._mapping.prior_id_fields)
+
+    def _ids(self, scope: Scope, paths: Iterable[FieldPath]) -> tuple[list[patient.PatientId], str]:
+        """The IDs in the first of these fields that holds any."""
+        for path in paths:
+            sent = self._repetitions(scope, path.segment, path.field)
+            if ids := patient.read_ids(sent, self._mapping.id_order):
+                return ids, f"{path.segment}-{path.field}"
         return [], ""
 
     def text(self, scope: Scope, name: str, number: int) -> str:
@@ -82,7 +88,7 @@ class Lookup:
                     values.take(name, value, str(place.path))
                     return
 
-    def _sent(self, scope: Scope, path: Path) -> Iterator[str]:
+    def _sent(self, scope: Scope, path: FieldPath) -> Iterator[str]:
         for repetition in self._repetitions(scope, path.segment, path.field):
             if repetition.is_null:
                 yield fields.NULL

@@ -6,47 +6,32 @@ the list of a field. Of the first place that holds a value that is believed, tha
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
-from typing import Self
+from zoneinfo import ZoneInfo
 
-from prefetch.intake.hl7 import forms
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A place in a message, written `OBR-4.2`: segment, field, component, subcomponent (from 1)."""
-
-    segment: str
-    field: int
-    component: int = 1
-    subcomponent: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `OBR-4`, `OBR-4.2`, `PID-5.1.1`; raises ValueError for anything else."""
-        found = re.fullmatch(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\.(\d{1,3})(?:\.(\d{1,3}))?)?", text)
-        if found is None or "0" in found.groups():
-            raise ValueError(f"{text} is no place in a message: write it like OBR-4.2")
-        return cls(found[1], *(int(number) for number in found.groups()[1:] if number))
-
-    def __str__(self) -> str:
-        """Write it as it is read."""
-        deeper = f".{self.subcomponent}" if self.subcomponent > 1 else ""
-        return f"{self.segment}-{self.field}.{self.component}{deeper}"
+from prefetch import senders
+from prefetch.fieldpath import FieldPath
+from prefetch.intake.header import Header
+from prefetch.intake.hl7 import forms, patient
+from prefetch.rules import Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where to look, and what is believed there."""
 
-    path: Path
+    path: FieldPath
     form: forms.Form
 
 
+def _fields(*paths: str) -> tuple[FieldPath, ...]:
+    return tuple(map(FieldPath.parse, paths))
+
+
 def _places(form: forms.Form, *paths: str) -> tuple[Place, ...]:
-    return tuple(Place(Path.parse(path), form) for path in paths)
+    return tuple(Place(FieldPath.parse(path), form) for path in paths)
 
 
 _OF_PATIENT = {
@@ -110,19 +95,118 @@ ALIASES = {
 class Mapping:
     """Where one sender puts what. `values` translates what is found, before its form is asked."""
 
+    sender: str | None = None
+    """Its name in the configuration; None for the usual sender."""
     places: Table[str, tuple[Place, ...]]
     values: Table[str, Table[str, str]] = field(default_factory=dict)
+    id_fields: tuple[FieldPath, ...] = _fields("PID-3", "PID-2", "PID-4")
+    """Fields that may hold the IDs; early versions and small systems use the external one (HL7 v2.3 3.3.2)."""
+    prior_id_fields: tuple[FieldPath, ...] = _fields("MRG-1", "MRG-4")
+    id_order: patient.IdOrder = patient.IdOrder()
+    character_set: str = ""
+    """As it would stand in MSH-18: for messages that declare none, or one that their text does not bear out."""
+    time_zone: ZoneInfo | None = None
+    """Of times without a zone; None where it is the site's."""
 
-    def with_paths(self, paths: Table[str, tuple[str, ...]]) -> Mapping:
-        """This mapping with other places for some fields; the forms stay theirs."""
-        changed = {
-            name: tuple(Place(Path.parse(path), self.places[name][0].form) for path in said)
-            for name, said in paths.items()
-        }
+    def with_paths(self, paths: Table[str, Sequence[str]]) -> Mapping:
+        """This mapping with other places for some fields; the forms stay theirs, `usual` is what it was."""
+        changed = {name: tuple(self._replaced(name, said)) for name, said in paths.items()}
         return replace(self, places={**self.places, **changed})
+
+    def _replaced(self, name: str, said: Sequence[str]) -> Iterator[Place]:
+        for path in said:
+            if path == senders.USUAL:
+                yield from self.places[name]
+            else:
+                yield Place(FieldPath.parse(path), self.places[name][0].form)
 
 
 PATIENT_FIELDS = tuple(_OF_PATIENT)
 ALL_FIELDS = (*_OF_PATIENT, *_OF_ORDER)
 
 DEFAULT = Mapping(places={**_OF_PATIENT, **_OF_ORDER}, values={"modality": ALIASES})
+
+
+def compile_sender(name: str, said: senders.Sender) -> Mapping:
+    """The mapping of one sender, from what prefetch.yaml says of it."""
+    places, words = _sources(said.fields)
+    ids = said.patient_id
+    usual = DEFAULT.with_paths(places)
+    return replace(
+        usual,
+        sender=name,
+        values={**usual.values, **{key: {**usual.values.get(key, {}), **own} for key, own in words.items()}},
+        id_fields=_fields(*ids.fields),
+        prior_id_fields=_fields(*ids.prior),
+        id_order=patient.IdOrder(authorities=_folded(ids.authorities), types=_folded(ids.types)),
+        character_set=said.character_set or "",
+        time_zone=said.time_zone,
+    )
+
+
+def _sources(
+    said: senders.Fields,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, str]]]:
+    """For each field of which anything is said: its places, and what its words mean."""
+    places: dict[str, tuple[str, ...]] = {}
+    words: dict[str, dict[str, str]] = {}
+    for name, where in said:
+        if isinstance(where, senders.Source):
+            places[name], words[name] = where.places, _upper(where.values)
+        elif where is not None:
+            places[name] = where
+    return places, words
+
+
+def _upper(words: Table[str, str]) -> dict[str, str]:
+    return {said.upper(): meant for said, meant in words.items()}
+
+
+def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.upper() for word in words)
+
+
+# --- whose mapping ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A sender that the site knows, and how to tell its messages."""
+
+    application: tuple[Pattern, ...]
+    facility: tuple[Pattern, ...]
+    listener: tuple[str, ...]
+    mapping: Mapping
+
+    def sent(self, header: Header, listener: str) -> bool:
+        return (
+            (not self.listener or listener in self.listener)
+            and _is_one_of(header.sending_application, self.application, header)
+            and _is_one_of(header.sending_facility, self.facility, header)
+        )
+
+
+def _is_one_of(said: str, patterns: tuple[Pattern, ...], header: Header) -> bool:
+    """Whether an HD is meant, by its namespace ID alone or in full (HL7 v2.5.1 2.A.33)."""
+    short = said.partition(header.delimiters.component)[0]
+    return not patterns or any(pattern.matches(text) for pattern in patterns for text in (short, said))
+
+
+class Senders:
+    """The senders of a site, in order; the first that fits a message says how it is read."""
+
+    def __init__(self, said: Table[str, senders.Sender] | None = None) -> None:
+        """Compile what prefetch.yaml says."""
+        self._known = tuple(
+            _Known(
+                application=sender.application,
+                facility=sender.facility,
+                listener=sender.listener,
+                mapping=compile_sender(name, sender),
+            )
+            for name, sender in (said or {}).items()
+        )
+
+    def mapping(self, header: Header, listener: str) -> Mapping:
+        """How a message with this header, which came in by this listener, is to be read."""
+        return next((each.mapping for each in self._known if each.sent(header, listener)), DEFAULT)

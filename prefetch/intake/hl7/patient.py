@@ -36,6 +36,8 @@ class PatientId:
     id: str
     issuer: str = ""
     type: str = ""
+    universal_id: str = ""
+    """Of the issuer, where it has a name too (HD.2)."""
 
     @property
     def rank(self) -> int:
@@ -45,10 +47,30 @@ class PatientId:
         return 2 if self.type in _OF_OTHERS or self.type.startswith("NN") else 1
 
 
-def read_ids(repetitions: Sequence[Repetition]) -> list[PatientId]:
-    """The IDs of a CX field, the likeliest first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdOrder:
+    """Which IDs a site prefers: authorities, then types, each in order and in upper case."""
+
+    authorities: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def place(self, one: PatientId) -> tuple[int, int, int]:
+        """The smaller, the sooner it is taken; what the site does not name comes after, by its rank."""
+        issuers = {one.issuer.upper(), one.universal_id.upper()} - {""}
+        return _first(self.authorities, issuers), _first(self.types, {one.type}), one.rank
+
+
+def _first(wanted: Sequence[str], said: set[str]) -> int:
+    return next((at for at, one in enumerate(wanted) if one in said), len(wanted))
+
+
+_USUAL = IdOrder()
+
+
+def read_ids(repetitions: Sequence[Repetition], order: IdOrder = _USUAL) -> list[PatientId]:
+    """The IDs of a CX field, the one to take first."""
     said = (_read_id(repetition) for repetition in repetitions)
-    return sorted((one for one in said if one.id.upper() not in _NO_ID), key=lambda one: one.rank)
+    return sorted((one for one in said if one.id.upper() not in _NO_ID), key=order.place)
 
 
 def _read_id(repetition: Repetition) -> PatientId:
@@ -57,7 +79,10 @@ def _read_id(repetition: Repetition) -> PatientId:
     issuer = authority[0] if authority and authority[0] else "&".join(authority).rstrip("&")
     kind = repetition.component(5).upper()
     return PatientId(
-        repetition.component(1), "" if issuer.upper() in _NO_ID else issuer, "" if kind in _NO_ID else kind
+        repetition.component(1),
+        "" if issuer.upper() in _NO_ID else issuer,
+        "" if kind in _NO_ID else kind,
+        authority[1] if len(authority) > 1 and authority[0] else "",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from prefetch import errors
 from prefetch.intake import charset, control
@@ -30,6 +31,10 @@ class Reading:
     events: tuple[OrderEvent, ...] = ()
     origins: tuple[dict[str, str], ...] = ()
     """For each event: which place each of its values came from, as `OBR-4.2`."""
+    sender: str | None = None
+    """Whose mapping it was read by; None for the usual one."""
+    time_zone: ZoneInfo | None = None
+    """Of its times without a zone; None where that is the site's."""
     problem: str | None = None
     """Why it was not understood, or not wholly; None where all is well or it is of no interest."""
 
@@ -48,8 +53,11 @@ class _Said:
     problem: str | None = None
 
 
-def read_message(raw: bytes, *, mapping: mappings.Mapping = mappings.DEFAULT) -> Reading:
-    """Read one message, or a batch; never raises."""
+_USUAL = mappings.Senders()
+
+
+def read_message(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: str = "") -> Reading:
+    """Read one message, or a batch, as the site's senders write who came in by this listener; never raises."""
     header = headers.read_header(raw)
     if header is None:
         return Reading(
@@ -59,9 +67,10 @@ def read_message(raw: bytes, *, mapping: mappings.Mapping = mappings.DEFAULT) ->
         )
     said: list[_Said] = []
     problem = None
+    mapping = senders.mapping(header, listener)
     try:
-        for each, message in _messages(raw, header):
-            said += _read(each, message, mapping)
+        for each, message in _messages(raw, header, mapping):
+            said += _read(each, message, senders.mapping(each, listener))
     except errors.UnreadableMessageError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 (one poison message must not stop the feed; it becomes a dead letter)
@@ -71,6 +80,8 @@ def read_message(raw: bytes, *, mapping: mappings.Mapping = mappings.DEFAULT) ->
         acknowledgement=AcknowledgmentCode.ACCEPTED,
         events=tuple(one.event for one in said),
         origins=tuple(one.origins for one in said),
+        sender=mapping.sender,
+        time_zone=mapping.time_zone,
         problem=problem or next((one.problem for one in said if one.problem), None),
     )
 
@@ -81,11 +92,19 @@ def to_json(event: OrderEvent) -> dict[str, Any]:
     return values | {"cleared": sorted(event.cleared)}
 
 
-def _messages(raw: bytes, header: Header) -> Iterator[tuple[Header, Sequence[Segment]]]:
+def _messages(
+    raw: bytes, header: Header, mapping: mappings.Mapping
+) -> Iterator[tuple[Header, Sequence[Segment]]]:
     """The messages of interest in a frame: nearly always one, or none, which then is not even decoded."""
     if not headers.is_of_interest(header) and raw.count(b"MSH") == 1:
         return
-    text = charset.decode(raw, declared=header.charset, country=header.country, language=header.language).text
+    text = charset.decode(
+        raw,
+        declared=header.charset,
+        country=header.country,
+        language=header.language,
+        usual=mapping.character_set,
+    ).text
     for number, message in enumerate(segments.messages(segments.cut(text, header.delimiters))):
         line = header.delimiters.field.join(message[0].fields)
         each = header if number == 0 else headers.read_header(line.encode())
@@ -139,8 +158,8 @@ class _Reader:
             yield from self._merges(effect, scope)
 
     def _merges(self, effect: control.Effect, scope: Scope) -> Iterator[_Said]:
-        surviving, place = self.search.ids(scope, "PID", lookup.PID_FIELDS)
-        prior, prior_place = self.search.ids(scope, "MRG", lookup.MRG_FIELDS)
+        surviving, place = self.search.ids(scope)
+        prior, prior_place = self.search.prior_ids(scope)
         pairs: list[tuple[patient.PatientId | None, patient.PatientId | None]]
         pairs = [*patient.read_merges(surviving, prior)]
         problem = None
@@ -161,7 +180,7 @@ class _Reader:
 
     def _values(self, scope: Scope, names: Sequence[str]) -> lookup.Values:
         values = self.search.values(scope, names)
-        ids, place = self.search.ids(scope, "PID", lookup.PID_FIELDS)
+        ids, place = self.search.ids(scope)
         values.take_id("", next(iter(ids), None), place)
         return values
 
