@@ -98,7 +98,7 @@ class FieldPath:
         return path
 
     def refuse_unknown(self) -> None:
-        """Raise ValueError for a segment or a field that HL7 does not have; a Z-segment is the sender's own."""
+        """Raise ValueError for a segment or field that HL7 does not have; a Z-segment is the sender's own."""
         if self.segment.startswith("Z"):
             return
         last = FIELDS.get(self.segment)

@@ -71,8 +71,9 @@ WhereModality = Annotated[
 
 
 class Fields(Model):
-    """Where the sender puts what: a place such as `OBR-4.2`, a list of places in order (`usual` is where most
-    senders put it), or `from` and `values`. Z-segments are places like any other.
+    """Where the sender puts what: a place such as `OBR-4.2`, a list of places in order, or `from`, `values`.
+
+    `usual` in a list is where most senders put it. Z-segments are places like any other.
     """
 
     accession_number: Where | None = Field(default=None, examples=["[OBR-3, usual]"])
@@ -129,13 +130,14 @@ class PatientIdentifiers(Model):
     authorities: Texts = Field(default=(), examples=["[NORTHGATE, 1.2.276.0.76.3.1.64]"])
     """Assigning authorities (PID-3.4, by name or universal ID), the preferred first; others come after."""
     types: Texts = Field(default=(), examples=["[MR, PI]"])
-    """Identifier types (PID-3.5), the preferred first; left out: those of a hospital before those of insurers,
-    states and visits."""
+    """Identifier types (PID-3.5), the preferred first; left out: those of a hospital before those of
+    insurers, states and visits."""
 
 
 class Sender(PlacedModel):
-    """How one sender writes. Which messages are its own say `application`, `facility` and `listener`: all that
-    are given must hold; upper and lower case are the same.
+    """How one sender writes.
+
+    Its messages are those with this `application`, `facility` and `listener`: all that are given must hold.
     """
 
     application: Patterns = Field(default=(), examples=['[OLDRIS, "OLDRIS-*"]'])

@@ -242,8 +242,8 @@ class Config(Model):
     senders: dict[Name, Sender] = Field(
         default={}, examples=["{old-ris: {application: OLDRIS, fields: {accession_number: [OBR-3, usual]}}}"]
     )
-    """How a sender writes, where it differs from most, by a name of your own. The first that fits a message is
-    taken; a message that none fits is read in the usual way."""
+    """How a sender writes, where it differs from most, by a name of your own. The first that fits a message
+    is taken; a message that none fits is read in the usual way."""
     archives: Annotated[dict[Name, Archive], NotEmpty()] = Field(
         examples=["{main-archive: {ae_title: PACS, host: pacs.example.org, port: 104}}"]
     )

@@ -43,7 +43,7 @@ class ReaderPool:
         """How the site's senders write; a reload puts others in their place."""
 
     async def read(self, raws: Sequence[bytes], listeners: Sequence[str] = ()) -> list[hl7.Reading]:
-        """What each message says; one reading for each, in the order given. `listeners`: where each came in."""
+        """What each message says, in the order given; `listeners` says where each came in."""
         messages = list(zip(raws, listeners or itertools.repeat(""), strict=False))
         if not self._workers or len(raws) < self._threshold:
             return await self._read_in(self._thread, messages)

@@ -100,11 +100,11 @@ class Mapping:
     places: Table[str, tuple[Place, ...]]
     values: Table[str, Table[str, str]] = field(default_factory=dict)
     id_fields: tuple[FieldPath, ...] = _fields("PID-3", "PID-2", "PID-4")
-    """Fields that may hold the IDs; early versions and small systems use the external one (HL7 v2.3 3.3.2)."""
+    """Fields that may hold IDs; early versions and small systems use the external one (HL7 v2.3 3.3.2)."""
     prior_id_fields: tuple[FieldPath, ...] = _fields("MRG-1", "MRG-4")
-    id_order: patient.IdOrder = patient.IdOrder()
+    id_order: patient.IdOrder = patient.USUAL
     character_set: str = ""
-    """As it would stand in MSH-18: for messages that declare none, or one that their text does not bear out."""
+    """As MSH-18 would say it: for messages that declare none, or one that their text does not bear out."""
     time_zone: ZoneInfo | None = None
     """Of times without a zone; None where it is the site's."""
 

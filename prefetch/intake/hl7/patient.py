@@ -64,10 +64,10 @@ def _first(wanted: Sequence[str], said: set[str]) -> int:
     return next((at for at, one in enumerate(wanted) if one in said), len(wanted))
 
 
-_USUAL = IdOrder()
+USUAL = IdOrder()
 
 
-def read_ids(repetitions: Sequence[Repetition], order: IdOrder = _USUAL) -> list[PatientId]:
+def read_ids(repetitions: Sequence[Repetition], order: IdOrder = USUAL) -> list[PatientId]:
     """The IDs of a CX field, the one to take first."""
     said = (_read_id(repetition) for repetition in repetitions)
     return sorted((one for one in said if one.id.upper() not in _NO_ID), key=order.place)

@@ -57,7 +57,7 @@ _USUAL = mappings.Senders()
 
 
 def read_message(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: str = "") -> Reading:
-    """Read one message, or a batch, as the site's senders write who came in by this listener; never raises."""
+    """Read one message, or a batch, that came in by this listener, as its sender writes; never raises."""
     header = headers.read_header(raw)
     if header is None:
         return Reading(
