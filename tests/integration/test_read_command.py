@@ -171,8 +171,14 @@ def test_the_mapping_of_a_site_is_tried_on_files(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "a.yaml").write_text("rules: [{name: a, priors: [{newest: 1}]}]\n")
     (tmp_path / "prefetch.yaml").write_text(SITE)
-    wanted = ["--json", "--mapping", "--config", tmp_path / "prefetch.yaml", DATA / "orm_two_orders.hl7"]
-    usual, theirs = (json.loads(run(*more, *wanted).stdout) for more in ([], ["--listener", "ris"]))
+    wanted: list[str | Path] = [
+        "--json",
+        "--mapping",
+        "--config",
+        tmp_path / "prefetch.yaml",
+        DATA / "orm_two_orders.hl7",
+    ]
+    usual, theirs = (json.loads(run(*more, *wanted).stdout) for more in ((), ("--listener", "ris")))
     assert (None, "theirs") == (usual["sender"], theirs["sender"])
     assert ["OBR-20.1"] * 2 == [origins.get("accession_number") for origins in theirs["mapping"]]
     shown = run("--mapping", "--listener", "ris", *wanted[2:])
