@@ -165,6 +165,7 @@ async def _drain(running: Daemon, workers: list[asyncio.Task[None]], hurry: asyn
         each.close_door()
     for worker in running.movers.values():
         worker.stop_claiming()
+    log.info("daemon_draining", under_way=_under_way(running), seconds=running.site.drain.total_seconds())
     await _moves_ended(running, hurry)
     interrupted = _under_way(running)
     for task in workers:

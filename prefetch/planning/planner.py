@@ -153,7 +153,8 @@ class Planner:
                 problem=missing or None,
             ),
             wanted=draft.want(order, found, present=present, expire_after=self.site.retrieval.expire_after),
-            next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=now),
+            # By the clock of now: an archive that hung is left alone for the whole wait all the same.
+            next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=self._now()),
             attempts=attempts,
         )
 

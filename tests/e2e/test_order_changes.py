@@ -111,17 +111,20 @@ def test_cancelled_order_fetches_nothing(
 ) -> None:
     """What has not moved when the cancellation comes never moves, also when its time has come."""
     prior = hospital.study(archive)
+    other = hospital.study(archive, patient=BRUNO)
     hospital.open()
-    fetched_from = time.monotonic() + 3
-    booking = hospital.exam("A1", scheduled_start=soon(hours=24, seconds=3))
+    hospital.run("pause", "main")
+    booking = hospital.exam("A1")
     order = hospital.book(booking, build=build)
-    hospital.await_retrieve(order, prior, "waiting")
+    hospital.await_retrieve(order, prior, "due")
     hospital.book(booking, Change.CANCELLED, build)
     hospital.await_order(order, readiness="cancelled", status="cancelled")
     hospital.await_retrieve(order, prior, "cancelled", withdrawn=True)
-    time.sleep(max(0.0, fetched_from + 2 - time.monotonic()))
-    assert moves_asked(archive) == []
-    assert holds_exactly(workstation)
+    hospital.run("resume", "main")
+    hospital.book(hospital.exam("A2", patient=BRUNO))
+    hospital.await_ready("A2")
+    assert moves_asked(archive) == [other.study_instance_uid]
+    assert holds_exactly(workstation, other)
 
 
 def test_cancellation_lets_end_what_moves(hospital: Hospital) -> None:

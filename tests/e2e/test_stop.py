@@ -1,31 +1,43 @@
-"""SIGTERM: the daemon ends in order, within its drain time, and the next one goes on."""
+"""SIGTERM: the daemon ends in order, within its drain time, and the next one goes on.
+
+An end that is waited for is never timed here: where the drain time must not be sat out it is an hour, longer
+than a test may take, and where it must be, the log says what was interrupted at its end.
+"""
 
 from __future__ import annotations
 
-import time
+import os
+import signal
 
 import pytest
 
 from tests import peers
-from tests.e2e.hospital import Hospital, count, holds_exactly, is_called
+from tests.e2e.hospital import Hospital, count, holds_exactly, is_called, is_occupied
 from tests.e2e.witnesses import VERBOSE, moves_asked
 
 pytestmark = pytest.mark.peers
 
-DRAIN = 1.0
-"""The drain time of the tests' configuration."""
-IN_ORDER = 4.0
-"""And what ending takes besides, on a busy machine."""
+NEVER = "1h"
+
+
+def await_free(hospital: Hospital, server: peers.Server) -> None:
+    """Wait until a server holds no association any more: it has heard that ours has ended."""
+    hospital.await_that(lambda: not is_occupied(server), f"{server.ae_title} to be free")
+
+
+def interrupted(hospital: Hospital) -> int:
+    """How many moves the daemon that ended last had to interrupt."""
+    (drained,) = hospital.said("daemon_drained")
+    number: int = drained["interrupted"]
+    return number
 
 
 def test_idle_daemon_ends_at_once(hospital: Hospital) -> None:
     """With nothing under way there is nothing to wait for."""
     hospital.workstation(peers.Orthanc)
     hospital.archive(peers.Dcmqrscp)
-    hospital.open(drain="30s")
-    asked = time.monotonic()
+    hospital.open(drain=NEVER)
     assert hospital.close() == 0
-    assert time.monotonic() - asked < IN_ORDER
 
 
 def test_move_that_hangs_is_put_back(hospital: Hospital) -> None:
@@ -37,14 +49,36 @@ def test_move_that_hangs_is_put_back(hospital: Hospital) -> None:
     hospital.book(hospital.exam("A1"))
     hospital.await_that(lambda: count(workstation), "the first instance")
     archive.freeze()
-    asked = time.monotonic()
     assert hospital.close() == 0
-    assert DRAIN <= time.monotonic() - asked < DRAIN + IN_ORDER
+    assert interrupted(hospital) == 1
     assert hospital.retrieve("A1", prior)["state"] == "moved"
     archive.thaw()
+    await_free(hospital, archive)
     hospital.open()
     hospital.await_ready("A1")
     assert moves_asked(archive) == [prior.study_instance_uid] * 2
+    assert holds_exactly(workstation, prior)
+
+
+def test_second_sigterm_does_not_wait(hospital: Hospital) -> None:
+    """A move that hangs is interrupted then and there, however long it might have had, and put back."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Dcmqrscp, options=VERBOSE)
+    prior = hospital.study(archive)
+    hospital.open(drain=NEVER)
+    workstation.freeze()
+    hospital.book(hospital.exam("A1"))
+    hospital.await_that(lambda: moves_asked(archive), "the move to begin")
+    assert hospital.daemon is not None
+    os.kill(hospital.daemon.process_id, signal.SIGTERM)
+    hospital.await_said("daemon_draining")
+    assert hospital.said("daemon_drained") == []
+    assert hospital.close() == 0
+    assert interrupted(hospital) == 1
+    workstation.thaw()
+    await_free(hospital, archive)
+    hospital.open()
+    hospital.await_ready("A1")
     assert holds_exactly(workstation, prior)
 
 
@@ -53,10 +87,11 @@ def test_move_that_can_end_ends(hospital: Hospital) -> None:
     workstation = hospital.workstation(peers.Storescp, options=["--sleep-after", "1"])
     archive = hospital.archive(peers.Dcmqrscp, options=VERBOSE)
     priors = [hospital.study(archive, study_date=day) for day in ("20230105", "20240105")]
-    hospital.open(archives={"main": {"max_associations": 2}}, drain="20s")  # one move at a time
+    hospital.open(archives={"main": {"max_associations": 2}}, drain=NEVER)  # one move at a time
     hospital.book(hospital.exam("A1"))
     hospital.await_that(workstation.instances, "the first instance")
     assert hospital.close() == 0
+    assert interrupted(hospital) == 0
     begun, other = sorted(priors, key=lambda prior: prior.study_instance_uid not in workstation.studies())
     assert moves_asked(archive) == [begun.study_instance_uid]
     assert hospital.retrieve("A1", begun)["state"] in {"moved", "verified"}
@@ -72,14 +107,13 @@ def test_query_that_hangs_does_not_keep_the_daemon(hospital: Hospital) -> None:
     workstation = hospital.workstation(peers.Orthanc)
     archive = hospital.archive(peers.Dcmqrscp)
     prior = hospital.study(archive)
-    hospital.open()
+    hospital.open(drain=NEVER)
     archive.freeze()
     hospital.book(hospital.exam("A1"))
     hospital.await_that(lambda: is_called(archive), "the archive to be asked")
-    asked = time.monotonic()
     assert hospital.close() == 0
-    assert time.monotonic() - asked < DRAIN + IN_ORDER
     archive.thaw()
+    await_free(hospital, archive)
     hospital.open()
     hospital.await_ready("A1")
     assert holds_exactly(workstation, prior)

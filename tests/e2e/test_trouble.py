@@ -7,7 +7,7 @@ import pytest
 
 from tests import peers
 from tests.e2e import packaged
-from tests.e2e.hospital import ANYTHING, Hospital, count, holds_exactly, pixels, soon
+from tests.e2e.hospital import ANYTHING, Hospital, count, holds_exactly, pixels
 
 pytestmark = pytest.mark.peers
 
@@ -85,9 +85,11 @@ def test_archive_that_is_away_when_it_is_to_move(
     archive = hospital.archive(archive_class)
     prior = hospital.study(archive)
     hospital.open()
-    hospital.book(hospital.exam("A1", scheduled_start=soon(hours=24, seconds=3)))
-    hospital.await_retrieve("A1", prior, "waiting")
+    hospital.run("pause", "main")
+    hospital.book(hospital.exam("A1"))
+    hospital.await_retrieve("A1", prior, "due")
     archive.kill()
+    hospital.run("resume", "main")
     hospital.await_said("move_finished", outcome="transient")
     archive.start()
     hospital.await_ready("A1")

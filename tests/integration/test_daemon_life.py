@@ -68,7 +68,7 @@ class Running:
         return answer
 
 
-def wait_until(look: Callable[[], list[dict[str, Any]]], seconds: float = 20.0) -> list[dict[str, Any]]:
+def wait_until(look: Callable[[], list[dict[str, Any]]], seconds: float = 60.0) -> list[dict[str, Any]]:
     """Look until there is something to see."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -86,7 +86,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     (tmp_path / "prefetch.yaml").write_text(SITE)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, (tmp_path / "log").open("wb") as log:
         heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(20)
+        heard.settimeout(60)
         process = subprocess.Popen(
             [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")],
             stderr=log,
@@ -106,7 +106,7 @@ def test_it_says_when_it_is_ready_and_feeds_the_watchdog(running: Running) -> No
     assert running.told() == b"READY=1"
     assert running.told() == b"WATCHDOG=1"
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(10) == 0
+    assert running.process.wait(60) == 0
     while (last := running.told()) == b"WATCHDOG=1":
         pass
     assert last == b"STOPPING=1"
@@ -161,7 +161,7 @@ def test_what_a_reload_cannot_change_is_said_and_nothing_is_changed(running: Run
 def test_two_daemons_cannot_share_a_database(running: Running) -> None:
     """The second says who has it and ends with status 3."""
     command = [sys.executable, "-m", "prefetch", "run", "--config", str(running.directory / "prefetch.yaml")]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 3
     assert f"in use by process {running.process.pid}" in done.stderr.decode()
 
@@ -176,6 +176,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         (tmp_path / "rules" / "all.yaml").write_text(RULES)
         (tmp_path / "prefetch.yaml").write_text(SITE.replace("port: 0", f"port: {port}"))
         command = [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 3
     assert str(port) in done.stderr.decode().splitlines()[-1]

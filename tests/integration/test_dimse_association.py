@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -28,6 +29,11 @@ T = TypeVar("T")
 
 PATIENT = encoded(StudyInstanceUID="1.2.3", PatientID="P1", PatientName="Quist^Ada")
 QUICK = peer.Timeouts(connect=0.5, acse=0.5, idle=2, find_total=4, move_idle=20, move_total=20)
+HOUR = 3600.0
+UNHURRIED = peer.Timeouts(
+    connect=HOUR, acse=HOUR, idle=HOUR, find_total=HOUR, move_idle=HOUR, move_total=HOUR
+)
+"""Waits that no test sits out: what ends, ends by something else."""
 
 
 def use(remote: peer.Peer, work: Callable[[RemoteAE], Awaitable[T]], *, release_after: float = 1.0) -> T:
@@ -55,7 +61,7 @@ def _is_ours(thread: threading.Thread) -> bool:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until something is so, in another thread or process."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
@@ -314,10 +320,15 @@ def test_nothing_offered_is_permanent() -> None:
     assert "accepts none of" in result.because
 
 
-def at(port: int, *, host: str = HOST) -> peer.Peer:
-    """A peer at a port where no archive is."""
+def at(port: int, *, host: str = HOST, **waits: float) -> peer.Peer:
+    """A peer at a port where no archive is; only the waits that are given end within the hour."""
     return peer.Peer(
-        name="away", ae_title="AWAY", host=host, port=port, calling_ae_title="PREFETCH", timeouts=QUICK
+        name="away",
+        ae_title="AWAY",
+        host=host,
+        port=port,
+        calling_ae_title="PREFETCH",
+        timeouts=replace(UNHURRIED, **waits),
     )
 
 
@@ -356,22 +367,18 @@ def test_unknown_host_is_transient() -> None:
 
 def test_connection_that_hangs_ends_with_its_time() -> None:
     """A network that swallows packets costs the connect time."""
-    began = time.monotonic()
     with blackhole() as port:
-        assert use(at(port), find).outcome is Outcome.TRANSIENT
-    assert 0.4 < time.monotonic() - began < 3
+        assert use(at(port, connect=0.5), find).outcome is Outcome.TRANSIENT
 
 
 def test_silent_peer_ends_with_the_acse_time() -> None:
     """A peer that takes the connection and never answers the request costs the ACSE time."""
-    began = time.monotonic()
     with listening() as port:
-        result = use(at(port), find)
+        result = use(at(port, acse=0.5), find)
     assert (result.outcome, result.because) == (
         Outcome.TRANSIENT,
         "AWAY did not answer the association request",
     )
-    assert 0.4 < time.monotonic() - began < 3
 
 
 # --- interruption ----------------------------------------------------------------------------------
@@ -383,31 +390,27 @@ def test_interrupt_wakes_a_thread_that_waits_for_a_response() -> None:
     with ScriptedScp(move=Conversation.hang) as scp:
         made = wire.associate(scp.peer())
         assert not isinstance(made, status.Verdict)
-        made.dimse_timeout = 30
+        made.dimse_timeout = HOUR
         responses = made.send_c_move(identifier.study("1.2.3"), "READ1", wire.MOVE)
         waiting = threading.Thread(target=lambda: ended.extend(len(response) for response, _ in responses))
         waiting.start()
         time.sleep(0.1)
-        began = time.monotonic()
         wire.interrupt(made)
-        waiting.join(5)
+        waiting.join()
         wire.discard(made)
-        assert time.monotonic() - began < 1
         assert ended == [0]
         assert threads_of_ours() == []
         asyncio.run(eventually(lambda: scp.aborted == 1))
 
 
-async def cancel_soon(call: Awaitable[object], when: Callable[[], bool]) -> float:
-    """Cancel a call as soon as something is so; gives how many seconds it took to end."""
+async def cancel_soon(call: Awaitable[object], when: Callable[[], bool]) -> None:
+    """Cancel a call as soon as something is so, and wait until it has ended."""
     task = asyncio.ensure_future(call)
     await eventually(when)
-    began = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await eventually(lambda: not [thread for thread in threads_of_ours() if "dimse-" not in thread.name])
-    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("call", [find, move], ids=["find", "move"])
@@ -415,8 +418,7 @@ def test_cancelled_call_aborts_its_association(call: Callable[[RemoteAE], Awaita
     """The coroutine ends at once, the archive sees an A-ABORT, and the next call has a new association."""
 
     async def work(remote: RemoteAE) -> None:
-        took = await cancel_soon(call(remote), begun.is_set)
-        assert took < 1
+        await cancel_soon(call(remote), begun.is_set)
         await eventually(lambda: scp.aborted == 1)
         assert (await remote.echo()).verified
         assert scp.requested == 2
@@ -427,7 +429,7 @@ def test_cancelled_call_aborts_its_association(call: Callable[[RemoteAE], Awaita
 
     begun = threading.Event()
     with ScriptedScp(find=script, move=script) as scp:
-        use(scp.peer(timeouts=QUICK), work)
+        use(scp.peer(timeouts=UNHURRIED), work)
 
 
 def test_call_may_be_cancelled_at_any_moment() -> None:
@@ -440,11 +442,10 @@ def test_call_may_be_cancelled_at_any_moment() -> None:
             call.cancel()
             await asyncio.wait([call])
             assert call.cancelled()
-        async with asyncio.timeout(5):
-            assert (await remote.echo()).verified
+        assert (await remote.echo()).verified
 
     with ScriptedScp(move=Conversation.hang) as scp:
-        use(scp.peer(timeouts=QUICK, max_associations=1), work)
+        use(scp.peer(timeouts=UNHURRIED, max_associations=1), work)
 
 
 @pytest.mark.parametrize("place", [blackhole, listening], ids=["connecting", "negotiating"])
@@ -452,16 +453,20 @@ def test_cancelled_while_there_is_no_association_yet(
     place: Callable[[], AbstractContextManager[int]],
 ) -> None:
     """Neither the connect time nor the ACSE time is waited out."""
-    patient = peer.Timeouts(connect=60, acse=60)
 
-    async def work(remote: RemoteAE) -> float:
-        return await cancel_soon(find(remote), lambda: len(threads_of_ours()) > 1)
+    async def work(remote: RemoteAE) -> None:
+        await cancel_soon(find(remote), lambda: len(threads_of_ours()) > 1)
 
     with place() as port:
         remote = peer.Peer(
-            name="away", ae_title="AWAY", host=HOST, port=port, calling_ae_title="PREFETCH", timeouts=patient
+            name="away",
+            ae_title="AWAY",
+            host=HOST,
+            port=port,
+            calling_ae_title="PREFETCH",
+            timeouts=UNHURRIED,
         )
-        assert use(remote, work) < 2
+        use(remote, work)
 
 
 def test_interrupted_calls_end_as_cancelled() -> None:
@@ -506,7 +511,7 @@ def test_close_lets_a_move_end() -> None:
     async def work(remote: RemoteAE) -> Outcome:
         moving = asyncio.ensure_future(move(remote))
         await eventually(lambda: scp.open == 1)
-        await remote.close(drain_seconds=5)
+        await remote.close(drain_seconds=HOUR)
         return (await moving).outcome
 
     with ScriptedScp(move=soon) as scp:
@@ -517,37 +522,31 @@ def test_close_lets_a_move_end() -> None:
 def test_close_interrupts_what_does_not_end() -> None:
     """After the drain time the rest is interrupted, and nothing is left."""
 
-    async def work(remote: RemoteAE) -> tuple[list[Outcome], float]:
+    async def work(remote: RemoteAE) -> list[Outcome]:
         moving = [asyncio.ensure_future(move(remote)) for _ in range(3)]
         await eventually(lambda: scp.open == 1)
-        began = time.monotonic()
         await remote.close(drain_seconds=0.2)
-        took = time.monotonic() - began
         assert threads_of_ours() == []
-        return [(await each).outcome for each in moving], took
+        return [(await each).outcome for each in moving]
 
     with ScriptedScp(move=Conversation.hang) as scp:
-        outcomes, took = use(scp.peer(timeouts=QUICK), work)
+        outcomes = use(scp.peer(timeouts=UNHURRIED), work)
     assert outcomes == [Outcome.CANCELLED] * 3
-    assert took < 2
 
 
 def test_close_does_not_wait_for_a_peer_that_never_releases() -> None:
     """A peer that does not answer the release is cut off."""
 
-    async def work(remote: RemoteAE) -> float:
+    async def work(remote: RemoteAE) -> None:
         await find(remote)
-        began = time.monotonic()
         await remote.close()
-        return time.monotonic() - began
 
     def answer_and_hang(conversation: Conversation) -> None:
         answer(conversation)
         conversation.hang()  # the association's thread answers no release meanwhile
 
-    patient = peer.Timeouts(acse=60)
     with ScriptedScp(find=answer_and_hang) as scp:
-        assert use(scp.peer(timeouts=patient), work) < 3
+        use(scp.peer(timeouts=UNHURRIED), work)
 
 
 def test_closed_remote_ae_takes_no_calls() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,9 @@ from prefetch.dimse import find, identifier, peer, status, wire
 from prefetch.model import Outcome
 from tests.identifiers import encoded
 from tests.scripted import Conversation, Script, ScriptedScp
+
+HOUR = 3600.0
+"""A wait that no test sits out."""
 
 
 @contextmanager
@@ -159,10 +161,8 @@ def test_silence_ends_with_the_idle_time() -> None:
         conversation.respond(0xFF00, answer())
         conversation.hang()
 
-    began = time.monotonic()
-    result = ask(script, timeouts=peer.Timeouts(idle=0.3, find_total=20))
+    result = ask(script, timeouts=peer.Timeouts(idle=0.3, find_total=HOUR))
     assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no response for 0.3 s")
-    assert time.monotonic() - began < 3
 
 
 def test_pending_for_ever_ends_with_the_total_time() -> None:
@@ -173,10 +173,8 @@ def test_pending_for_ever_ends_with_the_total_time() -> None:
             conversation.respond(0xFF00, answer())
             conversation.wait_until(lambda: False, 0.02)
 
-    began = time.monotonic()
-    result = ask(script, timeouts=peer.Timeouts(idle=5, find_total=0.5))
+    result = ask(script, timeouts=peer.Timeouts(idle=HOUR, find_total=0.5))
     assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no end of it within 0.5 s")
-    assert time.monotonic() - began < 3
 
 
 def test_abort_is_transient() -> None:
@@ -215,10 +213,8 @@ def test_half_a_pdu_is_not_waited_for_for_ever() -> None:
         conversation.send_raw(b"\x04\x00\x00\x00\x10\x00half")
         conversation.hang()
 
-    began = time.monotonic()
-    result = ask(script, timeouts=peer.Timeouts(idle=0.3, acse=0.5))
+    result = ask(script, timeouts=peer.Timeouts(idle=0.3, acse=0.5, find_total=HOUR))
     assert result.outcome is Outcome.TRANSIENT
-    assert time.monotonic() - began < 4
 
 
 def test_bytes_that_are_no_pdu_are_survived() -> None:
@@ -228,9 +224,8 @@ def test_bytes_that_are_no_pdu_are_survived() -> None:
         conversation.send_raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         conversation.hang()
 
-    began = time.monotonic()
-    assert ask(script).outcome is Outcome.TRANSIENT
-    assert time.monotonic() - began < 1
+    result = ask(script, timeouts=peer.Timeouts(idle=HOUR, find_total=HOUR))
+    assert result.outcome is Outcome.TRANSIENT
 
 
 def test_instances_are_counted_series_by_series() -> None:

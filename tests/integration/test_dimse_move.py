@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -13,6 +12,9 @@ from prefetch.dimse.move import Acquaintance
 from prefetch.model import Outcome
 from tests.identifiers import encoded
 from tests.scripted import Conversation, Script, ScriptedScp
+
+HOUR = 3600.0
+"""A wait that no test sits out."""
 
 
 def order(script: Script, **more: Any) -> model.MoveResult:
@@ -118,10 +120,8 @@ def test_association_that_has_gone_moves_nothing() -> None:
 
 def test_silent_move_ends_with_the_idle_time() -> None:
     """An archive that says nothing is given up after the idle time of moves."""
-    began = time.monotonic()
-    result = order(Conversation.hang, timeouts=peer.Timeouts(idle=20, move_idle=0.3, move_total=20))
+    result = order(Conversation.hang, timeouts=peer.Timeouts(idle=HOUR, move_idle=0.3, move_total=HOUR))
     assert (result.outcome, result.because) == (Outcome.UNKNOWN, "no response for 0.3 s")
-    assert time.monotonic() - began < 3
 
 
 def test_late_success_is_waited_for() -> None:
@@ -131,7 +131,7 @@ def test_late_success_is_waited_for() -> None:
         conversation.wait_until(lambda: False, 0.5)
         conversation.respond(0x0000, **counts(completed=2))
 
-    assert order(script, timeouts=peer.Timeouts(idle=0.1, move_idle=5)).outcome is Outcome.SUCCESS
+    assert order(script, timeouts=peer.Timeouts(idle=0.1, move_idle=HOUR)).outcome is Outcome.SUCCESS
 
 
 def test_pending_for_ever_ends_with_the_total_time() -> None:
@@ -142,10 +142,8 @@ def test_pending_for_ever_ends_with_the_total_time() -> None:
             conversation.respond(0xFF00, **counts(remaining=9))
             conversation.wait_until(lambda: False, 0.02)
 
-    began = time.monotonic()
-    result = order(script, timeouts=peer.Timeouts(move_idle=5, move_total=0.5))
+    result = order(script, timeouts=peer.Timeouts(move_idle=HOUR, move_total=0.5))
     assert (result.outcome, result.because) == (Outcome.UNKNOWN, "no end of it within 0.5 s")
-    assert time.monotonic() - began < 3
 
 
 def probe(script: Script) -> move.Introduction:
