@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prefetch import crosscheck, errors, rules, yamlfile, yamltree
 from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Verify, Workstation
+from prefetch.relevance import comparison
 from prefetch.rules import Mode
 from prefetch.settings import (
     Config,
@@ -18,6 +19,7 @@ from prefetch.settings import (
     Logging,
     NameConflict,
     Planning,
+    Relevance,
     Retention,
     Retrieval,
     Retry,
@@ -34,6 +36,7 @@ __all__ = [
     "Mode",
     "NameConflict",
     "Planning",
+    "Relevance",
     "Report",
     "Retention",
     "Retrieval",
@@ -76,11 +79,33 @@ def examine(path: Path) -> Report:
         problems += crosscheck.find_problems(
             crosscheck.Site(config=config, document=document, sources=sources)
         )
+    compared, of_words = _comparison(config, path.parent)
+    problems += of_words
     if config is None or any(problem.severity == "error" for problem in problems):
         return Report(config=None, problems=tuple(problems), files=(path, *files))
     rule_set = rules.RuleSet(tuple(source.rule for source in sources))
-    complete = _from_directory(config, path.parent).with_rules(rule_set)
+    complete = _from_directory(config, path.parent).with_rules(rule_set, compared)
     return Report(config=complete, problems=tuple(problems), files=(path, *files))
+
+
+def _comparison(
+    config: Config | None, directory: Path
+) -> tuple[comparison.Comparison | None, list[errors.Problem]]:
+    """The site's own words, codes and tables, and what is wrong in them."""
+    said = config.relevance if config else Relevance()
+    try:
+        compared = comparison.load(
+            vocabulary=_under(directory, said.vocabulary),
+            procedure_codes=_under(directory, said.procedure_codes),
+            grading_tables=_under(directory, said.grading),
+        )
+    except errors.ConfigurationError as error:
+        return None, list(error.problems)
+    return compared, []
+
+
+def _under(directory: Path, said: Path | None) -> Path | None:
+    return None if said is None else directory / said
 
 
 def _rules_directory(config: Config | None, document: yamltree.Document) -> Path:

@@ -70,6 +70,20 @@ def _destination_names(to: rules.Lookup | tuple[str, ...] | None) -> Iterator[tu
         yield from (((position,), name) for position, name in enumerate(to or ()))
 
 
+def _unknown_feeds(site: Site) -> Iterator[Problem]:
+    known = (*site.config.listeners, *rules.OTHER_FEEDS)
+    folded = set(map(rules.fold, known))
+    for source in site.sources:
+        named: list[tuple[yamltree.Where, str]]
+        named = [(("feeds", position), name) for position, name in enumerate(source.rule.feeds)]
+        for where, condition in _conditions(source.rule.when, ("when",)):
+            named += [((*where, "feed", position), name) for position, name in enumerate(condition.feed)]
+        for where, name in named:
+            if rules.fold(name) not in folded:
+                words = yamlfile.did_you_mean(name, known)
+                yield source.problem(*where, message=f"no feed is called {name}; {words}")
+
+
 def _no_destination(site: Site) -> Iterator[Problem]:
     if site.config.planning.to is not None or len(site.config.workstations) == 1:
         return
@@ -168,7 +182,7 @@ def _no_limit(site: Site) -> Iterator[Problem]:
     for source in site.enabled:
         limits = source.rule.limits
         for position, one in enumerate(source.rule.priors):
-            if one.is_unlimited and limits.studies is None and limits.instances is None:
+            if one.is_unlimited and not (limits.studies or limits.instances or limits.bytes):
                 message = "fetches without limit: give it `newest`, or the rule `limits`"
                 yield _warn(source, "priors", position, message=message)
 
@@ -253,6 +267,7 @@ def _conditions(
 CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _unknown_archives,
     _unknown_workstations,
+    _unknown_feeds,
     _no_destination,
     _same_peers,
     _unknown_listeners,

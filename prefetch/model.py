@@ -228,6 +228,7 @@ class Study:
     study_time: str | None = None
     accession_number: str | None = None
     description: str | None = None
+    institution: str | None = None
     modalities: tuple[str, ...] = ()
     instances: int | None = None
     series: int | None = None
@@ -315,6 +316,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Graded:
+    """How much a study is worth to an order, 0 to 3, and why, whatever a rule makes of it."""
+
+    grade: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """A study that rules want at a destination: what the planner turns into a Retrieve and a want."""
 
@@ -330,6 +339,9 @@ class Choice:
     deadline: datetime
     observe: bool
     reason: Reason
+    others: tuple[Reason, ...] = ()
+    """Why other rules and classes want it as well."""
+    relevance: Graded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +352,7 @@ class Candidate:
     decision: Decision
     destination: str | None = None
     reasons: tuple[Reason, ...] = ()
+    relevance: Graded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
 
-from prefetch import lifecycle, logs, spans
+from prefetch import lifecycle, logs, modalities, sizes, spans
+from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Workstation
-from prefetch.rules import Count, Destinations, Mode, RuleSet, Version
+from prefetch.relevance import comparison
+from prefetch.relevance.comparison import Comparison
+from prefetch.rules import Count, Destinations, Modality, Mode, RuleSet, Version
 from prefetch.senders import Sender
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, NotEmpty
@@ -187,6 +190,23 @@ class Identity(Model):
     date or sex is unknown, a name that differs always quarantines."""
 
 
+_USUAL_BYTES = 10**6
+_BYTES = {
+    "CT": 500_000,
+    "MR": 300_000,
+    "PT": 100_000,
+    "NM": 500_000,
+    "XA": 5_000_000,
+    "RF": 5_000_000,
+    **dict.fromkeys(("CR", "DX", "RG", "PX", "XR"), 10_000_000),
+    "MG": 25_000_000,
+    "SR": 20_000,
+    "PR": 20_000,
+    "KO": 20_000,
+}
+"""Modality → bytes of an instance as they are without compression."""
+
+
 class Limits(Model):
     """The most that is fetched for one exam, all rules together."""
 
@@ -194,9 +214,39 @@ class Limits(Model):
     """Studies for one exam."""
     instances: Count = Field(default=20_000, examples=["20000"])
     """Instances for one exam."""
+    bytes: sizes.Size | None = Field(default=None, examples=["20GB"])
+    """Data for one exam, estimated: instances by `bytes_per_instance`. Left out: as much as it may be."""
+    bytes_per_instance: dict[Modality, sizes.Size] = Field(default={}, examples=["{CT: 300kB, MG: 15MB}"])
+    """What an instance of a modality takes in your archives, where that differs from what is usual: 0.5 MB
+    for CT, 0.3 MB for MR, 10 MB for CR, DX and RG, 25 MB for MG, 1 MB for US and all others."""
     unknown_instances: Count = Field(default=500, examples=["500"])
     """What a study counts as, here and in a rule's `limits`, when no archive says how many instances it
     has."""
+
+    def count(self, study: Study) -> int:
+        """How many instances a study counts as."""
+        return self.unknown_instances if study.instances is None else study.instances
+
+    def estimate(self, study: Study) -> int:
+        """How many bytes a study takes, going by the largest kind of its instances."""
+        each = [self._of_instance(modality) for modality in study.modalities]
+        return self.count(study) * max(each, default=_USUAL_BYTES)
+
+    def _of_instance(self, modality: str) -> int:
+        names = (modality, *(name for name, terms in modalities.FAMILIES.items() if modality in terms))
+        said = next((self.bytes_per_instance[name] for name in names if name in self.bytes_per_instance), 0)
+        return said or _BYTES.get(modality, _USUAL_BYTES)
+
+
+class Relevance(Model):
+    """A site's own words, codes and tables, beside those of the product."""
+
+    vocabulary: Path | None = Field(default=None, examples=["vocabulary"])
+    """Directory of vocabulary files whose terms are read besides ours; theirs outweigh ours."""
+    procedure_codes: Path | None = Field(default=None, examples=["procedure-codes.csv"])
+    """What the site's procedure codes stand for: `code,words` lines, or `code: words` in YAML."""
+    grading: Path | None = Field(default=None, examples=["grading"])
+    """Directory of grading tables whose lines outweigh ours."""
 
 
 class Retention(Model):
@@ -260,6 +310,8 @@ class Config(Model):
     """When a study may be another patient's."""
     limits: Limits = Field(default=Limits(), examples=["{studies: 12, instances: 10000}"])
     """The most that is fetched for one exam."""
+    relevance: Relevance = Field(default=Relevance(), examples=["{procedure_codes: procedure-codes.csv}"])
+    """How orders and studies are described and graded. Paths begin at the directory of this file."""
     retention: Retention = Field(default=Retention(), examples=["{history: 365d, messages: 14d}"])
     """How long things are kept."""
     logging: Logging = Field(default=Logging(), examples=["{level: debug, identifiers: hashed}"])
@@ -268,14 +320,22 @@ class Config(Model):
     """When the daemon stops, how long what is moving may go on before it is interrupted and put back."""
 
     _rule_set: RuleSet = PrivateAttr(default=RuleSet())
+    _comparison: Comparison = PrivateAttr(default_factory=comparison.usual)
 
     @property
     def rule_set(self) -> RuleSet:
         """The rules, loaded and checked together with this."""
         return self._rule_set
 
-    def with_rules(self, rule_set: RuleSet) -> Config:
-        """The same configuration with its rules."""
+    @property
+    def comparison(self) -> Comparison:
+        """How orders and studies are described and graded here."""
+        return self._comparison
+
+    def with_rules(self, rule_set: RuleSet, compared: Comparison | None = None) -> Config:
+        """The same configuration with its rules, and its own way to describe and grade."""
         config = self.model_copy()
         config._rule_set = rule_set  # noqa: SLF001 (its own attribute, on a copy)
+        if compared is not None:
+            config._comparison = compared  # noqa: SLF001 (the same)
         return config

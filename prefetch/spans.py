@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator
 
 from prefetch import yamlfile
 
@@ -22,6 +22,8 @@ _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _DURATION = r"(?:[0-9]{1,9}[wdhms])+"
 _AGE = r"([0-9]{1,4})(y|mo|w|d)"
 _BEFORE_EXAM = rf"({_DURATION})\s+before\s+exam"
+_DATE = r"\d{4}-\d\d-\d\d"
+_AGE_BEFORE_EXAM = r"([0-9]{1,4}(?:y|mo|w|d))\s+before\s+exam"
 WHEN_ORDERED = "when ordered"
 
 
@@ -29,7 +31,7 @@ def read_duration(said: object) -> timedelta:
     """Read `90s`, `15m`, `24h`, `2d`, `1w`, or several together, as in `1h30m`."""
     if isinstance(said, timedelta):
         return said
-    text = _text(said)
+    text = yamlfile.one_line(said)
     if not re.fullmatch(_DURATION, text):
         raise ValueError(f"expected a duration such as 90s, 15m, 24h or 2d, found “{text}”")
     seconds = sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"(\d+)(\w)", text))
@@ -66,6 +68,11 @@ class Age:
         then = date(year, month + 1, min(day.day, last)).toordinal() - self.days
         return date.fromordinal(max(then, 1))
 
+    @property
+    def days_about(self) -> float:
+        """Its length in days, to compare it with another's."""
+        return self.months * 30.44 + self.days
+
     def __str__(self) -> str:
         """As it was written."""
         return self.text
@@ -73,7 +80,7 @@ class Age:
 
 def read_age(said: object) -> Age:
     """Read `5y`, `18mo`, `2w` or `30d`."""
-    text = _text(said)
+    text = yamlfile.one_line(said)
     found = re.fullmatch(_AGE, text)
     if not found:
         hint = "; a month is mo" if re.fullmatch(r"\d+m", text) else ""
@@ -84,6 +91,33 @@ def read_age(said: object) -> Age:
         days={"w": 7 * count, "d": count}.get(unit, 0),
         text=text,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayOfStudy:
+    """A day: a date, or so long before the exam."""
+
+    on: date | None = None
+    age: Age | None = None
+
+    def seen_from(self, day: date) -> date:
+        """Which day it is for an exam on the given one."""
+        return self.on or (self.age.before(day) if self.age else day)
+
+    def __str__(self) -> str:
+        """As an administrator writes it."""
+        return f"{self.age} before exam" if self.age else str(self.on)
+
+
+def read_day(said: object) -> DayOfStudy:
+    """Read `2012-01-01`, or `6mo before exam`."""
+    text = yamlfile.one_line(said)
+    if found := re.fullmatch(_AGE_BEFORE_EXAM, text):
+        return DayOfStudy(age=read_age(found[1]))
+    try:
+        return DayOfStudy(on=date.fromisoformat(text if re.fullmatch(_DATE, text) else ""))
+    except ValueError as error:
+        raise ValueError(f"expected “2012-01-01” or “6mo before exam”, found “{text}”") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +133,7 @@ class Moment:
 
 def read_deadline(said: object) -> Moment:
     """Read `30m before exam`."""
-    text = _text(said)
+    text = yamlfile.one_line(said)
     found = re.fullmatch(_BEFORE_EXAM, text)
     if not found:
         raise ValueError(f"expected a time such as “30m before exam”, found “{text}”")
@@ -108,7 +142,7 @@ def read_deadline(said: object) -> Moment:
 
 def read_beginning(said: object) -> Moment:
     """Read `24h before exam`, or `when ordered`."""
-    text = _text(said)
+    text = yamlfile.one_line(said)
     if text == WHEN_ORDERED:
         return Moment()
     try:
@@ -117,17 +151,10 @@ def read_beginning(said: object) -> Moment:
         raise ValueError(f"expected “24h before exam” or “when ordered”, found “{text}”") from error
 
 
-def _text(said: object) -> str:
-    if isinstance(said, str):
-        return " ".join(said.split())
-    raise ValueError(f"expected a text, found {yamlfile.shape(said)}")
-
-
-def _schema(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
-
-
-Duration = Annotated[timedelta, PlainValidator(read_duration), _schema(_DURATION)]
-CalendarAge = Annotated[Age, PlainValidator(read_age), _schema(_AGE)]
-Deadline = Annotated[Moment, PlainValidator(read_deadline), _schema(_BEFORE_EXAM)]
-Beginning = Annotated[Moment, PlainValidator(read_beginning), _schema(rf"({WHEN_ORDERED}|{_BEFORE_EXAM})")]
+Duration = Annotated[timedelta, PlainValidator(read_duration), yamlfile.text_like(_DURATION)]
+CalendarAge = Annotated[Age, PlainValidator(read_age), yamlfile.text_like(_AGE)]
+Day = Annotated[DayOfStudy, PlainValidator(read_day), yamlfile.text_like(rf"({_DATE}|{_AGE_BEFORE_EXAM})")]
+Deadline = Annotated[Moment, PlainValidator(read_deadline), yamlfile.text_like(_BEFORE_EXAM)]
+Beginning = Annotated[
+    Moment, PlainValidator(read_beginning), yamlfile.text_like(rf"({WHEN_ORDERED}|{_BEFORE_EXAM})")
+]

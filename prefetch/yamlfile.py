@@ -20,6 +20,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
@@ -88,6 +89,18 @@ def _refuse_empty(said: object) -> object:
     if isinstance(said, list | tuple | dict) and not said:
         raise ValueError("must not be empty")
     return said
+
+
+def one_line(said: object) -> str:
+    """A text without blanks around it or in a row; refuses what is none."""
+    if isinstance(said, str):
+        return " ".join(said.split())
+    raise ValueError(f"expected a text, found {shape(said)}")
+
+
+def text_like(pattern: str) -> WithJsonSchema:
+    """Tells editors what a text must look like as a whole."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)

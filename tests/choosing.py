@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ruamel.yaml import YAML
 
 from prefetch import rules, yamlfile
 from prefetch.config import Config
 from prefetch.model import Order, OrderStatus, Patient, Study
+from prefetch.planning.exam import Exam
+from prefetch.relevance import comparison
 
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 EXAM = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -73,6 +76,17 @@ def order(**said: Any) -> Order:
         "changed_at": NOW,
     }
     return Order(**(usual | said))
+
+
+def exam(of: Order | None = None) -> Exam:
+    """An order as rules in Berlin see it."""
+    return Exam.of(
+        of or order(),
+        now=NOW,
+        zone=ZoneInfo("Europe/Berlin"),
+        relevance=comparison.usual(),
+        unknown_births=("19000101",),
+    )
 
 
 def study(uid: str, day: str | None = "2025-06-01", **said: Any) -> Study:

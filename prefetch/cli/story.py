@@ -116,6 +116,8 @@ def _candidate(candidate: model.Candidate) -> dict[str, Any]:
         "modalities": study.modalities,
         "description": study.description,
         "instances": study.instances,
+        "grade": candidate.relevance and candidate.relevance.grade,
+        "grade_because": candidate.relevance and candidate.relevance.because,
         "reasons": [_reason(reason) for reason in candidate.reasons],
     }
 
@@ -225,6 +227,9 @@ def _of_candidate(candidate: model.Candidate) -> Text:
         f"{study.study_date or 'no date'}  {'/'.join(study.modalities) or '?':<5} {study.description or ''}",
         (f"  {study.archive}" + (f" → {candidate.destination}" if candidate.destination else ""), "dim"),
     )
+    if candidate.relevance:
+        graded = f"relevance {candidate.relevance.grade}: {candidate.relevance.because}"
+        line.append(f"\n{'':<14}{graded}", style="dim")
     for reason in candidate.reasons:
         who = ": ".join(
             filter(None, ("/".join(filter(None, (reason.rule, reason.prior_class))), reason.because))

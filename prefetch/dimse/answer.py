@@ -55,6 +55,7 @@ def read_study(identifier: Dataset, *, archive: str, character_set: str = "") ->
         study_time=_matching(_TIME, text(identifier, "StudyTime")),
         accession_number=text(identifier, "AccessionNumber", encodings),
         description=text(identifier, "StudyDescription", encodings),
+        institution=text(identifier, "InstitutionName", encodings),
         modalities=tuple(dict.fromkeys(values(identifier, "ModalitiesInStudy"))),
         instances=count(identifier, "NumberOfStudyRelatedInstances"),
         series=count(identifier, "NumberOfStudyRelatedSeries"),

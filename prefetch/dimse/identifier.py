@@ -21,6 +21,7 @@ STUDY_RETURN_KEYS = (
     "StudyTime",
     "AccessionNumber",
     "StudyDescription",
+    "InstitutionName",
     "StudyID",
     "ModalitiesInStudy",
     "NumberOfStudyRelatedInstances",

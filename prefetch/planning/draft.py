@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from prefetch import model, orders
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
-from prefetch.planning import identity, select
+from prefetch.planning import identity, matching, select
+from prefetch.planning.circumstances import Circumstances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,12 @@ class Sorted:
 
 def sort_studies(
     order: model.Order,
-    matches: Sequence[select.RuleMatch],
+    matches: Sequence[matching.RuleMatch],
     answers: Sequence[Answer],
     *,
     verdicts: Mapping[str, Verdict],
     policy: identity.Policy,
-    circumstances: select.Circumstances,
+    circumstances: Circumstances,
 ) -> Sorted:
     """Choose among the studies that are surely the patient's; find those that doubt alone keeps out.
 
@@ -79,7 +80,7 @@ def sort_studies(
     )
 
 
-def hasten(match: select.RuleMatch, now: datetime) -> select.RuleMatch:
+def hasten(match: matching.RuleMatch, now: datetime) -> matching.RuleMatch:
     """A rule's match for an order that is fetched by hand: it waits for no time and no window."""
     return replace(match, waits=False, start_at=min(match.start_at, now))
 
@@ -161,9 +162,7 @@ def _decision(choice: Choice, present: Collection[tuple[str, str]]) -> Decision:
 
 
 def _candidate(choice: Choice, decision: Decision) -> Candidate:
-    return Candidate(
-        study=choice.study, decision=decision, destination=choice.destination, reasons=(choice.reason,)
-    )
+    return replace(select.taken(choice), decision=decision)
 
 
 def _wanted(

@@ -47,7 +47,14 @@ def _complete(answers: Sequence[Study]) -> Study:
     first, *others = answers
     told = {
         name: value
-        for name in ("study_date", "study_time", "accession_number", "description", "modalities")
+        for name in (
+            "study_date",
+            "study_time",
+            "accession_number",
+            "description",
+            "institution",
+            "modalities",
+        )
         if not getattr(first, name)
         and (value := next((getattr(other, name) for other in others if getattr(other, name)), None))
     }

@@ -18,7 +18,8 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, select
+from prefetch.planning import draft, identity, inquiries, matching
+from prefetch.planning.circumstances import Circumstances
 from prefetch.store import database, patients, plans
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
@@ -119,7 +120,7 @@ class Planner:
 
     async def _think(self, order: model.Order) -> Result:
         now = self._now()
-        matches = select.match_rules(self.site.rule_set, order, site=self.site, now=now)
+        matches = matching.match_rules(self.site.rule_set, order, site=self.site, now=now)
         if order.fetch_now:
             matches = tuple(draft.hasten(match, now) for match in matches)
         acting = [match for match in matches if match.matched and not match.waits]
@@ -140,7 +141,7 @@ class Planner:
             asked,
             verdicts=await self._store.read(patients.verdicts_about, order.patient),
             policy=identity.Policy.of(self.site),
-            circumstances=select.Circumstances.of(self.site, now),
+            circumstances=Circumstances.of(self.site, now),
         )
         present = await self._inquiries.present(found.choices, site=self.site)
         missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
@@ -159,7 +160,7 @@ class Planner:
         )
 
     def _next_plan_at(
-        self, order: model.Order, acting: Sequence[select.RuleMatch], *, attempts: int, now: datetime
+        self, order: model.Order, acting: Sequence[matching.RuleMatch], *, attempts: int, now: datetime
     ) -> datetime | None:
         """Soon, where an archive did not answer; else shortly before a fetch begins, and before its deadline.
 
@@ -176,7 +177,7 @@ class Planner:
         return min(ahead, default=None)
 
 
-def _archives_of(acting: Sequence[select.RuleMatch]) -> list[str]:
+def _archives_of(acting: Sequence[matching.RuleMatch]) -> list[str]:
     return list(dict.fromkeys(name for match in acting for name in match.archives))
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.model import Priority
-from prefetch.planning import conditions
-from prefetch.planning.conditions import Exam, Finding
+from prefetch.model import Order, Patient, Priority
+from prefetch.planning import candidates, conditions
+from prefetch.planning.exam import compare
+from prefetch.planning.findings import Finding
 from prefetch.rules import Condition
-from tests.choosing import EXAM, condition, order, prior_class, study
+from tests.choosing import condition, exam, order, prior_class, study
 
 YES, NO, UNSAID = True, False, None
+SILENT = {"modality": None, "procedure_description": None}
+"""An order that says nothing of what is to be done."""
+
+
+def born(day: str) -> dict[str, Any]:
+    """An order for who was born on a day."""
+    return {"patient": Patient(birth_date=day)}
+
+
+def at(day: int, hour: int) -> dict[str, Any]:
+    """An order for an hour of a day in March, in UTC."""
+    return {"scheduled_start": datetime(2026, 3, day, hour, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize(
@@ -27,8 +41,31 @@ YES, NO, UNSAID = True, False, None
         ("modality: XR", {"modality": "DX"}, YES, "the order's modality is DX"),
         ("modality: CR", {"modality": "DX"}, NO, "the order's modality is DX, not CR"),
         ("modality: DXA", {"modality": "BMD"}, YES, "the order's modality is BMD"),
-        ("modality: CT", {"modality": None}, UNSAID, "the order's modality is not said"),
-        ("modality: CT", {"modality": ""}, UNSAID, "the order's modality is not said"),
+        ("modality: CT", {"modality": None}, YES, "the order's modality is CT"),
+        (
+            "modality: XR",
+            {"modality": "", "procedure_description": "X-ray hand"},
+            YES,
+            "the order's modality is XR",
+        ),
+        ("modality: CT", SILENT, UNSAID, "the order's modality is not said"),
+        ("region: [chest, neck]", {}, YES, "the order's region is chest"),
+        ("region: head", {}, NO, "the order's region is chest, not head"),
+        (
+            "region: [pelvis]",
+            {"procedure_description": "CT abdomen and pelvis"},
+            YES,
+            "the order's region is abdomen, pelvis",
+        ),
+        ("region: chest", SILENT, UNSAID, "the order's region is not said"),
+        ("side: left", {"procedure_description": "X-ray left hand"}, YES, "the order's side is left"),
+        (
+            "side: [left, both]",
+            {"procedure_description": "MR right knee"},
+            NO,
+            "the order's side is right, not left or both",
+        ),
+        ("side: left", {}, UNSAID, "the order's side is not said"),
         (
             "procedure_code: 'CT*'",
             {"procedure_code": "ctch"},
@@ -60,11 +97,66 @@ YES, NO, UNSAID = True, False, None
         ("patient_class: E", {"patient_class": "I"}, NO, "the order's patient class is I, not E"),
         ("priority: [stat, high]", {"priority": Priority.STAT}, YES, "the order's priority is stat"),
         ("priority: stat", {}, NO, "the order's priority is routine, not stat"),
+        ("age: {at_least: 18y}", born("20080302"), YES, "the patient is at least 18y on the day of the exam"),
+        (
+            "age: {at_least: 18y}",
+            born("20080303"),
+            NO,
+            "the patient is not at least 18y on the day of the exam",
+        ),
+        ("age: {under: 6mo}", born("20250903"), YES, "the patient is under 6mo on the day of the exam"),
+        ("age: {under: 6mo}", born("20250902"), NO, "the patient is not under 6mo on the day of the exam"),
+        (
+            "age: {at_least: 18y, under: 65y}",
+            born("1980"),
+            YES,
+            "the patient is at least 18y; under 65y on the day of the exam",
+        ),
+        (
+            "age: {at_least: 18y}",
+            born("2008"),
+            UNSAID,
+            "the patient may or may not be at least 18y on the day of the exam",
+        ),
+        (
+            "age: {at_least: 18y}",
+            born("200803"),
+            UNSAID,
+            "the patient may or may not be at least 18y on the day of the exam",
+        ),
+        ("age: {at_least: 18y}", born("200802"), YES, "the patient is at least 18y on the day of the exam"),
+        ("age: {under: 18y}", born("19000101"), UNSAID, "the patient's age is not known"),
+        ("age: {under: 18y}", born("20089999"), UNSAID, "the patient's age is not known"),
+        ("age: {under: 18y}", {}, UNSAID, "the patient's age is not known"),
+        ("sex: f", {"patient": Patient(sex="F")}, YES, "the order's sex is F"),
+        ("sex: [F]", {"patient": Patient(sex="M")}, NO, "the order's sex is M, not F"),
+        ("sex: F", {"patient": Patient(sex="U")}, UNSAID, "the order's sex is not said"),
+        ("feed: [RIS, other]", {}, YES, "the order's feed is ris"),
+        ("feed: other", {}, NO, "the order's feed is ris, not other"),
+        ("time_of_day: '07:00-17:00'", {}, YES, "the order's time of day is 10:00"),
+        ("time_of_day: '07:00-10:00'", {}, NO, "the order's time of day is 10:00, not 07:00-10:00"),
+        ("time_of_day: ['22:00-06:00', '20:00-24:00']", at(3, 4), YES, "the order's time of day is 05:00"),
+        (
+            "time_of_day: '07:00-17:00'",
+            {"scheduled_start": None},
+            UNSAID,
+            "the order's time of day is not said",
+        ),
+        ("weekday: mon-fri", {}, YES, "the order's weekday is mon"),
+        ("weekday: [tue, sat-sun]", {}, NO, "the order's weekday is mon, not tue or sat-sun"),
+        ("weekday: sat-mon", {}, YES, "the order's weekday is mon"),
+        ("weekday: tue", at(2, 23), YES, "the order's weekday is tue"),
+        ("weekday: mon", {"scheduled_start": None}, UNSAID, "the order's weekday is not said"),
+        ("exists: location", {"location": "ICU"}, YES, "the order's location is said"),
+        ("exists: [modality, location]", {}, NO, "the order's location is not said"),
+        ("not: {exists: [location]}", {}, YES, "the order's location is not said"),
+        ("exists: region", SILENT, NO, "the order's region is not said"),
+        ("exists: age", born("19000101"), NO, "the order's age is not said"),
     ],
 )
 def test_a_condition_on_the_order(asked: str, said: dict[str, Any], holds: bool | None, because: str) -> None:
     """Each key has its effect, and each answer its words; what is not said never holds."""
-    assert Finding(holds, because) == conditions.order_matches(condition(asked), order(**said))
+    assert Finding(holds, because) == conditions.order_matches(condition(asked), exam(order(**said)))
 
 
 @pytest.mark.parametrize(
@@ -92,13 +184,13 @@ def test_a_condition_on_the_order(asked: str, said: dict[str, Any], holds: bool 
 )
 def test_conditions_nest(asked: str, holds: bool | None) -> None:
     """All keys must hold; what is not said stays so under `not`."""
-    assert holds is conditions.order_matches(condition(asked), order(location=None)).holds
+    assert holds is conditions.order_matches(condition(asked), exam(order(location=None))).holds
 
 
 def test_reasons_name_what_decided() -> None:
     """One that does not hold is told, those that do are not."""
     asked = condition("all: [{modality: CT}, {priority: stat}, {patient_class: E}]")
-    found = conditions.order_matches(asked, order(patient_class="I"))
+    found = conditions.order_matches(asked, exam(order(patient_class="I")))
     because = "the order's priority is routine, not stat; the order's patient class is I, not E"
     assert Finding(False, because) == found
 
@@ -108,7 +200,22 @@ def block(**said: Any) -> Condition:
     return Condition.model_construct({"modality"}, **said)
 
 
-leaves = st.sampled_from([condition("modality: CT"), condition("modality: MR"), condition("location: ICU")])
+leaves = st.sampled_from(
+    [
+        condition(said)
+        for said in (
+            "modality: CT",
+            "modality: MR",
+            "location: ICU",
+            "region: chest",
+            "side: left",
+            "age: {under: 18y}",
+            "sex: F",
+            "time_of_day: '07:00-17:00'",
+            "weekday: sat-sun",
+        )
+    ]
+)
 trees = st.recursive(
     leaves,
     lambda inner: (
@@ -120,17 +227,44 @@ trees = st.recursive(
 )
 
 
-@given(trees, st.sampled_from(["ICU", "WARD"]))
-def test_what_is_missing_never_makes_any_rule_match_more(asked: Condition, location: str) -> None:
+values = st.fixed_dictionaries(
+    {
+        "location": st.sampled_from(["ICU", "WARD"]),
+        "procedure": st.sampled_from([("CT", "CT chest"), ("MR", "MR left knee"), ("US", "US abdomen")]),
+        "born": st.sampled_from(["19700101", "20200101"]),
+        "sex": st.sampled_from("FM"),
+        "start": st.sampled_from([at(2, 9), at(7, 22)]),
+    }
+)
+
+
+def order_saying(said: dict[str, Any]) -> Order:
+    """An order that says these things and no others."""
+    modality, description = said.get("procedure", (None, None))
+    return order(
+        location=said.get("location"),
+        modality=modality,
+        procedure_description=description,
+        patient=Patient(birth_date=said.get("born"), sex=said.get("sex")),
+        **said.get("start", {"scheduled_start": None}),
+    )
+
+
+@given(trees, values, st.sets(st.sampled_from(["location", "procedure", "born", "sex", "start"])))
+def test_what_is_missing_never_makes_any_rule_match_more(
+    asked: Condition, said: dict[str, Any], missing: set[str]
+) -> None:
     """A condition that holds without a value holds with whatever value comes."""
-    silent = conditions.order_matches(asked, order(location=None)).holds
-    assert silent is None or silent is conditions.order_matches(asked, order(location=location)).holds
+    less = {name: value for name, value in said.items() if name not in missing}
+    silent = conditions.order_matches(asked, exam(order_saying(less))).holds
+    assert silent is None or silent is conditions.order_matches(asked, exam(order_saying(said))).holds
 
 
 def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Finding:
     """What is found of a study."""
-    exam = Exam(order=order(**of_order), at=EXAM)
-    return conditions.study_matches(prior_class(asked), study("1", **(said or {})), exam)
+    beside = exam(order(**of_order))
+    compared = compare(beside, study("1", **(said or {})))
+    return candidates.study_matches(prior_class(asked), compared, beside)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +286,39 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
             "the study description is “CT chest”, not *head* or skull",
         ),
         ("description: '*head*'", {"description": None}, UNSAID, "the study description is not said"),
+        ("region: same", {}, YES, "the study's region is chest"),
+        ("region: [same, neck]", {"description": "MR neck"}, YES, "the study's region is neck"),
+        ("region: same", {"description": "CT head"}, NO, "the study's region is head, not chest"),
+        ("region: chest", {"description": "CT"}, UNSAID, "the study's region is not said"),
+        ("side: left", {"description": "MR left knee"}, YES, "the side is left"),
+        ("side: left", {"description": "MR both knees"}, YES, "the side is both"),
+        ("side: left", {"description": "MR right knee"}, NO, "the side is right, not left"),
+        ("side: [same, left]", {"description": "MR left knee"}, YES, "the side is left"),
+        ("side: left", {}, UNSAID, "the study names no side"),
+        (
+            "side: same",
+            {"description": "MR left knee"},
+            UNSAID,
+            "the order names no side, so none is the same",
+        ),
+        ("institution: '*uni*'", {"institution": "University"}, YES, "the institution is University"),
+        ("institution: '*uni*'", {"institution": "Elsewhere"}, NO, "the institution is Elsewhere, not *uni*"),
+        ("institution: '*uni*'", {}, UNSAID, "the institution is not said"),
+        ("relevance: must", {}, YES, "must: the same procedure"),
+        (
+            "relevance: useful",
+            {"description": "CT head"},
+            NO,
+            "not relevant: head for chest: another region; asked for is useful",
+        ),
+        ("not_before: 2025-06-01", {}, YES, "of 2025-06-01, not before 2025-06-01"),
+        ("not_before: 2025-06-02", {}, NO, "of 2025-06-01, before 2025-06-02"),
+        ("not_before: 9mo before exam", {}, NO, "of 2025-06-01, before 9mo before exam"),
+        ("not_after: 6mo before exam", {}, YES, "of 2025-06-01, not after 6mo before exam"),
+        ("not_after: 2025-05-31", {}, NO, "of 2025-06-01, after 2025-05-31"),
+        ("not_after: 2025-05-31", {"day": None}, UNSAID, "the study has no date"),
+        ("not_before: 2025-05-31", {"day": None}, UNSAID, "the study has no date"),
+        ("exclude: {region: head}", {"description": "CT head"}, NO, "excluded: the study's region is head"),
         ("within: 1y", {"day": "2025-03-02"}, YES, "within 1y"),
         ("within: 1y", {"day": "2025-03-01"}, NO, "of 2025-03-01, more than 1y before the exam"),
         ("within: 1y", {"day": None}, UNSAID, "the study has no date"),
@@ -200,6 +367,22 @@ def test_the_same_modality_is_the_same_kind(own: str, modalities: tuple[str, ...
 
 def test_without_the_orders_modality_none_is_the_same() -> None:
     """But one that is named besides still counts."""
-    unsaid = fits("modality: same", modality=None)
+    unsaid = fits("modality: same", **SILENT)
     assert Finding(None, "the order's modality is not said, so none is the same") == unsaid
-    assert fits("modality: [same, CT]", modality=None).holds
+    assert fits("modality: [same, CT]", **SILENT).holds
+
+
+@pytest.mark.parametrize("asked", ["region: same", "side: same"])
+def test_without_the_orders_own_none_is_the_same(asked: str) -> None:
+    """Neither region nor side; what is named besides still counts."""
+    assert fits(asked, {"description": "MR left knee"}, **SILENT).holds is None
+    besides = asked.replace("same", "[same, knee]" if "region" in asked else "[same, left]")
+    assert fits(besides, {"description": "MR left knee"}, **SILENT).holds
+    assert fits(besides, {"description": "MR right hand"}, **SILENT).holds is None
+
+
+def test_the_orders_modality_may_come_from_its_description() -> None:
+    """Many feeds send none."""
+    assert fits(
+        "modality: same", {"modalities": ("DX",)}, modality=None, procedure_description="X-ray chest"
+    ).holds

@@ -135,6 +135,11 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "limits.studies": ("3", "limits.studies", 3),
     "limits.instances": ("99", "limits.instances", 99),
     "limits.unknown_instances": ("7", "limits.unknown_instances", 7),
+    "limits.bytes": ("1.5GB", "limits.bytes", 1_500_000_000),
+    "limits.bytes_per_instance": ("{ct: 300kB}", "limits.bytes_per_instance", {"CT": 300_000}),
+    "relevance.vocabulary": ("words", "relevance.vocabulary", Path("words")),
+    "relevance.procedure_codes": ("codes.csv", "relevance.procedure_codes", Path("codes.csv")),
+    "relevance.grading": ("tables", "relevance.grading", Path("tables")),
     "retention.history": ("365d", "retention.history", timedelta(days=365)),
     "retention.messages": ("7d", "retention.messages", timedelta(days=7)),
     "logging.level": ("debug", "logging.level", "debug"),
@@ -149,6 +154,9 @@ GOOD: dict[str, tuple[str, str, Any]] = {
 def test_a_value_comes_where_it_is_used(tmp_path: Path, dotted: str) -> None:
     """As a text in the file, as what the program needs in the configuration."""
     value, attribute, expected = GOOD[dotted]
+    for directory in ("words", "tables"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "codes.csv").write_text("K7,CT chest\n")
     found: Any = load(tmp_path, with_key(dotted, value))
     for name in attribute.split("."):
         found = found[name] if isinstance(found, dict) else getattr(found, name)
@@ -274,6 +282,12 @@ BAD: dict[str, tuple[str, str]] = {
     "limits.studies": ("0", "must be at least 1, found 0"),
     "limits.instances": ("1e4", "expected a whole number, found “1e4”"),
     "limits.unknown_instances": ("0", "must be at least 1, found 0"),
+    "limits.bytes": ("2 gigs", "expected an amount of data such as 500MB or 2GB, found “2 gigs”"),
+    "limits.bytes_per_instance": ("10MB", "expected keys and values, found “10MB”"),
+    "relevance": ("words", "expected keys and values, found “words”"),
+    "relevance.vocabulary": ("[a]", "expected a text, found a list"),
+    "relevance.procedure_codes": ("{a: b}", "expected a text, found keys and values"),
+    "relevance.grading": ("[]", "expected a text, found a list"),
     "retention": ("30d", "expected keys and values, found “30d”"),
     "retention.history": ("soon", DURATION),
     "retention.messages": ("forever", "expected a duration such as 90s, 15m, 24h or 2d, found “forever”"),

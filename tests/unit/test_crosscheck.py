@@ -55,6 +55,14 @@ def test_a_site_that_is_right_has_nothing_to_say(tmp_path: Path) -> None:
             "a.yaml:2:19: rules.0.from: no archive is called tape; possible: main, offsite",
         ),
         (
+            "{name: a, feeds: [ris, res], priors: [{newest: 1}]}",
+            "a.yaml:2:26: rules.0.feeds.1: no feed is called res; did you mean ris?",
+        ),
+        (
+            "{name: a, when: {not: {feed: [submit, PACS]}}, priors: [{newest: 1}]}",
+            "a.yaml:2:41: rules.0.when.not.feed.1: no feed is called PACS; possible: ris, submit, by hand",
+        ),
+        (
             "{name: a, to: room-3, priors: [{newest: 1}]}",
             "a.yaml:2:17: rules.0.to: no workstation is called room-3; did you mean room-2?",
         ),
@@ -232,3 +240,25 @@ def test_a_sender_behind_one_that_fits_all_is_told(tmp_path: Path) -> None:
     assert [
         "prefetch.yaml:12:3: senders.old: is never taken: any comes before it and fits every message"
     ] == warnings(tmp_path, RULE, site=site)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("{vocabulary: words}", "words:1:1: is not a directory"),
+        ("{grading: tables}", "tables:1:1: is not a directory"),
+        ("{procedure_codes: codes.csv}", "codes.csv:1:1: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_sites_own_words_must_be_there(tmp_path: Path, said: str, problem: str) -> None:
+    """A daemon that goes without them would choose other priors."""
+    assert [problem] == problems(tmp_path, RULE, site=f"{SITE}relevance: {said}\n")
+
+
+def test_a_sites_own_words_and_codes_describe_its_orders(tmp_path: Path) -> None:
+    """They begin at the directory of the configuration."""
+    (tmp_path / "codes.csv").write_text("code,words\nK7,CT chest\n")
+    problems(tmp_path, RULE)
+    (tmp_path / "prefetch.yaml").write_text(f"{SITE}relevance: {{procedure_codes: codes.csv}}\n")
+    loaded = config.load(tmp_path / "prefetch.yaml")
+    assert ("chest",) == loaded.comparison.describe("", code="K7").regions

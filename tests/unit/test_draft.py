@@ -21,7 +21,8 @@ from prefetch.model import (
     Verdict,
     Wanted,
 )
-from prefetch.planning import draft, identity, select
+from prefetch.planning import draft, identity, matching
+from prefetch.planning.circumstances import Circumstances
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 EXAM = NOW + timedelta(hours=3)
@@ -95,14 +96,14 @@ def sort(
     site: config.Config, *answers: draft.Answer, verdicts: dict[str, Verdict] | None = None
 ) -> draft.Sorted:
     """Sort the studies of these answers by the site's rule."""
-    matches = select.match_rules(site.rule_set, order(), site=site, now=NOW)
+    matches = matching.match_rules(site.rule_set, order(), site=site, now=NOW)
     return draft.sort_studies(
         order(),
         matches,
         answers,
         verdicts=verdicts or {},
         policy=identity.Policy.of(site),
-        circumstances=select.Circumstances.of(site, NOW),
+        circumstances=Circumstances.of(site, NOW),
     )
 
 
@@ -260,6 +261,6 @@ def test_every_study_is_a_candidate_with_a_reason(site: config.Config) -> None:
 
 def test_a_fetch_by_hand_waits_for_nothing(site: config.Config) -> None:
     """Neither for a window nor for a time."""
-    (match,) = select.match_rules(site.rule_set, order(), site=site, now=NOW - timedelta(days=3))
+    (match,) = matching.match_rules(site.rule_set, order(), site=site, now=NOW - timedelta(days=3))
     hastened = draft.hasten(replace(match, waits=True), NOW - timedelta(days=3))
     assert (False, NOW - timedelta(days=3)) == (hastened.waits, hastened.start_at)

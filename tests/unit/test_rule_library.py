@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefetch import rules
-from prefetch.planning import select
+from prefetch.planning import matching
 from tests.choosing import NOW, order, site
 
 DIRECTORY = Path(__file__).parents[2] / "rules"
@@ -37,6 +37,6 @@ def test_nothing_is_fetched_for_teeth_and_bone_density(
     """Not even by the rule for all that no other rule knows."""
     of = order(modality=modality, procedure_description=description)
     matched = [
-        match for match in select.match_rules(RULES, of, site=site(tmp_path), now=NOW) if match.matched
+        match for match in matching.match_rules(RULES, of, site=site(tmp_path), now=NOW) if match.matched
     ]
     assert [()] == [match.rule.priors for match in matched]

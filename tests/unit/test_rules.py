@@ -52,6 +52,11 @@ BAD: dict[str, tuple[str, str]] = {
         "limits: {instances: many}",
         "4:23: rules.0.limits.instances: expected a whole number, found “many”",
     ),
+    "Limits.bytes": (
+        "limits: {bytes: 2 gigs}",
+        "4:19: rules.0.limits.bytes: expected an amount of data such as 500MB or 2GB, found “2 gigs”",
+    ),
+    "Rule.feeds": ("feeds: [[ris]]", "4:11: rules.0.feeds.0: expected a text, found a list"),
     "Lookup.by": (
         "to: {by: station, map: {CT1: a}}",
         "4:12: rules.0.to.by: “station” is not possible; did you mean station_name?",
@@ -90,6 +95,43 @@ BAD: dict[str, tuple[str, str]] = {
         "when: {priority: urgent}",
         "4:20: rules.0.when.priority: “urgent” is not possible; possible: stat, high, medium, routine",
     ),
+    "Condition.region": (
+        "when: {region: thorax}",
+        "4:18: rules.0.when.region: “thorax” is not possible; possible: head, face, neck",
+    ),
+    "Condition.side": (
+        "when: {side: L}",
+        "4:16: rules.0.when.side: “L” is not possible; did you mean left? possible: left, right, both",
+    ),
+    "Condition.age": (
+        "when: {age: 18y}",
+        "4:15: rules.0.when.age: expected keys and values, found “18y”",
+    ),
+    "AgeRange.at_least": (
+        "when: {age: {at_least: 18}}",
+        "4:26: rules.0.when.age.at_least: expected an age such as 5y, 18mo, 2w or 30d, found “18”",
+    ),
+    "AgeRange.under": (
+        "when: {age: {at_least: 65y, under: 18y}}",
+        "4:15: rules.0.when.age: nobody is at least 65y and under 18y",
+    ),
+    "Condition.sex": (
+        "when: {sex: W}",
+        "4:15: rules.0.when.sex: “W” is not possible; write F, M or O (DICOM PS3.3 C.2.3)",
+    ),
+    "Condition.feed": ("when: {feed: []}", "4:16: rules.0.when.feed: must not be empty"),
+    "Condition.time_of_day": (
+        "when: {time_of_day: 7-17}",
+        "4:23: rules.0.when.time_of_day: expected hours such as “07:00-17:00”, found “7-17”",
+    ),
+    "Condition.weekday": (
+        "when: {weekday: monday}",
+        "4:19: rules.0.when.weekday: expected a day such as mon, or days such as mon-fri, found “monday”",
+    ),
+    "Condition.exists": (
+        "when: {exists: [station]}",
+        "4:19: rules.0.when.exists.0: “station” is not possible; did you mean station_name?",
+    ),
     "Condition.all": ("when: {all: []}", "4:15: rules.0.when.all: must not be empty"),
     "Condition.any": (
         "when: {any: {modality: CT}}",
@@ -110,6 +152,46 @@ BAD: dict[str, tuple[str, str]] = {
     "PriorClass.description": (
         "- {name: r, priors: [{description: []}]}",
         "2:36: rules.0.priors.0.description: must not be empty",
+    ),
+    "PriorClass.region": (
+        "- {name: r, priors: [{region: [sane]}]}",
+        "2:32: rules.0.priors.0.region.0: “sane” is not possible; did you mean same?",
+    ),
+    "PriorClass.side": (
+        "- {name: r, priors: [{side: links}]}",
+        "2:29: rules.0.priors.0.side: “links” is not possible; possible: same, left, right, both",
+    ),
+    "PriorClass.institution": (
+        "- {name: r, priors: [{institution: ''}]}",
+        "2:36: rules.0.priors.0.institution: must not be empty",
+    ),
+    "PriorClass.relevance": (
+        "- {name: r, priors: [{relevance: 3}]}",
+        "2:34: rules.0.priors.0.relevance: “3” is not possible; possible: must, useful, marginal, any",
+    ),
+    "PriorClass.not_before": (
+        "- {name: r, priors: [{not_before: 2012}]}",
+        "2:35: rules.0.priors.0.not_before: expected “2012-01-01” or “6mo before exam”, found “2012”",
+    ),
+    "PriorClass.not_after": (
+        "- {name: r, priors: [{not_after: 2012-13-01}]}",
+        "2:34: rules.0.priors.0.not_after: expected “2012-01-01” or “6mo before exam”, found “2012-13-01”",
+    ),
+    "PriorClass.if_fewer_than": (
+        "- {name: r, priors: [{if_fewer_than: 0}]}",
+        "2:38: rules.0.priors.0.if_fewer_than: must be at least 1, found 0",
+    ),
+    "StudyCondition.region": (
+        "- {name: r, priors: [{exclude: {region: skull}}]}",
+        "2:41: rules.0.priors.0.exclude.region: “skull” is not possible; possible: same, head",
+    ),
+    "StudyCondition.side": (
+        "- {name: r, priors: [{exclude: {side: []}}]}",
+        "2:39: rules.0.priors.0.exclude.side: must not be empty",
+    ),
+    "StudyCondition.institution": (
+        "- {name: r, priors: [{exclude: {}}]}",
+        "2:32: rules.0.priors.0.exclude: an empty block would leave out every study; remove it",
     ),
     "PriorClass.within": (
         "- {name: r, priors: [{within: 5m}]}",

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from prefetch import model
 from prefetch.model import Decision, Order, Study
-from prefetch.planning import select
-from prefetch.planning.select import Circumstances, RuleMatch, Selection
+from prefetch.planning import matching, select
+from prefetch.planning.circumstances import Circumstances
+from prefetch.planning.matching import RuleMatch
+from prefetch.planning.select import Selection
 from prefetch.rules import Mode
 from tests.choosing import EXAM, NOW, order, rule_set, site, study
 
@@ -22,7 +24,7 @@ from tests.choosing import EXAM, NOW, order, rule_set, site, study
 def match(directory: Path, *said: str, of: Order | None = None, more: str = "") -> list[RuleMatch]:
     """What each rule says of an order."""
     rules = rule_set(directory, *said)
-    return list(select.match_rules(rules, of or order(), site=site(directory, more), now=NOW))
+    return list(matching.match_rules(rules, of or order(), site=site(directory, more), now=NOW))
 
 
 def choose(
@@ -184,7 +186,7 @@ def test_the_only_workstation_needs_no_name(tmp_path: Path) -> None:
         }
     )
     rules = rule_set(tmp_path, "{name: a, priors: [{newest: 1}]}")
-    assert ("room-2",) == select.match_rules(rules, order(), site=alone, now=NOW)[0].destinations
+    assert ("room-2",) == matching.match_rules(rules, order(), site=alone, now=NOW)[0].destinations
 
 
 def test_times_are_counted_back_from_the_exam(tmp_path: Path) -> None:
@@ -453,6 +455,105 @@ def test_the_cap_counts_instances_too(tmp_path: Path) -> None:
     """Of the archive that is asked."""
     selection = choose(tmp_path, YEARS[-4:], ALL, more="limits: {instances: 200}\n")
     assert ["2025", "2024"] == chosen(selection)
+
+
+@pytest.mark.parametrize(("size", "years"), [("120MB", ["2025", "2024"]), ("49MB", [])])
+def test_bytes_are_estimated_by_modality(tmp_path: Path, size: str, years: list[str]) -> None:
+    """A hundred images of a CT are fifty megabytes; by the rule, and by the exam."""
+    by_rule = choose(tmp_path, YEARS[-4:], f"{{name: a, limits: {{bytes: {size}}}, priors: [{{}}]}}")
+    by_exam = choose(tmp_path, YEARS[-4:], ALL, more=f"limits: {{bytes: {size}}}\n")
+    assert [years, years] == [chosen(by_rule), chosen(by_exam)]
+    taken = f"{'100MB' if years else '0B'} of {size} are taken"
+    because = f"any study; all are wanted; but the rule has no room for 50MB more, as estimated: {taken}"
+    assert [because] == why_left(by_rule, "2023")
+
+
+def test_a_site_says_what_its_images_take(tmp_path: Path) -> None:
+    """The largest kind of a study counts, and one that nobody named counts a megabyte an image."""
+    limits = site(tmp_path, "limits: {bytes_per_instance: {XR: 8MB, CT: 200kB}}\n").limits
+    of = {
+        modalities: limits.estimate(study("1", instances=10, modalities=modalities))
+        for modalities in [("CT",), ("CT", "DX"), ("US",), ("MG", "SR"), ()]
+    }
+    assert {
+        ("CT",): 2_000_000,
+        ("CT", "DX"): 80_000_000,
+        ("US",): 10_000_000,
+        ("MG", "SR"): 250_000_000,
+        (): 10_000_000,
+    } == of
+
+
+# --- relevance -------------------------------------------------------------------------------------
+
+MIXED = [
+    study("head", "2025-09-01", description="CT head"),
+    study("film", "2025-08-01", description="Chest PA", modalities=("DX",)),
+    study("mr", "2025-07-01", description="MR abdomen", modalities=("MR",)),
+    study("chest", "2025-06-01"),
+]
+
+
+def test_a_class_asks_for_relevance_and_its_grade_is_kept(tmp_path: Path) -> None:
+    """In what is wanted, and beside every candidate with its words."""
+    selection = choose(tmp_path, MIXED, "{name: a, priors: [{relevance: useful}]}")
+    assert {"film": 2, "chest": 3} == {one.study.study_instance_uid: one.grade for one in selection.choices}
+    graded = {one.study.study_instance_uid: one.relevance for one in selection.candidates}
+    assert [model.Graded(grade=3, because="the same procedure"), 0] == [
+        graded["chest"],
+        graded["head"] and graded["head"].grade,
+    ]
+    reasons = {one.study.study_instance_uid: one.reason.because for one in selection.choices}
+    assert "useful: chest in both; XR for CT; all are wanted" == reasons["film"]
+    assert ["not relevant: head for chest: another region; asked for is useful"] == why_left(
+        selection, "head"
+    )
+
+
+def test_a_class_that_asks_for_no_relevance_counts_as_a_must(tmp_path: Path) -> None:
+    """The administrator's word stands."""
+    selection = choose(tmp_path, MIXED, "{name: a, priors: [{description: '*head*'}]}")
+    assert [3] == [choice.grade for choice in selection.choices]
+
+
+def test_the_cap_of_an_exam_goes_to_the_higher_grades(tmp_path: Path) -> None:
+    """Whichever rule wants them, and however new the others are."""
+    rules = (
+        "{name: a, priors: [{relevance: any, newest: 3}]}",
+        "{name: b, priors: [{relevance: must, newest: 1}]}",
+    )
+    selection = choose(tmp_path, MIXED, *rules, more="limits: {studies: 2}\n")
+    assert ["chest", "film"] == chosen(selection)
+
+
+@pytest.mark.parametrize(
+    ("fewer", "uids", "because"),
+    [
+        (3, ["chest", "film", "head"], ""),
+        (2, ["chest", "film"], "only wanted if there are fewer than 2, and there are 2"),
+    ],
+)
+def test_a_class_may_fill_up(tmp_path: Path, fewer: int, uids: list[str], because: str) -> None:
+    """Only where the classes before it took too few."""
+    fill = f"{{name: fill, if_fewer_than: {fewer}, newest: 1}}"
+    rule = f"{{name: a, priors: [{{relevance: useful, newest: 2}}, {fill}]}}"
+    selection = choose(tmp_path, MIXED, rule)
+    assert uids == sorted(chosen(selection), key=uids.index)
+    if because:
+        assert f"any study; {because}" == why_left(selection, "head")[-1]
+
+
+def test_a_rule_is_for_the_feeds_that_it_names(tmp_path: Path) -> None:
+    """For orders of another it is not looked at."""
+    found = match(
+        tmp_path,
+        "{name: a, feeds: [emergency], priors: [{newest: 1}]}",
+        "{name: b, feeds: [emergency, RIS], priors: [{newest: 1}]}",
+    )
+    assert [
+        (False, "does not match: the order is from ris, not emergency"),
+        (True, "matches: every order"),
+    ] == [(one.matched, one.reason.because) for one in found]
 
 
 # --- union -----------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from pynetdicom.dsutils import encode
 
 from prefetch import config, model
 from prefetch.dimse import answer
-from prefetch.planning import identity, select
+from prefetch.planning import identity, matching, select
+from prefetch.planning.circumstances import Circumstances
 from prefetch.sandbox import hospital, morning, premises
 from prefetch.sandbox.holdings import Holdings
 
@@ -115,10 +116,8 @@ def chosen(site: Site, accession: str) -> dict[str, str]:
         ]
         for archive, studies in answers(site, patient.id).items()
     }
-    matches = select.match_rules(site.config.rule_set, order, site=site.config, now=NOW)
-    found = select.select_priors(
-        matches, order, sure, circumstances=select.Circumstances.of(site.config, NOW)
-    )
+    matches = matching.match_rules(site.config.rule_set, order, site=site.config, now=NOW)
+    found = select.select_priors(matches, order, sure, circumstances=Circumstances.of(site.config, NOW))
     return {
         MORNING.key_of(choice.study.study_instance_uid) or "": choice.destination
         for choice in found.choices

@@ -1,0 +1,165 @@
+"""PURE: whether a study is what a class of priors asks for, its numbers aside, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from prefetch import modalities, rules
+from prefetch.planning.exam import Compared, Exam
+from prefetch.planning.findings import Finding, alternatives, compare, every, some
+from prefetch.relevance.anatomy import Laterality
+
+_Test = Callable[[Any, Compared, Exam], Finding]
+"""A test of one key of a block: the block, the study, the exam."""
+
+
+def study_matches(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    """Whether a study is what a class asks for, and is not one to leave out."""
+    findings = list(_findings(_CLASS_TESTS, asked, compared, exam))
+    if asked.exclude:
+        findings.append(_not_excluded(asked, compared, exam))
+    return every(findings) if findings else Finding(True, "any study")
+
+
+def _findings(
+    tests: Mapping[str, _Test], asked: rules.StudyCondition, compared: Compared, exam: Exam
+) -> Iterator[Finding]:
+    for key, test in tests.items():
+        if getattr(asked, key):
+            yield test(asked, compared, exam)
+
+
+def _not_excluded(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    """An exclusion that cannot be told excludes nothing, and says so."""
+    excluded = some(every(_findings(_STUDY_TESTS, one, compared, exam)) for one in asked.exclude)
+    if excluded.holds:
+        return Finding(False, f"excluded: {excluded.because}")
+    unsaid = f", as {excluded.because}" if excluded.holds is None else ""
+    return Finding(True, f"not excluded{unsaid}")
+
+
+# --- any block about a study -----------------------------------------------------------------------
+
+
+def _has_modality(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+    if not compared.study.modalities:
+        return Finding(None, "the archive does not say the modalities")
+    wanted = {name for name in asked.modality if name != rules.SAME}
+    terms = frozenset[str]().union(*map(modalities.members, wanted))
+    if rules.SAME in asked.modality:
+        terms |= exam.kinds
+    has = "\\".join(compared.study.modalities)
+    if any(modalities.members(one) & terms for one in compared.study.modalities):
+        return Finding(True, f"modality is {has}")
+    if rules.SAME in asked.modality and not exam.kinds:
+        return Finding(None, "the order's modality is not said, so none is the same")
+    return Finding(False, f"modality is {has}, not {alternatives(sorted(terms))}")
+
+
+def _has_region(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+    own = exam.said.regions if rules.SAME in asked.region else ()
+    wanted = [*own, *(name for name in asked.region if name != rules.SAME)]
+    if not wanted:
+        return Finding(None, "the order names no region, so none is the same")
+    found = compare("the study's region", compared.said.regions, wanted, _is_among)
+    if found.holds is False and rules.SAME in asked.region and not own:
+        return Finding(None, "the order names no region, so none is the same")
+    return found
+
+
+def _has_side(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+    own = (exam.said.laterality,) if rules.SAME in asked.side and exam.said.laterality else ()
+    wanted = [*own, *(rules.Side(name).laterality for name in asked.side if name != rules.SAME)]
+    if not wanted:
+        return Finding(None, "the order names no side, so none is the same")
+    has = compared.said.laterality
+    if has is None:
+        return Finding(None, "the study names no side")
+    fits = has in wanted or Laterality.BOTH in (has, *own)
+    if not fits and rules.SAME in asked.side and not own:
+        return Finding(None, "the order names no side, so none is the same")
+    sides = alternatives(_SIDES[one] for one in wanted)
+    return Finding(fits, f"the side is {_SIDES[has]}" if fits else f"the side is {_SIDES[has]}, not {sides}")
+
+
+def _has_description(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
+    return compare("the study description", _text(compared.study.description), asked.description, _is_like)
+
+
+def _is_of_institution(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
+    return compare("the institution", _text(compared.study.institution), asked.institution, _is_like)
+
+
+def _text(said: str | None) -> tuple[str, ...]:
+    return (said,) if said else ()
+
+
+def _is_like(value: str, asked: Iterable[rules.Pattern]) -> bool:
+    return any(pattern.matches(value) for pattern in asked)
+
+
+def _is_among(value: object, asked: Iterable[object]) -> bool:
+    return value in asked
+
+
+_SIDES = {side.laterality: side.value for side in rules.Side}
+
+
+# --- a class ---------------------------------------------------------------------------------------
+
+
+def _is_relevant(asked: rules.PriorClass, compared: Compared, _: Exam) -> Finding:
+    assert asked.relevance  # noqa: S101 (asked only where it is)
+    grade = compared.grade
+    because = f"{_WORDS[grade.value]}: {grade.because}"
+    if grade.value >= asked.relevance.least:
+        return Finding(True, because)
+    return Finding(False, f"{because}; asked for is {asked.relevance.value}")
+
+
+def _is_within(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    day = compared.study.study_date
+    if asked.within is None or day is None:
+        return Finding(None, "the study has no date")
+    if day < asked.within.before(exam.day):
+        return Finding(False, f"of {day}, more than {asked.within} before the exam")
+    return Finding(True, f"within {asked.within}")
+
+
+def _is_not_before(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    day = compared.study.study_date
+    if asked.not_before is None or day is None:
+        return Finding(None, "the study has no date")
+    holds = day >= asked.not_before.seen_from(exam.day)
+    return Finding(holds, f"of {day}, {'not ' if holds else ''}before {asked.not_before}")
+
+
+def _is_not_after(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    day = compared.study.study_date
+    if asked.not_after is None or day is None:
+        return Finding(None, "the study has no date")
+    holds = day <= asked.not_after.seen_from(exam.day)
+    return Finding(holds, f"of {day}, {'not ' if holds else ''}after {asked.not_after}")
+
+
+_WORDS = ("not relevant", "marginal", "useful", "must")
+"""Grade → what explain calls it."""
+
+_STUDY_TESTS: Mapping[str, _Test] = {
+    "modality": _has_modality,
+    "region": _has_region,
+    "side": _has_side,
+    "description": _has_description,
+    "institution": _is_of_institution,
+}
+"""Key of a block about a study → its test."""
+
+_CLASS_TESTS: Mapping[str, _Test] = {
+    **_STUDY_TESTS,
+    "relevance": _is_relevant,
+    "within": _is_within,
+    "not_before": _is_not_before,
+    "not_after": _is_not_after,
+}
+"""Key of a class of priors → its test; one that cannot be told does not hold."""

@@ -1,0 +1,136 @@
+"""PURE: what the classes of one rule choose among the studies of a patient, and why each is taken or left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from prefetch.model import Reason, Study
+from prefetch.planning import candidates
+from prefetch.planning.budget import Budget, Cap
+from prefetch.planning.circumstances import Circumstances
+from prefetch.planning.exam import Compared, Exam, compare
+from prefetch.planning.findings import Finding
+from prefetch.planning.holdings import Holding
+from prefetch.planning.matching import RuleMatch
+from prefetch.rules import PriorClass
+
+GRADE = 3
+"""Relevance of what a class chooses that does not ask for any."""
+
+Left = defaultdict[str, list[Reason]]
+"""Study Instance UID → why it was left, rule by rule and class by class."""
+
+
+class Table:
+    """The patient's studies beside the exam, each described and graded once."""
+
+    def __init__(self, exam: Exam) -> None:
+        self.exam = exam
+        self._known: dict[Study, Compared] = {}
+
+    def of(self, study: Study) -> Compared:
+        """A study beside the exam."""
+        if study not in self._known:
+            self._known[study] = compare(self.exam, study)
+        return self._known[study]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One class of one rule wants one study."""
+
+    match: RuleMatch
+    holding: Holding
+    prior_class: str
+    reason: Reason
+    observe: bool
+    grade: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """One rule at its choice; what it leaves is told in `left`."""
+
+    match: RuleMatch
+    table: Table
+    circumstances: Circumstances
+    left: Left
+
+    def among(self, holdings: Sequence[Holding]) -> list[Wish]:
+        """What the rule wants: class by class, a later one not counting what an earlier one took."""
+        wishes: list[Wish] = []
+        for prior_class in self.match.rule.priors:
+            taken = {wish.holding.uid for wish in wishes}
+            rest = [holding for holding in holdings if holding.uid not in taken]
+            wishes += self._class(prior_class, rest, taken=len(taken))
+        own = self.match.rule.limits
+        cap = Cap(studies=own.studies, instances=own.instances, bytes=own.bytes)
+        return list(affordable(wishes, Budget(cap, self.circumstances.limits), "the rule", self.left))
+
+    def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
+        """What one class wants, the newest first; `taken` is how many the classes before it took."""
+        findings = [self._finding(asked, holding) for holding in holdings]
+        fitting = [holding for holding, finding in zip(holdings, findings, strict=True) if finding.holds]
+        wanted, otherwise = _pick(asked, fitting, taken=taken)
+        for holding, finding in zip(holdings, findings, strict=True):
+            which = f"; {wanted.get(holding.uid, otherwise)}" if finding.holds else ""
+            reason = self._reason(asked, f"{finding.because}{which}")
+            if holding.uid in wanted:
+                yield self._wish(asked, holding, reason)
+            else:
+                self.left[holding.uid].append(reason)
+
+    def _finding(self, asked: PriorClass, holding: Holding) -> Finding:
+        return candidates.study_matches(asked, self.table.of(holding.study), self.table.exam)
+
+    def _reason(self, asked: PriorClass, because: str) -> Reason:
+        name, place = self.match.rule.name, asked.place or None
+        return Reason(because=because, rule=name, prior_class=asked.name, place=place)
+
+    def _wish(self, asked: PriorClass, holding: Holding, reason: Reason) -> Wish:
+        """An archive in observe mode moves nothing, and leaves the study to another that holds it."""
+        observed = self.circumstances.observed_archives
+        live = tuple(name for name in holding.archives if name not in observed)
+        return Wish(
+            match=self.match,
+            holding=replace(holding, archives=live or holding.archives),
+            prior_class=asked.name,
+            reason=reason,
+            observe=self.match.observe or not live,
+            grade=self.table.of(holding.study).graded.grade if asked.relevance else GRADE,
+        )
+
+
+def _pick(asked: PriorClass, fitting: Sequence[Holding], *, taken: int) -> tuple[dict[str, str], str]:
+    """Study Instance UID → which one it is, and why the others are not wanted.
+
+    A study without a date is never among the oldest.
+    """
+    if asked.if_fewer_than is not None and taken >= asked.if_fewer_than:
+        return {}, f"only wanted if there are fewer than {asked.if_fewer_than}, and there are {taken}"
+    if asked.is_unlimited:
+        return {holding.uid: "all are wanted" for holding in fitting}, ""
+    oldest = [holding for holding in reversed(fitting) if holding.study.study_date][: asked.oldest or 0]
+    newest = fitting[: asked.newest or 0]
+    wanted = {holding.uid: f"oldest, number {number}" for number, holding in enumerate(oldest, 1)} | {
+        holding.uid: f"newest, number {number}" for number, holding in enumerate(newest, 1)
+    }
+    return wanted, f"only {_numbers(asked)} of {len(fitting)} are wanted"
+
+
+def _numbers(asked: PriorClass) -> str:
+    said = {"newest": asked.newest, "oldest": asked.oldest}
+    return " and ".join(f"the {word} {number}" for word, number in said.items() if number)
+
+
+def affordable(wishes: Iterable[Wish], budget: Budget, whose: str, left: Left) -> Iterator[Wish]:
+    """The wishes that limits leave room for; one too big does not keep out the smaller ones after it."""
+    for wish in wishes:
+        refusal = budget.refuse(wish.holding.study)
+        if refusal is None:
+            yield wish
+        else:
+            because = f"{wish.reason.because}; but {whose} {refusal}"
+            left[wish.holding.uid].append(replace(wish.reason, because=because))

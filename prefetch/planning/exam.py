@@ -1,0 +1,110 @@
+"""PURE: the exam that studies are compared with: its order, what that is of, and when it is at the site."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Self
+
+from prefetch import modalities
+from prefetch.model import Graded, Order, Study
+from prefetch.relevance import Description, Grade, comparison
+from prefetch.relevance.grading import is_same_procedure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """An order as rules see it."""
+
+    order: Order
+    at: datetime
+    """When it begins by the site's clock; where nobody has said, now."""
+    said: Description
+    """What it is of, by its description, code and modality."""
+    births: tuple[date, date] | None = None
+    """The first and the last day on which the patient may have been born; None where nothing is known."""
+    relevance: comparison.Comparison
+
+    @classmethod
+    def of(
+        cls,
+        order: Order,
+        *,
+        now: datetime,
+        zone: tzinfo,
+        relevance: comparison.Comparison,
+        unknown_births: Collection[str] = (),
+    ) -> Self:
+        """Describe an order; `unknown_births` are birth dates that mean “unknown”."""
+        born = order.patient.birth_date
+        return cls(
+            order=order,
+            at=(order.scheduled_start or now).astimezone(zone),
+            said=relevance.describe(
+                order.procedure_description,
+                modalities=(order.modality,) if order.modality else (),
+                code=order.procedure_code,
+            ),
+            births=None if born in unknown_births else _births(born),
+            relevance=relevance,
+        )
+
+    @property
+    def day(self) -> date:
+        """The day of the exam at the site."""
+        return self.at.date()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The order's modality, or what its description says where that is missing."""
+        return (self.order.modality,) if self.order.modality else self.said.modalities
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The modalities that are of the order's own kind."""
+        return frozenset[str]().union(*map(modalities.family, self.modalities))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A study beside the exam: what it is of, and how well it compares."""
+
+    study: Study
+    said: Description
+    grade: Grade
+
+    @property
+    def graded(self) -> Graded:
+        """The grade as a plan keeps it."""
+        return Graded(grade=int(self.grade.value), because=self.grade.because)
+
+
+def compare(exam: Exam, study: Study) -> Compared:
+    """Describe and grade a study for an exam."""
+    relevance, order = exam.relevance, exam.order
+    said = relevance.describe(study.description, modalities=study.modalities)
+    grade = relevance.grade(
+        exam.said,
+        said,
+        age_days=(exam.day - study.study_date).days if study.study_date else None,
+        same_code=is_same_procedure(None, None, order.procedure_description, study.description),
+    )
+    return Compared(study=study, said=said, grade=grade)
+
+
+def _births(said: str | None) -> tuple[date, date] | None:
+    """`YYYY`, `YYYYMM` or `YYYYMMDD` as the days that it may mean."""
+    found = re.fullmatch(r"(\d{4})(?:(\d\d)(\d\d)?)?", (said or "").replace("-", "").strip())
+    if found is None:
+        return None
+    year, month, day = (int(part) if part else None for part in found.groups())
+    try:
+        first = date(year or 0, month or 1, day or 1)
+        last_month = first.replace(month=month or 12)
+    except ValueError:
+        return None
+    last = calendar.monthrange(last_month.year, last_month.month)[1]
+    return first, last_month.replace(day=day or last)

@@ -1,0 +1,88 @@
+"""PURE: whether something holds, and why, in words; and how such findings combine.
+
+Three answers, not two: where the order or the archive does not say, nothing holds and neither does its
+opposite. So what is missing never makes a rule match more (design, section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import time
+from typing import Any
+
+from prefetch.model import Priority
+
+_SAID = 3
+"""Values of a list that a reason names; a rule's thirty patterns would hide what matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether something holds, and why; None: it cannot be told."""
+
+    holds: bool | None
+    because: str
+
+
+def every(findings: Iterable[Finding]) -> Finding:
+    """All of them: one that does not hold decides, else one that cannot be told."""
+    return _decide(list(findings), order=(False, None), otherwise=True)
+
+
+def some(findings: Iterable[Finding]) -> Finding:
+    """Any of them: one that holds decides, else one that cannot be told."""
+    return _decide(list(findings), order=(True, None), otherwise=False)
+
+
+def opposite(finding: Finding) -> Finding:
+    """None of it: what cannot be told stays so."""
+    return Finding(None if finding.holds is None else not finding.holds, finding.because)
+
+
+def _decide(findings: list[Finding], *, order: Sequence[bool | None], otherwise: bool) -> Finding:
+    for holds in order:
+        deciding = [finding for finding in findings if finding.holds is holds]
+        if deciding:
+            return Finding(holds, _join(deciding))
+    return Finding(otherwise, _join(findings))
+
+
+def _join(findings: Iterable[Finding]) -> str:
+    return "; ".join(finding.because for finding in findings)
+
+
+# --- a value among those asked for -----------------------------------------------------------------
+
+
+def compare(
+    what: str, values: Sequence[Any], asked: Iterable[Any], fits: Callable[[Any, Iterable[Any]], bool]
+) -> Finding:
+    """Whether any of the values is among those asked for; without a value it cannot be told."""
+    if not values:
+        return Finding(None, f"{what} is not said")
+    said = ", ".join(map(say, values))
+    if any(fits(value, asked) for value in values):
+        return Finding(True, f"{what} is {said}")
+    return Finding(False, f"{what} is {said}, not {alternatives(asked)}")
+
+
+def words(key: str) -> str:
+    """A key in words."""
+    return key.replace("_", " ").replace(" ae ", " AE ")
+
+
+def say(value: object) -> str:
+    """A value in a sentence."""
+    if isinstance(value, Priority):
+        return value.name.lower()
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    return f"“{value}”" if " " in str(value) else str(value)
+
+
+def alternatives(asked: Iterable[object]) -> str:
+    """The values asked for, or the first of them where they are many."""
+    said = list(map(say, asked))
+    rest = len(said) - _SAID
+    return " or ".join(said if rest <= 1 else [*said[:_SAID], f"{rest} more"])

@@ -1,0 +1,59 @@
+"""What a rule may say, and loading the rules of a directory (design, section 7).
+
+Rules are data: conditions on the order (`when`), and classes of studies that it wants (`priors`). What they
+mean for an order is decided in `planning.select`; what they may say is all here. One grammar everywhere: all
+keys of a block must hold, and a list means any of its values.
+"""
+
+from prefetch.rules.loading import RuleSet, Source, load, read
+from prefetch.rules.priors import Limits, PriorClass, StudyCondition
+from prefetch.rules.rule import Destinations, Lookup, Rule, RuleFile
+from prefetch.rules.values import (
+    OTHER_FEEDS,
+    SAME,
+    SEXES,
+    Count,
+    IfUnscheduled,
+    Modality,
+    Mode,
+    Pattern,
+    Patterns,
+    Relevance,
+    Side,
+    Text,
+    Texts,
+    Version,
+    fold,
+)
+from prefetch.rules.when import AgeRange, Condition
+
+__all__ = [
+    "OTHER_FEEDS",
+    "SAME",
+    "SEXES",
+    "AgeRange",
+    "Condition",
+    "Count",
+    "Destinations",
+    "IfUnscheduled",
+    "Limits",
+    "Lookup",
+    "Modality",
+    "Mode",
+    "Pattern",
+    "Patterns",
+    "PriorClass",
+    "Relevance",
+    "Rule",
+    "RuleFile",
+    "RuleSet",
+    "Side",
+    "Source",
+    "StudyCondition",
+    "Text",
+    "Texts",
+    "Version",
+    "fold",
+    "load",
+    "read",
+]

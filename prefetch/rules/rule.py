@@ -1,0 +1,103 @@
+"""A rule: for which orders, which earlier studies, from where, to where, and by when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from prefetch import spans
+from prefetch.rules.priors import Limits, PriorClass
+from prefetch.rules.values import IfUnscheduled, Mode, Text, Texts, Version
+from prefetch.rules.when import Condition
+from prefetch.yamlfile import Model, NotEmpty, PlacedModel
+
+
+class Lookup(PlacedModel):
+    """A destination that depends on the order."""
+
+    by: Literal["station_ae_title", "station_name", "location", "modality", "patient_class"] = Field(
+        examples=["station_ae_title"]
+    )
+    """What of the order decides."""
+    cases: Annotated[dict[Text, Texts], NotEmpty()] = Field(
+        alias="map", examples=['{CT1: reading-room-1, "MR*": [reading-room-1, reading-room-2]}']
+    )
+    """Value (`*` and `?` are wildcards) → a workstation or a list of them. The first that fits decides."""
+    otherwise: Texts = Field(default=(), examples=["reading-room-2"])
+    """Workstations for any other value, and where the order says none. Left out: nothing is fetched then."""
+
+
+def _form_of_destinations(said: object) -> str:
+    return "<lookup>" if isinstance(said, dict | Lookup) else "<names>"
+
+
+Destinations = Annotated[
+    Annotated[Texts, Tag("<names>")] | Annotated[Lookup, Tag("<lookup>")],
+    Discriminator(_form_of_destinations),
+]
+
+
+class Rule(PlacedModel):
+    """For which orders which earlier studies go where, and by when."""
+
+    name: Text = Field(examples=["chest-ct"])
+    """What to call it; no other rule has this name."""
+    why: str = Field(default="", examples=["Nodule follow-up compares with the last cross-sectional studies"])
+    """Why it is so, for those who come after you."""
+    enabled: bool = Field(default=True, examples=["false"])
+    """`false` switches it off."""
+    mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
+    """`observe` decides and shows everything, and moves nothing."""
+    feeds: Texts = Field(default=(), examples=["[ris]"])
+    """Only for orders of these feeds: names of listeners or worklists in prefetch.yaml. Left out: of all."""
+    when: Condition | None = Field(default=None, examples=["{modality: CT}"])
+    """Which orders it is for. Left out: all."""
+    fallback: bool = Field(default=False, examples=["true"])
+    """`true`: looked at after all others, and only for orders that none of them matched."""
+    stop: bool = Field(default=False, examples=["true"])
+    """`true`: where it matches, no rule after it is looked at. Files are taken by the alphabet, and rules as
+    they stand in them."""
+    archives: Texts = Field(default=(), alias="from", examples=["[main-archive, offsite]"])
+    """Archives by their names in prefetch.yaml, in order of preference. Left out: all, in the order there."""
+    destinations: Destinations | None = Field(default=None, alias="to", examples=["[reading-room-2]"])
+    """Workstations by their names in prefetch.yaml: one, a list, or a look-up. Left out: `planning.to`."""
+    fetch_from: spans.Beginning | None = Field(default=None, examples=["24h before exam"])
+    """Not earlier than this, or `when ordered`. Left out: `planning.fetch_from`."""
+    ready_by: spans.Deadline | None = Field(default=None, examples=["30m before exam"])
+    """The deadline. Left out: `planning.ready_by`."""
+    if_unscheduled: IfUnscheduled = Field(default=IfUnscheduled.FETCH_NOW, examples=["wait"])
+    """For an order without a time: `fetch now`, or `wait` for the message that brings one."""
+    priors: tuple[PriorClass, ...] = Field(default=(), examples=["[{modality: CT, newest: 3, within: 5y}]"])
+    """Classes of earlier studies, in order: a later class does not count what an earlier one took. Only a
+    rule with `stop: true` may have none; nothing is fetched for its orders."""
+    limits: Limits = Field(default=Limits(), examples=["{studies: 6, instances: 8000}"])
+    """Of this rule's own contribution. The cap per exam stands in prefetch.yaml."""
+
+    @field_validator("priors", mode="after")
+    @classmethod
+    def _name_classes(cls, classes: tuple[PriorClass, ...]) -> tuple[PriorClass, ...]:
+        named = tuple(
+            one if one.name else one.model_copy(update={"name": f"class {number}"})
+            for number, one in enumerate(classes, 1)
+        )
+        if len({one.name for one in named}) < len(named):
+            raise ValueError("two classes have the same name")
+        return named
+
+    @model_validator(mode="after")
+    def _wants_something(self) -> Self:
+        if not self.priors and not self.stop:
+            raise ValueError("priors is required; only a rule with stop: true may do without")
+        return self
+
+
+class RuleFile(Model):
+    """A file of rules."""
+
+    version: Version = Field(default="1", examples=["1"])
+    """Version of this format."""
+    rules: Annotated[tuple[Rule, ...], NotEmpty()] = Field(
+        examples=["[{name: ct, when: {modality: CT}, priors: [{newest: 2}]}]"]
+    )
+    """The rules, in order."""

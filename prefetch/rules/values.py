@@ -1,0 +1,188 @@
+"""Values of a rule: each read from its text in the file, with what would be right where it is wrong."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from prefetch import modalities, yamlfile
+from prefetch.model import Priority
+from prefetch.relevance import Worth, anatomy
+from prefetch.relevance.anatomy import Laterality
+from prefetch.yamlfile import NotEmpty, OneOrMany
+
+
+class Mode(StrEnum):
+    """Whether anything is moved."""
+
+    ACTIVE = "active"
+    OBSERVE = "observe"
+    """All is decided and shown, and nothing is moved."""
+
+
+class IfUnscheduled(StrEnum):
+    """What to do for an order that says no time."""
+
+    FETCH_NOW = "fetch now"
+    WAIT = "wait"
+    """For the message that brings a time."""
+
+
+def fold(text: str) -> str:
+    """A text as it is compared: without regard to case, to blanks in a row, or to how accents are coded."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text compared with a whole value: `*` stands for any text and `?` for one character, case aside."""
+
+    text: str
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it is one exact value."""
+        return not {"*", "?"} & set(self.text)
+
+    def matches(self, value: str) -> bool:
+        """Whether the whole value is like this."""
+        return _compiled(self.text).fullmatch(fold(value)) is not None
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self.text
+
+
+@cache
+def _compiled(text: str) -> re.Pattern[str]:
+    # fnmatch's expressions never backtrack from one * into the one before; its [sets] are not for us.
+    return re.compile(fnmatch.translate(fold(text).replace("[", "[[]")))
+
+
+def _read_text(said: object) -> str:
+    if not isinstance(said, str):
+        raise ValueError(f"expected a text, found {yamlfile.shape(said)}")  # noqa: TRY004 (pydantic reports ValueErrors)
+    if not said.strip():
+        raise ValueError("must not be empty")
+    return said.strip()
+
+
+def _read_pattern(said: object) -> Pattern:
+    return Pattern(_read_text(said))
+
+
+def _read_modality(said: object, *, also: tuple[str, ...] = ()) -> str:
+    text = _read_text(said)
+    if text in also:
+        return text
+    if text.upper() not in modalities.KNOWN:
+        near = yamlfile.nearest(text.upper(), (*also, *modalities.KNOWN))
+        guess = f"did you mean {near}?" if near else "see DICOM PS3.3 C.7.3.1.1.1"
+        raise ValueError(f"“{text}” is not a modality; {guess}")
+    return text.upper()
+
+
+SAME = "same"
+"""As a modality, region or side of priors: the order's own."""
+
+
+class Side(StrEnum):
+    """A side of the body."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    BOTH = "both"
+
+    @property
+    def laterality(self) -> Laterality:
+        """The same in the letters of descriptions."""
+        return Laterality(self[0].upper())
+
+
+class Relevance(StrEnum):
+    """How well a study must compare with the order at least."""
+
+    MUST = "must"
+    USEFUL = "useful"
+    MARGINAL = "marginal"
+    ANY = "any"
+    """All of them: only to have them graded."""
+
+    @property
+    def least(self) -> Worth:
+        """The lowest grade that will do."""
+        return Worth.NONE if self is Relevance.ANY else Worth[self.name]
+
+
+def _read_modality_of_prior(said: object) -> str:
+    return _read_modality(said, also=(SAME,))
+
+
+def _one_of(words: Iterable[str]) -> PlainValidator:
+    """Reads one of some words, whatever its case."""
+    possible = list(words)
+
+    def read(said: object) -> str:
+        text = _read_text(said)
+        if text.lower() not in possible:
+            raise ValueError(f"“{text}” is not possible; {yamlfile.did_you_mean(text, possible)}")
+        return text.lower()
+
+    return PlainValidator(read)
+
+
+def _enum(words: Iterable[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+def _read_priority(said: object) -> Priority:
+    text = _read_text(said)
+    if text.upper() not in Priority.__members__:
+        raise ValueError(f"“{text}” is not possible; {yamlfile.did_you_mean(text, _PRIORITIES)}")
+    return Priority[text.upper()]
+
+
+def _read_sex(said: object) -> str:
+    text = _read_text(said).upper()
+    if text not in SEXES:
+        raise ValueError(f"“{text}” is not possible; write F, M or O (DICOM PS3.3 C.2.3)")
+    return text
+
+
+SEXES = ("F", "M", "O")
+"""What Patient's Sex says when it says something."""
+OTHER_FEEDS = ("submit", "by hand")
+"""Where an order may come from beside listeners and worklists."""
+ORDER_VALUES = (
+    *("modality", "region", "side", "procedure_code", "procedure_description", "station_ae_title"),
+    *("station_name", "location", "patient_class", "age", "sex", "feed", "scheduled_start"),
+    *("accession_number", "placer_order_number", "filler_order_number", "study_instance_uid"),
+)
+"""What an order may say."""
+_PRIORITIES = [priority.name.lower() for priority in Priority]
+_REGIONS = [region.value for region in anatomy.Region]
+_SIDES = [side.value for side in Side]
+
+Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
+TextPattern = Annotated[Pattern, PlainValidator(_read_pattern), WithJsonSchema({"type": "string"})]
+Modality = Annotated[str, PlainValidator(_read_modality), _enum(modalities.KNOWN)]
+ModalityOfPrior = Annotated[str, PlainValidator(_read_modality_of_prior), _enum((SAME, *modalities.KNOWN))]
+Region = Annotated[str, _one_of(_REGIONS), _enum(_REGIONS)]
+RegionOfPrior = Annotated[str, _one_of((SAME, *_REGIONS)), _enum((SAME, *_REGIONS))]
+SideOfBody = Annotated[str, _one_of(_SIDES), _enum(_SIDES)]
+SideOfPrior = Annotated[str, _one_of((SAME, *_SIDES)), _enum((SAME, *_SIDES))]
+Sex = Annotated[str, PlainValidator(_read_sex), _enum(SEXES)]
+OrderValue = Annotated[str, _one_of(ORDER_VALUES), _enum(ORDER_VALUES)]
+Urgency = Annotated[Priority, PlainValidator(_read_priority), _enum(_PRIORITIES)]
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
+Count = Annotated[int, Field(ge=1)]
+Texts = Annotated[tuple[Text, ...], NotEmpty(), OneOrMany()]
+Patterns = Annotated[tuple[TextPattern, ...], NotEmpty(), OneOrMany()]
