@@ -199,7 +199,7 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
 
 def _dead(messages: Mapping[MessageState, int]) -> Iterator[str]:
     if count := sum(count for state, count in messages.items() if state.value == "dead"):
-        yield f"{count} messages could not be understood and lie in the dead letters"
+        yield f"{count} messages could not be understood; `prefetch dead-letters list` says why"
 
 
 def _counted(counts: dict[str, int]) -> str:

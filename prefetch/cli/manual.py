@@ -19,6 +19,15 @@ def verbs() -> str:
 
 
 def _verb(name: str, command: Any) -> Iterator[str]:
+    """A verb, or each verb of a group."""
+    if hasattr(command, "commands"):
+        for inner, each in command.commands.items():
+            yield from _single(f"{name} {inner}", each)
+    else:
+        yield from _single(name, command)
+
+
+def _single(name: str, command: Any) -> Iterator[str]:
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [
         each for each in command.params if each.param_type_name == "option" and each.name not in _EVERYWHERE

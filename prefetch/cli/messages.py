@@ -100,6 +100,11 @@ def _contents(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
+def show(reading: hl7.Reading, title: str, *, mapping: bool = False) -> None:
+    """Print what is read in one message."""
+    _print(_Shown(file=title, reading=reading, deviations=None, mapping=mapping))
+
+
 def _print(shown: _Shown) -> None:
     console = Console(soft_wrap=True, highlight=False)
     reading = shown.reading
@@ -136,18 +141,19 @@ def _values(event: model.OrderEvent) -> Iterator[tuple[str, str]]:
 
 
 def _row(shown: _Shown) -> dict[str, Any]:
-    reading = shown.reading
-    row: dict[str, Any] = {
-        "file": shown.file,
+    said = {"file": shown.file} | row(shown.reading, mapping=shown.mapping)
+    return said if shown.deviations is None else said | {"deviations": shown.deviations}
+
+
+def row(reading: hl7.Reading, *, mapping: bool = False) -> dict[str, Any]:
+    """What is read in one message, as --json prints it; the keys are a contract."""
+    said: dict[str, Any] = {
         "control_id": reading.header.control_id if reading.header else None,
         "message_type": reading.message_type or None,
         "acknowledgement": reading.acknowledgement.value,
         "events": [hl7.to_json(event) for event in reading.events],
         "problem": reading.problem,
     }
-    if shown.mapping:
-        row["sender"] = reading.sender
-        row["mapping"] = list(reading.origins)
-    if shown.deviations is not None:
-        row["deviations"] = shown.deviations
-    return row
+    if mapping:
+        said |= {"sender": reading.sender, "mapping": list(reading.origins)}
+    return said

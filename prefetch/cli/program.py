@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "echo": "prefetch.cli.peers",
     "read": "prefetch.cli.messages",
     "submit": "prefetch.cli.feed",
+    "dead-letters": "prefetch.cli.letters",
     "orders": "prefetch.cli.exams",
     "retrieves": "prefetch.cli.retrieves",
     "status": "prefetch.cli.exams",
@@ -37,10 +38,13 @@ VERBS: dict[str, str] = {
 
 
 def command(verb: str) -> Any:
-    """Import a verb's module and make a command of its function."""
+    """Import a verb's module and make a command of its function, or of its group of functions."""
     module = importlib.import_module(VERBS[verb])
+    said = getattr(module, verb.replace("-", "_"))
+    if isinstance(said, typer.Typer):
+        return typer.main.get_command(said)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(verb)(getattr(module, verb.replace("-", "_")))
+    single.command(verb)(said)
     return typer.main.get_command(single)
 
 

@@ -70,9 +70,11 @@ def apply_reading(
 
 
 def _fate(reading: hl7.Reading) -> MessageState:
-    if any(event.action is not Action.IGNORE for event in reading.events):
-        return MessageState.READ
-    return MessageState.IGNORED if reading.problem is None else MessageState.DEAD
+    """What is not wholly understood is a dead letter, though what is understood of it is applied."""
+    if reading.problem is not None:
+        return MessageState.DEAD
+    asked = any(event.action is not Action.IGNORE for event in reading.events)
+    return MessageState.READ if asked else MessageState.IGNORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

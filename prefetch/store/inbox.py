@@ -140,10 +140,17 @@ def get_message(c: Connection, message_id: int) -> InboxMessage | None:
     return InboxMessage(**row) if row else None
 
 
-def dead_letters(c: Connection, limit: int) -> list[InboxMessage]:
-    """Give the messages that could not be understood, newest first."""
+def dead_letters(c: Connection, limit: int, *, source: str | None = None) -> list[InboxMessage]:
+    """Give the messages that could not be understood, of one listener or of all, newest first."""
     query = select(*_COLUMNS).where(_is(MessageState.DEAD)).order_by(inbox.c.id.desc()).limit(limit)
+    if source is not None:
+        query = query.where(inbox.c.source == source)
     return [InboxMessage(**row) for row in c.execute(query).mappings()]
+
+
+def dead_numbers(c: Connection) -> list[int]:
+    """Give the numbers of all dead letters, oldest first."""
+    return list(c.execute(select(inbox.c.id).where(_is(MessageState.DEAD)).order_by(inbox.c.id)).scalars())
 
 
 def replay(c: Connection, message_id: int) -> bool:

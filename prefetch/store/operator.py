@@ -1,4 +1,4 @@
-"""What a person decides by hand: release, refuse, retry, cancel. Each names who, and is in the history.
+"""What a person decides by hand: release, refuse, retry, cancel, replay. Each names who, in the history.
 
 Each raises `NotFoundError` or `IllegalTransitionError` in words where it cannot be done.
 """
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from prefetch import errors, lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.model import Verdict
+from prefetch.store import history, inbox
 from prefetch.store import orders as order_rows
 from prefetch.store.patients import give_verdict
 from prefetch.store.retrieves import find_live, get_retrieve, take_step
@@ -54,6 +55,19 @@ def cancel(c: Connection, retrieve_id: int, *, by: str, now: datetime) -> model.
     cancelled = _step(c, _require(c, retrieve_id, Step.WITHDRAW), Step.WITHDRAW, by=by, now=now)
     _leave_all(c, retrieve_id, because=f"cancelled by {by}", now=now, refused_by=by)
     return cancelled
+
+
+def replay(c: Connection, message_id: int, *, by: str, now: datetime) -> None:
+    """Have a dead letter read once more, as if it had just come."""
+    letter = inbox.get_message(c, message_id)
+    if letter is None:
+        raise errors.NotFoundError(f"there is no message {message_id}")
+    if not inbox.replay(c, message_id):
+        raise errors.IllegalTransitionError(
+            f"message {message_id} is {letter.state.value}: it is no dead letter"
+        )
+    detail: dict[str, object] = {"by": by, "message_id": message_id, "problem": letter.because}
+    history.record(c, model.Happening(at=now, what="message_replayed", detail=detail))
 
 
 def _require(c: Connection, retrieve_id: int, step: Step) -> model.Retrieve:

@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from prefetch import errors
 from prefetch.lifecycle import Step
-from prefetch.model import Decision, Patient, Retrieve, RetrieveState, Verdict
-from prefetch.store import checks, history, operator, patients
-from prefetch.store.database import Database
+from prefetch.model import Decision, Patient, Priority, Retrieve, RetrieveState, Verdict
+from prefetch.store import checks, history, inbox, operator, patients, tables
+from prefetch.store.database import Connection, Database
+from prefetch.store.tables import MessageState
 from tests.queued import HOUR, NOW, Queue, order, wish
 
 S = RetrieveState
@@ -154,3 +156,23 @@ def test_the_history_names_who_decided(queue: Queue) -> None:
     act(queue, operator.release, retrieve)
     told: dict[str, Any] = queue.do(history.story, known.id)[-1].detail
     assert "ada" == told["by"]
+
+
+def test_a_replayed_message_is_read_again_and_says_who_wanted_it(queue: Queue) -> None:
+    """Once: what waits or was understood is not replayed, and what never came is told."""
+    said: dict[str, Any] = {"source": "ris", "raw": b"MSH|", "control_id": "1", "message_type": "ORM^O01"}
+    said |= {"priority": Priority.ROUTINE, "order_number": None, "received_at": NOW}
+    number = queue.do(inbox.accept_message, **said).message_id
+    queue.do(inbox.finish_message, number, MessageState.DEAD, because="no PID", at=NOW)
+    queue.do(operator.replay, number, by="ada", now=NOW)
+    assert [number] == [message.id for message in queue.do(inbox.waiting_messages, 9)]
+    with pytest.raises(errors.IllegalTransitionError, match="is waiting: it is no dead letter"):
+        queue.do(operator.replay, number, by="ada", now=NOW)
+    with pytest.raises(errors.NotFoundError):
+        queue.do(operator.replay, number + 1, by="ada", now=NOW)
+    (row,) = queue.do(_replays)
+    assert ("message_replayed", {"by": "ada", "message_id": number, "problem": "no PID"}) == row
+
+
+def _replays(connection: Connection) -> list[tuple[str, dict[str, Any]]]:
+    return [(row.what, row.detail) for row in connection.execute(select(tables.events))]

@@ -2,6 +2,6 @@
 
 from prefetch.intake.hl7.deviations import deviations
 from prefetch.intake.hl7.mapping import Senders
-from prefetch.intake.hl7.reading import Reading, read_message, to_json
+from prefetch.intake.hl7.reading import Reading, lines, read_message, to_json
 
-__all__ = ["Reading", "Senders", "deviations", "read_message", "to_json"]
+__all__ = ["Reading", "Senders", "deviations", "lines", "read_message", "to_json"]

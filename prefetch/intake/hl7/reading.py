@@ -86,6 +86,16 @@ def read_message(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: st
     )
 
 
+def lines(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: str = "") -> list[str]:
+    """The segments of a message as text, one a line, as they are cut; for people."""
+    header = headers.read_header(raw)
+    if header is None:
+        return charset.decode(raw).text.splitlines()
+    text = _decode(raw, header, senders.mapping(header, listener))
+    cut = segments.cut(text, header.delimiters)
+    return [header.delimiters.field.join(segment.fields).replace("\n", " ⏎ ") for segment in cut]
+
+
 def to_json(event: OrderEvent) -> dict[str, Any]:
     """An event as `prefetch read --json` prints it: the keys of the model, in its order."""
     values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "worklist"}
@@ -98,18 +108,22 @@ def _messages(
     """The messages of interest in a frame: nearly always one, or none, which then is not even decoded."""
     if not headers.is_of_interest(header) and raw.count(b"MSH") == 1:
         return
-    text = charset.decode(
+    text = _decode(raw, header, mapping)
+    for number, message in enumerate(segments.messages(segments.cut(text, header.delimiters))):
+        line = header.delimiters.field.join(message[0].fields)
+        each = header if number == 0 else headers.read_header(line.encode())
+        if each is not None and headers.is_of_interest(each):
+            yield each, message
+
+
+def _decode(raw: bytes, header: Header, mapping: mappings.Mapping) -> str:
+    return charset.decode(
         raw,
         declared=header.charset,
         country=header.country,
         language=header.language,
         usual=mapping.character_set,
     ).text
-    for number, message in enumerate(segments.messages(segments.cut(text, header.delimiters))):
-        line = header.delimiters.field.join(message[0].fields)
-        each = header if number == 0 else headers.read_header(line.encode())
-        if each is not None and headers.is_of_interest(each):
-            yield each, message
 
 
 def _read(header: Header, message: Sequence[Segment], mapping: mappings.Mapping) -> Iterator[_Said]:
