@@ -118,7 +118,8 @@ class Archive(PlacedModel):
     mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
     """`observe` asks it and never has it move anything."""
     max_associations: Count = Field(default=4, examples=["4"])
-    """Associations that we open to it at a time. Moves take one fewer, so that no query waits for them."""
+    """Associations that we open to it at a time. Moves take one fewer, so that no query waits for them. An
+    archive that rejects one more for the time being gets as many as it accepts for the next minute."""
     send_issuer: bool = Field(default=True, examples=["false"])
     """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
     issuers: dict[Text, Text] = Field(default={}, examples=["{HOSP: GENERAL_HOSPITAL}"])

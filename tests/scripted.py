@@ -128,7 +128,7 @@ class ScriptedScp:
             self._entity.add_supported_context(abstract_syntax, ImplicitVRLittleEndian)
         self._server: _Server | None = None
         self._failure: AssertionError | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `rejects` may look at `open`
         self._counted: dict[type, int] = {}
         self._open: set[Association] = set()
         self.port = 0
@@ -190,6 +190,9 @@ class ScriptedScp:
         with self._lock:
             self.requested += 1
             rejection = self._rejects(self.requested)
+            if not rejection:
+                self._open.add(event.assoc)
+                self.most_open = max(self.most_open, len(self._open))
         if rejection:
             event.assoc.acse.send_reject(*rejection)
             event.assoc.kill()
@@ -197,9 +200,6 @@ class ScriptedScp:
     def _on_established(self, event: evt.Event) -> None:
         # pynetdicom's own service classes answer only as the standard wants, and there is no other door.
         event.assoc.__dict__["_serve_request"] = partial(self._serve, event.assoc)
-        with self._lock:
-            self._open.add(event.assoc)
-            self.most_open = max(self.most_open, len(self._open))
 
     def _on_released(self, _event: evt.Event) -> None:
         with self._lock:

@@ -1,8 +1,8 @@
 """The bridge: the one place where asyncio meets pynetdicom's threads (design, section 5).
 
-Each remote AE has an executor as large as its limit of associations: the pool is the limiter. A call runs in
-one of its threads, over an association that an earlier call left open or a new one; what nobody uses for a
-second is released. A call that is cancelled interrupts its association, and only plain values come back.
+A call that has its turn (`turns`) runs in a thread of its remote AE, over an association that an earlier call
+left open or a new one; what nobody uses for a second is released. A call that is cancelled interrupts its
+association, and only plain values come back.
 """
 
 from __future__ import annotations
@@ -14,23 +14,26 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
+import structlog
 from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import errors, model
-from prefetch.dimse import echo, find, identifier, move, peer, status, wire
+from prefetch.dimse import echo, find, identifier, move, peer, status, turns, wire
+from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 Job = Callable[[Association], T]
 """Blocks in a thread that holds the association until it has the whole result."""
 Instead = Callable[[status.Verdict], T]
 """Makes the result of a call that could not be made."""
-
-_INTERRUPTED = status.Verdict(outcome=Outcome.CANCELLED, because="interrupted by us")
 
 
 class RemoteAE:
@@ -41,7 +44,7 @@ class RemoteAE:
         self.peer = remote
         self._release_after = release_after
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
-        self._moves = asyncio.Semaphore(self.move_slots)
+        self._turns = turns.Turns(remote)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
         self._idle: list[tuple[float, Association]] = []
@@ -57,8 +60,11 @@ class RemoteAE:
 
     @property
     def move_slots(self) -> int:
-        """How many moves may be under way: of two or more associations, one is kept for queries."""
-        return max(1, self.peer.max_associations - 1)
+        """How many moves may be under way: of two or more associations, one is kept for queries.
+
+        Fewer for a while after the peer has let us have fewer.
+        """
+        return self._turns.for_moves
 
     # --- what can be asked of it -------------------------------------------------------------------
 
@@ -102,12 +108,12 @@ class RemoteAE:
             destination_ae_title=destination_ae_title,
             of=self.peer,
         )
-        async with self._moves:
-            return await self._run(
-                moving,
-                needs=wire.MOVE,
-                instead=lambda verdict: model.MoveResult(outcome=verdict.outcome, because=verdict.because),
-            )
+        return await self._run(
+            moving,
+            needs=wire.MOVE,
+            instead=lambda verdict: model.MoveResult(outcome=verdict.outcome, because=verdict.because),
+            kind=Kind.MOVE,
+        )
 
     async def knows_destination(self, destination_ae_title: str) -> move.Introduction:
         """Whether it knows a Move Destination; nothing is sent to anyone."""
@@ -119,8 +125,7 @@ class RemoteAE:
             no_study_instance_uid=f"2.25.{fresh.int}",
             of=self.peer,
         )
-        async with self._moves:
-            return await self._run(probing, needs=wire.MOVE, instead=move.cannot_tell)
+        return await self._run(probing, needs=wire.MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
 
     async def echo(self) -> echo.EchoResult:
         """Whether it is there, and what it offers."""
@@ -132,6 +137,7 @@ class RemoteAE:
 
     def interrupt_all(self) -> None:
         """Interrupt whatever is under way or waits for its turn; each call ends as `CANCELLED`."""
+        self._turns.interrupt()
         with self._lock:
             uses = list(self._uses)
         for use in uses:
@@ -155,25 +161,72 @@ class RemoteAE:
 
     # --- on the event loop -------------------------------------------------------------------------
 
-    async def _run(self, job: Job[T], *, needs: UID | None, instead: Instead[T]) -> T:
-        """Run a job in a thread over an association."""
+    async def _run(
+        self, job: Job[T], *, needs: UID | None, instead: Instead[T], kind: Kind = Kind.QUERY
+    ) -> T:
+        """Run a job over an association when it is its turn; where it was one too many, wait for the next."""
+        deadline = time.monotonic() + self._patience(kind)
+        while True:
+            result = await self._take_turn(job, needs, kind, patience=deadline - time.monotonic())
+            if not isinstance(result, status.Verdict):
+                return result
+            if not result.crowded:
+                return instead(result)
+
+    def _patience(self, kind: Kind) -> float:
+        """Seconds until a turn must have come."""
+        timeouts = self.peer.timeouts
+        return timeouts.move_total if kind is Kind.MOVE else timeouts.find_total
+
+    async def _take_turn(
+        self, job: Job[T], needs: UID | None, kind: Kind, *, patience: float
+    ) -> T | status.Verdict:
         if self._closed:
-            return instead(_INTERRUPTED)
-        use, future = self._submit(partial(self._work, job=job, needs=needs, instead=instead))
+            return INTERRUPTED
+        refused = await self._turns.begin(kind, patience=patience)
+        if refused is not None:
+            return refused
+        use, future = self._submit(partial(self._work, job=job, needs=needs), turn=kind)
         try:
-            return await asyncio.wrap_future(future)
+            result = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             use.interrupt()
             raise
         finally:
             self._watch_idle()
+        if isinstance(result, status.Verdict) and result.crowded and not use.one_too_many:
+            return replace(result, crowded=False)
+        return result
 
-    def _submit(self, work: Callable[[_Use], T]) -> tuple[_Use, Future[T]]:
-        use = _Use()
+    def _end_turn(self, use: _Use, turn: Kind, work: Future[Any]) -> None:
+        """End a turn; whoever comes next knows already what this one has learnt."""
+        result = work.result() if work.exception() is None else None
+        if isinstance(result, status.Verdict) and result.crowded:
+            use.one_too_many = self._learn()
+        self._turns.end(turn)
+
+    def _learn(self) -> bool:
+        """Whether an association that was rejected was one more than the peer lets us have: waiting helps."""
+        with self._lock:
+            ours = len(self._idle) + len(self._uses)
+        if ours and self._turns.learn(ours):
+            log.warning(
+                "associations_limited",
+                peer=self.peer.name,
+                because=f"{self.peer.ae_title} rejects more than {ours} associations for the time being",
+                next=f"no more than {ours} for the next {turns.LEARNT_FOR:.0f} s",
+            )
+        return bool(ours)
+
+    def _submit(self, work: Callable[[_Use], T], *, turn: Kind | None = None) -> tuple[_Use, Future[T]]:
+        """Run work in a thread; the turn that it has ends with it, however it ends."""
+        use, loop = _Use(), asyncio.get_running_loop()
         future = self._executor.submit(contextvars.copy_context().run, work, use)
         with self._lock:
             self._uses[use] = future
         future.add_done_callback(lambda _: self._forget(use))
+        if turn is not None:
+            future.add_done_callback(lambda work: loop.call_soon_threadsafe(self._end_turn, use, turn, work))
         return use, future
 
     def _forget(self, use: _Use) -> None:
@@ -201,42 +254,40 @@ class RemoteAE:
             return
         now = time.monotonic()
         if unused[0] + self._release_after <= now:
-            self._submit(partial(self._release_idle, unused_since=now - self._release_after))
+            # Until the release is answered the peer counts the association as open: it takes a turn.
+            if self._turns.begin_now(Kind.QUERY):
+                releasing = partial(self._release_idle, unused_since=now - self._release_after)
+                self._submit(releasing, turn=Kind.QUERY)
             self._watch_idle()
         else:
             self._watch_idle(unused[0] + self._release_after - now)
 
     # --- in a thread -------------------------------------------------------------------------------
 
-    def _work(self, use: _Use, *, job: Job[T], needs: UID | None, instead: Instead[T]) -> T:
+    def _work(self, use: _Use, *, job: Job[T], needs: UID | None) -> T | status.Verdict:
+        """The job's result, or why it could not be done."""
         if use.interrupted:
-            return instead(_INTERRUPTED)
+            return INTERRUPTED
         association = self._reuse() or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
         if isinstance(association, status.Verdict):
-            return instead(association if use.let_go() else _INTERRUPTED)
+            return association if use.let_go() else INTERRUPTED
         use.hold(association, end=wire.interrupt)
         try:
-            result = self._offered(association, job, needs, instead)
+            result = self._offered(association, job, needs)
         finally:
             finished = use.let_go()
             if finished and association.is_established:
                 self._keep(association)
             else:
                 wire.discard(association)
-        return result if finished else instead(_INTERRUPTED)
+        return result if finished else INTERRUPTED
 
-    def _offered(
-        self,
-        association: Association,
-        job: Job[T],
-        needs: UID | None,
-        instead: Instead[T],
-    ) -> T:
+    def _offered(self, association: Association, job: Job[T], needs: UID | None) -> T | status.Verdict:
         """Run the job if the peer accepted the context that it needs."""
         if needs is None or wire.accepts(association, needs):
             return job(association)
         because = f"{self.peer.ae_title} does not offer {needs.name}"
-        return instead(status.Verdict(outcome=Outcome.PERMANENT, because=because))
+        return status.Verdict(outcome=Outcome.PERMANENT, because=because)
 
     def _reuse(self) -> Association | None:
         """The association that was used last and is still open."""
@@ -276,6 +327,8 @@ class _Use:
         self._association: Association | None = None
         self._end: Callable[[Association], None] = wire.cut
         self.interrupted = False
+        self.one_too_many = False
+        """Whether its association was rejected beside others of ours: waiting for one of those helps."""
 
     def hold(self, association: Association, *, end: Callable[[Association], None]) -> None:
         """From now on an interruption ends this association, in this way."""

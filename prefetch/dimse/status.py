@@ -24,6 +24,8 @@ class Verdict:
 
     outcome: Outcome
     because: str
+    crowded: bool = False
+    """An association was rejected for the time being: the peer has as many as it wants."""
 
 
 # PS3.7 Annex C: statuses that any operation may end with. Those that a new association or a second try may
@@ -165,6 +167,7 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
     return Verdict(
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",
+        crowded=transient,
     )
 
 

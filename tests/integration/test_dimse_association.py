@@ -18,7 +18,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 
 from prefetch import errors, model
-from prefetch.dimse import echo, identifier, peer, status, wire
+from prefetch.dimse import echo, identifier, peer, status, turns, wire
 from prefetch.dimse.association import RemoteAE
 from prefetch.dimse.move import Acquaintance
 from prefetch.model import Outcome
@@ -296,6 +296,172 @@ def test_rejected_once_is_asked_again() -> None:
 
     with ScriptedScp(find=answer, rejects=lambda number: (2, 3, 1) if number == 1 else None) as scp:
         assert use(scp.peer(), work) == [Outcome.TRANSIENT, Outcome.SUCCESS]
+
+
+# --- a peer that lets us have fewer associations than configured -----------------------------------
+
+
+def slowly(conversation: Conversation) -> None:
+    """Answer a query, and take a moment for it."""
+    conversation.wait_until(lambda: False, 0.02)
+    answer(conversation)
+
+
+@contextmanager
+def crowded_scp(room: int, *, find: Script = slowly, move: Script = send_two) -> Iterator[ScriptedScp]:
+    """A peer that rejects one association more than so many for the time being."""
+
+    def rejects(_: int) -> tuple[int, int, int] | None:
+        return (2, 3, 2) if scp.open >= room else None
+
+    with ScriptedScp(find=find, move=move, rejects=rejects) as scp:
+        yield scp
+
+
+def test_fewer_associations_than_configured() -> None:
+    """A peer that rejects one more for the time being is asked over those that it lets us have."""
+
+    async def work(remote: RemoteAE) -> list[Outcome]:
+        return [result.outcome for result in await asyncio.gather(*(find(remote) for _ in range(20)))]
+
+    with crowded_scp(2, find=slowly) as scp:
+        assert use(scp.peer(max_associations=6), work) == [Outcome.SUCCESS] * 20
+        assert scp.most_open == 2
+        assert scp.requested <= 6
+
+
+def test_fewer_associations_leave_one_for_queries() -> None:
+    """Moves take one fewer than the peer lets us have, as they do of those that are configured."""
+
+    async def work(remote: RemoteAE) -> None:
+        queries = [find(remote) for _ in range(6)]
+        assert {result.outcome for result in await asyncio.gather(*queries)} == {Outcome.SUCCESS}
+        assert remote.move_slots == 1
+        moves = [asyncio.ensure_future(move(remote)) for _ in range(4)]
+        await eventually(lambda: scp.open == 2)
+        assert (await find(remote)).outcome is Outcome.SUCCESS
+        go_on.set()
+        assert {result.outcome for result in await asyncio.gather(*moves)} == {Outcome.SUCCESS}
+
+    def held(conversation: Conversation) -> None:
+        conversation.wait_until(go_on.is_set)
+        send_two(conversation)
+
+    go_on = threading.Event()
+    with crowded_scp(2, find=slowly, move=held) as scp:
+        use(scp.peer(max_associations=6), work)
+
+
+def test_associations_may_become_more_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a busy hour taught is forgotten after a while."""
+    room = 1
+
+    async def work(remote: RemoteAE) -> None:
+        nonlocal room
+        await asyncio.gather(*(find(remote) for _ in range(4)))
+        assert (remote.move_slots, scp.most_open) == (1, 1)
+        room = 4
+        monkeypatch.setattr(turns, "LEARNT_FOR", 0)
+        await asyncio.gather(*(find(remote) for _ in range(4)))
+        assert (remote.move_slots, scp.most_open) == (3, 4)
+
+    def answer_all_at_once(conversation: Conversation) -> None:
+        conversation.wait_until(lambda: scp.open == room)
+        answer(conversation)
+
+    with ScriptedScp(
+        find=answer_all_at_once, rejects=lambda _: (2, 3, 2) if scp.open >= room else None
+    ) as scp:
+        use(scp.peer(max_associations=4), work)
+
+
+def test_peer_that_others_keep_busy_is_asked_again_later() -> None:
+    """Where none of our own associations is open there is nothing to wait for here."""
+
+    async def work(remote: RemoteAE) -> list[Outcome]:
+        return [result.outcome for result in await asyncio.gather(*(find(remote) for _ in range(6)))]
+
+    with crowded_scp(0) as scp:
+        assert use(scp.peer(max_associations=3), work) == [Outcome.TRANSIENT] * 6
+
+
+def test_waiting_for_a_turn_ends_with_the_time_for_a_query() -> None:
+    """A query does not wait without limit behind a move that takes the only association."""
+    hurried = peer.Timeouts(find_total=0.3, move_total=20, move_idle=20)
+
+    async def work(remote: RemoteAE) -> model.FindResult:
+        moving = asyncio.ensure_future(move(remote))
+        await eventually(lambda: scp.open == 1)
+        found = await find(remote)
+        go_on.set()
+        assert (await moving).outcome is Outcome.SUCCESS
+        return found
+
+    def held(conversation: Conversation) -> None:
+        conversation.wait_until(go_on.is_set)
+        send_two(conversation)
+
+    go_on = threading.Event()
+    with crowded_scp(1, move=held) as scp:
+        found = use(scp.peer(timeouts=hurried), work)
+    assert (Outcome.TRANSIENT, "SCRIPTED takes 1 associations of ours, and none was free in time") == (
+        found.outcome,
+        found.because,
+    )
+
+
+@pytest.mark.parametrize("interrupts", [True, False], ids=["interrupted", "cancelled"])
+def test_whoever_waits_for_a_turn_comes_back_at_once(interrupts: bool) -> None:
+    """An interruption and a cancellation end the wait, and the turn goes to the next."""
+
+    async def work(remote: RemoteAE) -> None:
+        moving = asyncio.ensure_future(move(remote))
+        await eventually(lambda: scp.open == 1)
+        waiting = asyncio.ensure_future(find(remote))
+        await eventually(lambda: scp.requested == 2)
+        await asyncio.sleep(0.05)
+        if interrupts:
+            remote.interrupt_all()
+            assert (await waiting).outcome is Outcome.CANCELLED
+            assert (await moving).outcome is Outcome.CANCELLED
+        else:
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            go_on.set()
+            assert (await moving).outcome is Outcome.SUCCESS
+        await eventually(lambda: scp.open < 2)
+        go_on.set()
+        async with asyncio.timeout(5):
+            assert (await remote.echo()).verified or interrupts
+
+    def held(conversation: Conversation) -> None:
+        conversation.wait_until(go_on.is_set)
+        send_two(conversation)
+
+    go_on = threading.Event()
+    with crowded_scp(1, move=held) as scp:
+        use(scp.peer(), work)
+
+
+@pytest.mark.parametrize("interrupts", [True, False], ids=["interrupted", "cancelled"])
+def test_a_turn_that_has_just_come_is_passed_on(interrupts: bool) -> None:
+    """Whoever is stopped in the very moment of its turn keeps nobody else from it."""
+
+    async def work(remote: RemoteAE) -> None:
+        made = turns.Turns(remote.peer)
+        assert made.begin_now(turns.Kind.QUERY)
+        waiting = asyncio.ensure_future(made.begin(turns.Kind.QUERY, patience=5))
+        await asyncio.sleep(0)
+        made.end(turns.Kind.QUERY)  # its turn comes …
+        if interrupts:
+            made.interrupt()
+        else:
+            waiting.cancel()  # … and before it hears of that:
+        await asyncio.wait([waiting])
+        assert (made.under_way, made.begin_now(turns.Kind.QUERY)) == (0, True)
+
+    with ScriptedScp() as scp:
+        use(scp.peer(max_associations=1), work)
 
 
 def test_what_is_not_offered_is_permanent() -> None:

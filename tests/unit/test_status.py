@@ -180,4 +180,6 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
 )
 def test_rejections(rejection: tuple[int, int, int], outcome: Outcome, because: str) -> None:
     """A rejection is permanent or transient as it says; congestion is always transient."""
-    assert status.classify_rejection(*rejection) == status.Verdict(outcome=outcome, because=because)
+    crowded = outcome is Outcome.TRANSIENT
+    expected = status.Verdict(outcome=outcome, because=because, crowded=crowded)
+    assert expected == status.classify_rejection(*rejection)
