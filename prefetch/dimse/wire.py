@@ -17,7 +17,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import peer, reactor, status
+from prefetch.dimse import peer, reactor, status, waiting
 from prefetch.model import Outcome
 
 # SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
@@ -35,10 +35,12 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 def fast_handlers() -> list[evt.EventHandlerType]:
-    """Event handlers for `AE.associate` or `AE.start_server`: no connection waits, and none stays behind."""
+    """Event handlers for `AE.associate` or `AE.start_server`: none waits or spins, and none stays behind."""
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_CONN_OPEN, _send_at_once),
         (evt.EVT_CONN_OPEN, _close_at_last),
+        (evt.EVT_CONN_OPEN, waiting.read_when_there_is_something),
+        (evt.EVT_ESTABLISHED, waiting.take_time),
     ]
     if _QUICKACK is not None:
         # The kernel leaves quick-acknowledge mode by itself (tcp(7)): asked for again after every use.
