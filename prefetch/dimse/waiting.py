@@ -27,6 +27,8 @@ _CLOSES = "Sta13"
 def read_when_there_is_something(event: evt.Event) -> None:
     """Handler of `EVT_CONN_OPEN`: the connection's thread sleeps while it has nothing to do."""
     provider = event.assoc.dul
+    if provider.socket is None or provider.socket.socket is None:  # gone again already
+        return
     wake = _Wake(provider.socket.socket)
     put, is_transport_event = provider.to_provider_queue.put, provider._is_transport_event  # noqa: SLF001 (see above)
 
@@ -42,8 +44,8 @@ def read_when_there_is_something(event: evt.Event) -> None:
         provider._process_recv_primitive()  # noqa: SLF001 (else it would sleep before it sees what woke it)
         return False
 
-    provider.to_provider_queue.put = put_and_wake  # of this one association
-    provider._is_transport_event = wait_and_look  # noqa: SLF001 (the same)
+    provider.to_provider_queue.put = put_and_wake  # type: ignore[method-assign]  # of this one association
+    provider._is_transport_event = wait_and_look  # type: ignore[method-assign]  # noqa: SLF001 (the same)
     event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _: wake.close())
 
 
