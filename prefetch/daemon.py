@@ -114,7 +114,7 @@ class Door:
 
     async def accept(self, received: listener.Received) -> listener.Accepted:
         """Keep one message durably."""
-        accepted = await self._store.write(
+        accepted = await self._store.write_first(
             inbox.accept_message,
             source=received.source,
             raw=received.raw,

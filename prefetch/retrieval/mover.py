@@ -69,7 +69,7 @@ class Mover:
     async def _claim(self) -> model.Retrieve | None:
         if self._closing:
             return None
-        claimed = await self._store.write(
+        claimed = await self._store.write_first(
             claims.claim_retrieves,
             archive=self._archive,
             slots=self._remote.move_slots,
@@ -87,7 +87,7 @@ class Mover:
             result = await self._remote.move_study(
                 study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
             )
-        # Written together they share a commit: the slot is free and taken again in one.
+        # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(retrieve, result, destination), self._claim())
         return following
 
@@ -107,7 +107,7 @@ class Mover:
             park=retrieval.park,
             because=result.because,
         )
-        kept = await self._store.write(claims.finish_move, retrieve, result, following, now=now)
+        kept = await self._store.write_first(claims.finish_move, retrieve, result, following, now=now)
         log.log(
             _LEVELS.get(following.step, _INFO),
             "move_finished" if kept else "move_result_dropped",

@@ -85,13 +85,22 @@ class Database:
         `StoreUnavailableError` for all that shared it. The work is done even if the caller is cancelled; the
         function may be run a second time, where the first came to nothing, so it does nothing but write.
         """
+        return await self._submit(lambda connection: function(connection, *args, **kwargs), first=False)
+
+    async def write_first(
+        self,
+        function: Callable[Concatenate[Connection, Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Do as `write`, before all that does not say so: somebody outside waits for this commit."""
+        return await self._submit(lambda connection: function(connection, *args, **kwargs), first=True)
+
+    async def _submit(self, function: Callable[[Connection], Result], *, first: bool) -> Result:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        work = writer.Work(
-            function=lambda connection: function(connection, *args, **kwargs),
-            context=copy_context(),
-            future=future,
+        self._writer.submit(
+            writer.Work(function=function, context=copy_context(), future=future, first=first)
         )
-        self._writer.submit(work)
         return cast("Result", await future)
 
     async def read(

@@ -1,19 +1,23 @@
-"""Group commit: one thread that does all that waits to be written in one transaction.
+"""Group commit: one thread that does what waits to be written in one transaction.
 
 A commit costs an fsync, whatever it holds; so what came in while the last one ran goes into the next one
 together. Where a piece of work fails, all are run again, each in a savepoint: one that fails harms no other.
+
+What a peer waits for goes first, and no commit is filled for much longer than it takes: a RIS whose message
+is acknowledged after the commit should not wait for all that the other stages have to write.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import groupby
-from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Condition, Thread
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +28,9 @@ from prefetch.store import failures
 MOST_IN_A_COMMIT = 500
 """How much may share a commit: when it fails, all of them are told so."""
 
+FILLED_FOR = 0.003
+"""Seconds for which a commit is filled, where there is so much to do; longer where the last took longer."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Work:
@@ -32,6 +39,8 @@ class Work:
     function: Callable[[Connection], object]
     context: Context
     future: asyncio.Future[object]
+    first: bool = False
+    """A peer waits for it: it goes before what the stages write for each other."""
     result: object = None
     error: Exception | None = None
 
@@ -62,9 +71,11 @@ class Writer:
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
-        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._waiting = _Waiting()
         self._thread: Thread | None = None
         self._closed = False
+        self._commit_took = 0.0
+        """Seconds of the last commit itself, the work in it not counted."""
         self.commits = 0
         """Transactions that were committed; less than the pieces of work where some shared one."""
 
@@ -81,46 +92,84 @@ class Writer:
         """Finish what waits and end the thread."""
         self._closed = True
         if self._thread is not None:
-            self._waiting.put(None)
+            self._waiting.end()
             self._thread.join()
 
     def _write_all(self) -> None:
-        ending = False
-        while not ending:
-            batch, ending = self._drain()
-            if batch:
-                self._commit(batch)
-                _tell(batch, self._place)
+        while batch := self._waiting.take(MOST_IN_A_COMMIT):
+            done = self._commit(batch)
+            self._waiting.put_back(batch[len(done) :])
+            _tell(done, self._place)
 
-    def _drain(self) -> tuple[list[Work], bool]:
-        """Take all that waits, waiting only for the first; true when the end was among it."""
-        batch: list[Work] = []
-        with suppress(Empty):
-            while len(batch) < MOST_IN_A_COMMIT:
-                work = self._waiting.get(block=not batch)
-                if work is None:
-                    return batch, True
-                batch.append(work)
-        return batch, False
+    def _commit(self, batch: Sequence[Work]) -> Sequence[Work]:
+        """Run a batch, or so much of it as fits, in one transaction; gives what was done.
 
-    def _commit(self, batch: Sequence[Work]) -> None:
-        """Run a batch in one transaction; where a piece of work fails, again so that only it does."""
-        failure = self._transact(batch, Work.run)
-        if any(work.error for work in batch) and (len(batch) > 1 or failures.wants_another_try(failure)):
-            failure = self._transact(batch, _run_in_savepoint)
-        for work in batch:
+        Where a piece of work fails it is all run again so that only that one does.
+        """
+        done, failure = self._transact(batch, Work.run)
+        if any(work.error for work in done) and (len(done) > 1 or failures.wants_another_try(failure)):
+            done, failure = self._transact(done, _run_in_savepoint)
+        for work in done:
             work.error = work.error or failure
+        return done
 
-    def _transact(self, batch: Sequence[Work], run: Callable[[Work, Connection], None]) -> Exception | None:
-        """Run a batch in one transaction; gives why it failed as a whole."""
+    def _transact(
+        self, batch: Sequence[Work], run: Callable[[Work, Connection], None]
+    ) -> tuple[Sequence[Work], Exception | None]:
+        """Run a batch in one transaction; gives what was run of it, and why it failed as a whole."""
+        done: list[Work] = []
+        full_at = time.monotonic() + max(FILLED_FOR, self._commit_took)
         try:
             with self._engine.begin() as connection:
                 for work in batch:
+                    done.append(work)
                     run(work, connection)
+                    if (began := time.monotonic()) > full_at:
+                        break
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
-            return failure
+            return done, failure
+        self._commit_took = time.monotonic() - began
         self.commits += 1
-        return None
+        return done, None
+
+
+class _Waiting:
+    """The work that waits: what a peer waits for first, else in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._first: deque[Work] = deque()
+        self._then: deque[Work] = deque()
+        self._ended = False
+
+    def put(self, work: Work) -> None:
+        """Add a piece of work."""
+        with self._changed:
+            (self._first if work.first else self._then).append(work)
+            self._changed.notify()
+
+    def put_back(self, left: Sequence[Work]) -> None:
+        """Add what was taken and not done, before all that came since."""
+        with self._changed:
+            self._first.extendleft(reversed([work for work in left if work.first]))
+            self._then.extendleft(reversed([work for work in left if not work.first]))
+
+    def end(self) -> None:
+        """Let the taker go when nothing waits any more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def take(self, most: int) -> list[Work]:
+        """Take what waits, waiting for the first; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._first or self._then or self._ended)
+            taken = _popped(self._first, most)
+            return [*taken, *_popped(self._then, most - len(taken))]
+
+
+def _popped(works: deque[Work], most: int) -> list[Work]:
+    return [works.popleft() for _ in range(min(most, len(works)))]
 
 
 def _run_in_savepoint(work: Work, connection: Connection) -> None:
