@@ -14,7 +14,7 @@ from prefetch.model import RetrieveState
 from prefetch.store import archives as archive_rows
 from prefetch.store.dialects import lease_clock
 from prefetch.store.orders import RELEASED, release_orders
-from prefetch.store.retrieves import take_step
+from prefetch.store.retrieves import BY_NUMBER, FENCED, NEXT_FENCE, claim_of, take_step
 from prefetch.store.tables import in_state, orders, pairs, retrieves
 from prefetch.store.wants import withdraw_unwanted
 
@@ -22,6 +22,10 @@ _ENOUGH_AT_ONCE = 1_000
 
 _NOTHING_SAID: dict[str, Any] = {"completed": None, "failed": None, "warning": None, "last_outcome": None}
 """What is known of a move that broke off; the counts of an earlier one say nothing of it."""
+
+_OURS = (*FENCED, in_state(RetrieveState.MOVING))
+_ONE_MORE_ATTEMPT = retrieves.c.attempts + 1
+_NO_ATTEMPT = retrieves.c.attempts - 1
 
 _COUNT_MOVING = (
     select(func.count())
@@ -52,7 +56,9 @@ _RIPE = (
 def promote(c: Connection, now: datetime) -> int:
     """Make due the retrieves whose time has come, some at a time; gives how many."""
     numbers = list(c.execute(_RIPE, {"now": now}).scalars())
-    return len(take_step(c, Step.PROMOTE, retrieves.c.id.in_(numbers), at=now)) if numbers else 0
+    return (
+        len(take_step(c, Step.PROMOTE, BY_NUMBER, at=now, parameters={"numbers": numbers})) if numbers else 0
+    )
 
 
 def claim_retrieves(
@@ -72,12 +78,18 @@ def claim_retrieves(
     begun = {
         "owner": owner,
         "lease_until": lease_clock(c, now) + lease,
-        "fence": retrieves.c.fence + 1,
-        "attempts": retrieves.c.attempts + 1,
+        "fence": NEXT_FENCE,
+        "attempts": _ONE_MORE_ATTEMPT,
         "claimed_at": now,
     }
     claimed = take_step(
-        c, Step.CLAIM, retrieves.c.id.in_(chosen), at=now, values=begun, detail={"owner": owner}
+        c,
+        Step.CLAIM,
+        BY_NUMBER,
+        at=now,
+        parameters={"numbers": chosen},
+        values=begun,
+        detail={"owner": owner},
     )
     return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
 
@@ -98,7 +110,7 @@ def finish_move(
     if then.step is Step.MOVE:
         values["moved_at"] = now
     if not then.counts:
-        values["attempts"] = retrieves.c.attempts - 1
+        values["attempts"] = _NO_ATTEMPT
     if then.archive is not None:
         values |= {"archive": then.archive, "attempts": 0}
     detail: dict[str, object] = {
@@ -108,7 +120,9 @@ def finish_move(
         "failed": result.failed,
         "milliseconds": round(result.milliseconds, 1),
     }
-    moved = take_step(c, then.step, *_ours(retrieve), at=now, values=values, detail=detail)
+    moved = take_step(
+        c, then.step, *_OURS, at=now, parameters=claim_of(retrieve), values=values, detail=detail
+    )
     if not moved:
         return False
     if then.park_until:
@@ -163,14 +177,5 @@ def _held_by(owner: str | None) -> ColumnElement[bool]:
 
 def _recover(c: Connection, which: ColumnElement[bool], *, now: datetime) -> list[model.Retrieve]:
     """Have moves that broke off looked for at the destination now; their late results are dropped."""
-    values = {"start_at": now, "checks": 0, "fence": retrieves.c.fence + 1, "moved_at": now, **_NOTHING_SAID}
+    values = {"start_at": now, "checks": 0, "fence": NEXT_FENCE, "moved_at": now, **_NOTHING_SAID}
     return take_step(c, Step.RECOVER, which, at=now, values=values)
-
-
-# --- the small print -------------------------------------------------------------------------------
-
-
-def _ours(retrieve: model.Retrieve) -> tuple[ColumnElement[bool], ...]:
-    """Say that a claim is still the one that we were given."""
-    same = retrieves.c.id == retrieve.id, retrieves.c.fence == retrieve.fence
-    return *same, in_state(RetrieveState.MOVING)

@@ -44,7 +44,7 @@ _FIRST_STATE = {
 
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
-_CREATE = insert(retrieves).returning(retrieves.c.id)
+_CREATE = insert(retrieves).returning(retrieves.c.id, sort_by_parameter_order=True)
 
 
 def save_plan(
@@ -128,14 +128,15 @@ def _queue_all(
     refused = _refused_by_hand(c, order_id)
     wishes = {_target(wish): wish for wish in wanted if _target(wish) not in refused}
     known = _find_all(c, wishes)
-    made: dict[int, model.Wanted] = {}
     joined: dict[int, model.Wanted] = {}
+    new: list[model.Wanted] = []
     for target in sorted(wishes):  # in one sequence for all, so that no two plans wait for each other
         wish = wishes[target]
         if retrieve := _join(c, known.get(target), wish, order_id, now):
             joined[retrieve.id] = wish
         else:
-            made[_create(c, wish, now)] = wish
+            new.append(wish)
+    made = dict(zip(_create(c, new, now), new, strict=True))
     upsert(c, wants, [_want(order_id, number, wish) for number, wish in (made | joined).items()])
     history.record(c, *(_planned(number, wish, now) for number, wish in made.items()))
     return list(made), list(joined)
@@ -206,12 +207,19 @@ def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[st
     }
 
 
-def _create(c: Connection, wish: model.Wanted, now: datetime) -> int:
-    """Make a retrieve; the unique index lets one node only do so, and has the other plan again."""
+def _create(c: Connection, wishes: Sequence[model.Wanted], now: datetime) -> list[int]:
+    """Make retrieves; the unique index lets one node only do so, and has the other plan again."""
+    if not wishes:
+        return []
+    return list(c.execute(_CREATE, [_row(wish, now) for wish in wishes]).scalars())
+
+
+def _row(wish: model.Wanted, now: datetime) -> dict[str, object]:
+    """Give the row of a retrieve that is new."""
     choice, study = wish.choice, wish.choice.study
     state = _first_state(wish, now)
     present = state is RetrieveState.VERIFIED
-    row = {
+    return {
         "state": state,
         "study_instance_uid": study.study_instance_uid,
         "archive": choice.archives[0],
@@ -233,8 +241,6 @@ def _create(c: Connection, wish: model.Wanted, now: datetime) -> int:
         "verified_at": now if present else None,
         "created_at": now,
     }
-    made: int = c.execute(_CREATE, row).scalar_one()
-    return made
 
 
 def _first_state(wish: model.Wanted, now: datetime) -> RetrieveState:

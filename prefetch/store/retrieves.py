@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.store import history
-from prefetch.store.tables import in_state, retrieves, wants
+from prefetch.store.tables import in_numbers, in_state, retrieves, wants
 
 _FIELDS = [field.name for field in fields(model.Retrieve)]
 COLUMNS = [retrieves.c[name] for name in _FIELDS]
@@ -50,20 +50,42 @@ def as_retrieve(row: Mapping[Any, Any]) -> model.Retrieve:
 # --- the one place where a state changes -----------------------------------------------------------
 
 
+BY_NUMBER = in_numbers(retrieves.c.id)
+"""Condition of a step: the retrieves that the parameter `numbers` names."""
+
+FENCED = (
+    retrieves.c.id == bindparam("number"),
+    retrieves.c.fence == bindparam("claimed_with"),
+)
+"""Conditions of a step: the retrieve of a claim, while that claim is still the one that we were given."""
+
+NEXT_FENCE = retrieves.c.fence + 1
+
+
+def claim_of(retrieve: model.Retrieve) -> dict[str, int]:
+    """Give the parameters of `FENCED`."""
+    return {"number": retrieve.id, "claimed_with": retrieve.fence}
+
+
 def take_step(
     c: Connection,
     step: Step,
     *conditions: ColumnElement[bool],
     at: datetime,
+    parameters: Mapping[str, Any] | None = None,
     values: Mapping[str, Any] | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> list[model.Retrieve]:
     """Take a step with the retrieves that the conditions name and whose state allows it; gives them after it.
 
-    A step ends whatever lease there was; `values` gives a new one where a step begins it.
+    A step ends whatever lease there was; `values` gives a new one where a step begins it. Conditions that
+    stay the same and take `parameters` are cheaper: a statement of theirs is made once.
     """
-    statement = _step(step).where(*conditions).values({**_NO_LEASE, **(values or {})})
-    taken = [as_retrieve(row) for row in c.execute(statement).mappings()]
+    written = {**_NO_LEASE, **(values or {})}
+    computed = {name: value for name, value in written.items() if isinstance(value, ColumnElement)}
+    plain = {f"{_WRITE}{name}": value for name, value in written.items() if name not in computed}
+    statement = _step(step, conditions, tuple(plain), tuple(computed.items()))
+    taken = [as_retrieve(row) for row in c.execute(statement, {**plain, **(parameters or {})}).mappings()]
     if what := EVENTS.get(step):
         history.record(
             c,
@@ -75,11 +97,26 @@ def take_step(
     return taken
 
 
-@cache
-def _step(step: Step) -> ReturningUpdate[Any]:
-    """Begin the statement of a step: from the states that allow it to the one that it leads to."""
+_WRITE = "write_"
+"""Begins the name of a parameter that is a new value."""
+
+
+@lru_cache(maxsize=256)
+def _step(
+    step: Step,
+    conditions: tuple[ColumnElement[bool], ...],
+    plain: tuple[str, ...],
+    computed: tuple[tuple[str, ColumnElement[Any]], ...],
+) -> ReturningUpdate[Any]:
+    """Make the statement of a step: from the states that allow it to the one that it leads to."""
     (state,) = {lifecycle.advance(origin, step) for origin in lifecycle.origins(step)}
-    return update(retrieves).where(in_state(*lifecycle.origins(step))).values(state=state).returning(*COLUMNS)
+    written: dict[str, Any] = {name.removeprefix(_WRITE): bindparam(name) for name in plain}
+    return (
+        update(retrieves)
+        .where(in_state(*lifecycle.origins(step)), *conditions)
+        .values({"state": state, **written, **dict(computed)})
+        .returning(*COLUMNS)
+    )
 
 
 # --- looking ---------------------------------------------------------------------------------------
