@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from prefetch import errors, logs
 from prefetch.cli import terms
+
+TURN = 0.0005
+"""Seconds that a thread computes while others wait for their turn; Python's 5 ms are long for who holds an
+association, or a RIS that waits for its acknowledgement, and each exchange takes several turns."""
 
 
 def run(*, config: terms.ConfigOption = None) -> None:
@@ -18,6 +23,7 @@ def run(*, config: terms.ConfigOption = None) -> None:
     )
     from prefetch import app  # noqa: PLC0415 (DICOM is imported only by who speaks it)
 
+    sys.setswitchinterval(TURN)
     try:
         asyncio.run(app.run(site, terms.place_of(config)))
     except* (errors.StoreError, OSError) as group:

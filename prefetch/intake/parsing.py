@@ -1,7 +1,7 @@
 """Reading messages off the event loop: in one thread for a few, in worker processes when many wait.
 
-Reading a message is a few milliseconds of pure computing; a backlog of thousands would hold up everything
-else in the process. A worker that dies takes no message with it.
+Reading a message is a millisecond of pure computing; a backlog of thousands would hold up everything else in
+the process, and for less than that no process is worth starting. A worker that dies takes no message with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Message = tuple[bytes, str]
 class ReaderPool:
     """Reads raw messages, in order, without holding up the event loop."""
 
-    def __init__(self, *, workers: int = 2, threshold: int = 32) -> None:
+    def __init__(self, *, workers: int = 2, threshold: int = 100) -> None:
         """From `threshold` messages on they go to `workers` processes; with none, all stay in the thread."""
         self._workers = workers
         self._threshold = threshold

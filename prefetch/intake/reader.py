@@ -6,6 +6,8 @@ inbox order. A message that nobody can understand goes to the dead letters, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from prefetch import bell, errors, orders
@@ -15,6 +17,11 @@ from prefetch.store.tables import MessageState
 from prefetch.timing import Now
 
 log = structlog.get_logger()
+
+Read = tuple[inbox.InboxMessage, hl7.Reading]
+
+TOGETHER = 8
+"""Messages applied in one transaction: a commit for each would be what the feed waits for."""
 
 BATCH = 100
 """Messages read in one go; enough to feed the worker processes, small enough to let a STAT row in."""
@@ -46,9 +53,24 @@ class Reader:
         readings = await self._pool.read(
             [message.raw for message in waiting], [message.source for message in waiting]
         )
-        for message, reading in zip(waiting, readings, strict=True):
-            await self._apply(message, reading)
+        read = list(zip(waiting, readings, strict=True))
+        for first in range(0, len(read), TOGETHER):
+            await self._apply_together(read[first : first + TOGETHER])
         return len(waiting)
+
+    async def _apply_together(self, read: Sequence[Read]) -> None:
+        """Apply some messages in one transaction; where one of them fails, each in its own."""
+        now = self._now()
+        try:
+            applied = await self._store.write(upserts.apply_readings, read, clock=self._clock, now=now)
+        except errors.StoreUnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 (whose fault it is comes out one by one)
+            for message, reading in read:
+                await self._apply(message, reading)
+            return
+        for (message, _), outcome in zip(read, applied, strict=True):
+            self._tell(message, outcome)
 
     async def _apply(self, message: inbox.InboxMessage, reading: hl7.Reading) -> None:
         now = self._now()
@@ -68,6 +90,10 @@ class Reader:
                 at=now,
             )
             return
+        self._tell(message, applied)
+
+    def _tell(self, message: inbox.InboxMessage, applied: upserts.Applied | None) -> None:
+        """Log what became of a message, and wake who plans what it changed; None: another applied it."""
         if applied is None:
             return
         log.info(

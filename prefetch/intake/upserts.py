@@ -69,6 +69,17 @@ def apply_reading(
     return Applied(state=state, because=reading.problem, changed=tuple(changed))
 
 
+def apply_readings(
+    connection: Connection,
+    read: Iterable[tuple[inbox.InboxMessage, hl7.Reading]],
+    *,
+    clock: orders.Clock,
+    now: datetime,
+) -> list[Applied | None]:
+    """Apply messages one after the other; one that fails undoes them all."""
+    return [apply_reading(connection, *each, clock=clock, now=now) for each in read]
+
+
 def _fate(reading: hl7.Reading) -> MessageState:
     """What is not wholly understood is a dead letter, though what is understood of it is applied."""
     if reading.problem is not None:
