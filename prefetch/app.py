@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from prefetch import chores, config, daemon, health, model, stage, timing
+from prefetch import chores, config, daemon, errors, health, model, stage, timing
 from prefetch.daemon import Daemon
 from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
@@ -120,6 +120,11 @@ async def reload(running: Daemon, path: Path) -> bool:
     because = [str(problem) for problem in report.problems if problem.severity == "error"]
     if report.config is not None:
         because += _needs_restart(running.site, report.config)
+    if report.config is not None and not because:
+        try:
+            running.use(report.config)
+        except errors.CertificateError as error:  # they were right a moment ago
+            because.append(str(error))
     now = timing.now()
     if report.config is None or because:
         log.error(
@@ -131,7 +136,6 @@ async def reload(running: Daemon, path: Path) -> bool:
             nodes.refuse_configuration, running.owner, because="\n".join(because), now=now
         )
         return False
-    running.use(report.config)
     await running.store.write(nodes.load_configuration, running.owner, now=now)
     log.info("configuration_loaded", **_portrait(report.config))
     return True

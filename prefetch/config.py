@@ -5,11 +5,12 @@ An error is what cannot be; a warning is legal and suspicious. All of them are f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefetch import crosscheck, errors, rules, yamlfile, yamltree
-from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Verify, Workstation
+from prefetch import certificates, crosscheck, errors, rules, timing, yamlfile, yamltree
+from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Tls, Verify, Workstation
 from prefetch.relevance import comparison
 from prefetch.rules import Mode
 from prefetch.settings import (
@@ -42,6 +43,7 @@ __all__ = [
     "Retrieval",
     "Retry",
     "Timeouts",
+    "Tls",
     "Verify",
     "Workstation",
     "examine",
@@ -76,6 +78,8 @@ def examine(path: Path) -> Report:
     if not files:
         problems.append(document.problem(("rules",), f"there are no rules: no *.yaml in {directory}"))
     if config is not None:
+        config = _from_directory(config, path.parent)
+        problems += _flaws_of_certificates(config, document)
         problems += crosscheck.find_problems(
             crosscheck.Site(config=config, document=document, sources=sources)
         )
@@ -84,7 +88,7 @@ def examine(path: Path) -> Report:
     if config is None or any(problem.severity == "error" for problem in problems):
         return Report(config=None, problems=tuple(problems), files=(path, *files))
     rule_set = rules.RuleSet(tuple(source.rule for source in sources))
-    complete = _from_directory(config, path.parent).with_rules(rule_set, compared)
+    complete = config.with_rules(rule_set, compared)
     return Report(config=complete, problems=tuple(problems), files=(path, *files))
 
 
@@ -122,4 +126,19 @@ def _from_directory(config: Config, directory: Path) -> Config:
     store = config.store
     if store.startswith("sqlite:///") and not store.startswith("sqlite:////"):
         store = f"sqlite:///{directory / store.removeprefix('sqlite:///')}"
-    return config.model_copy(update={"rules": directory / config.rules, "store": store})
+    listeners = {
+        name: one.model_copy(update={"tls": one.tls.from_directory(directory)}) if one.tls else one
+        for name, one in config.listeners.items()
+    }
+    changed = {"rules": directory / config.rules, "store": store, "listeners": listeners}
+    return config.model_copy(update=changed)
+
+
+def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Iterator[errors.Problem]:
+    """What is wrong with the files that TLS needs, at the places that name them."""
+    for name, listener in config.listeners.items():
+        if listener.tls is not None:
+            for flaw in certificates.find_flaws(listener.tls.files, timing.now()):
+                where = ("listeners", name, "tls", flaw.which)
+                message = f"{getattr(listener.tls, flaw.which)} {flaw.message}"
+                yield document.problem(where, message, severity=flaw.severity)

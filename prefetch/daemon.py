@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import uuid
 from dataclasses import dataclass
 
-from prefetch import bell, config, dialling, health, orders, timing
+from prefetch import bell, certificates, config, dialling, health, orders, timing
 from prefetch.dimse import association
-from prefetch.intake import header, hl7, listener, parsing, reader
+from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, reader
 from prefetch.planning import inquiries, planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
@@ -35,7 +36,13 @@ class Daemon:
     pulse: health.Pulse
 
     def use(self, site: config.Config) -> None:
-        """Go by another configuration; what is queued keeps its plan until it is planned again."""
+        """Go by another configuration; what is queued keeps its plan until it is planned again.
+
+        Certificates are read again: the next connection meets the new ones. Raises before anything changes.
+        """
+        tls = {name: _tls(said) for name, said in site.listeners.items()}
+        for name, context in tls.items():
+            self.listeners[name].tls = context
         self.site = self.planner.site = site
         self.pool.senders = hl7.Senders(site.senders)
         for mover_of_archive in self.movers.values():
@@ -129,10 +136,35 @@ class Door:
 
 
 def _listener(name: str, said: config.Listener, door: Door) -> listener.Listener:
-    limits = listener.Limits(
+    return listener.Listener(
+        name,
+        said.host,
+        said.port,
+        accept=door.accept,
+        limits=_limits(said),
+        admission=admission.Admission(
+            networks=said.allow.networks,
+            senders=tuple(
+                admission.Sender(application=one.application, facility=one.facility)
+                for one in said.allow.senders
+            ),
+        ),
+        mode=acknowledging.Mode(said.acknowledgement.value),
+        tls=_tls(said),
+    )
+
+
+def _limits(said: config.Listener) -> limits.Limits:
+    return limits.Limits(
         max_message_bytes=said.max_message_bytes,
         max_connections=said.max_connections,
+        max_connections_per_address=said.max_connections_per_address,
+        messages_per_second=said.messages_per_second,
+        messages_per_second_per_connection=said.messages_per_second_per_connection,
         idle_seconds=said.idle_timeout.total_seconds(),
         message_seconds=said.message_timeout.total_seconds(),
     )
-    return listener.Listener(name, said.host, said.port, accept=door.accept, limits=limits)
+
+
+def _tls(said: config.Listener) -> ssl.SSLContext | None:
+    return certificates.make_context(said.tls.files) if said.tls else None

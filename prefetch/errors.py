@@ -36,6 +36,10 @@ class ConfigurationError(PrefetchError):
         self.problems = problems
 
 
+class CertificateError(PrefetchError):
+    """A certificate, a key or its password cannot be used; the message says which and why."""
+
+
 class StoreError(PrefetchError):
     """The database did not do what was asked."""
 

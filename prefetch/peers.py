@@ -6,13 +6,15 @@ import ipaddress
 import re
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from prefetch.rules import Count, Mode, Text
+from prefetch import certificates
+from prefetch.rules import Count, Mode, Patterns, Text
 from prefetch.spans import Duration
-from prefetch.yamlfile import Model, PlacedModel
+from prefetch.yamlfile import Model, OneOrMany, PlacedModel
 
 # --- values ----------------------------------------------------------------------------------------
 
@@ -55,6 +57,21 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 PortToListen = Annotated[int, Field(ge=0, le=65535)]
 
 
+def _read_network(said: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(said).strip())
+    except ValueError as error:
+        words = "write an address, or a network such as 10.1.0.0/16"
+        if "host bits" in str(error):
+            words = f"did you mean {ipaddress.ip_network(str(said).strip(), strict=False)}?"
+        raise ValueError(f"“{said}” is not a network; {words}") from error
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+AllowedNetwork = Annotated[Network, PlainValidator(_read_network), WithJsonSchema({"type": "string"})]
+PerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Verify(StrEnum):
     """On whose word a prior counts as arrived."""
 
@@ -65,6 +82,88 @@ class Verify(StrEnum):
 
 
 # --- peers -----------------------------------------------------------------------------------------
+
+
+class TlsVersion(StrEnum):
+    """The oldest version of TLS that is spoken."""
+
+    V1_2 = "1.2"
+    V1_3 = "1.3"
+
+
+class Tls(Model):
+    """Certificates and keys, each in a file.
+
+    A path may begin at the directory of this file; `credential:NAME` is what systemd hands to the service
+    (`LoadCredential=`).
+    """
+
+    certificate: Text = Field(examples=["tls/listener.pem"])
+    """Our certificate in PEM form, with those between it and the root behind it."""
+    key: Text = Field(examples=["tls/listener.key", "credential:listener-key"])
+    """Its private key in PEM form."""
+    key_password: Text | None = Field(default=None, examples=["credential:listener-key-password"])
+    """The file that holds the password of the key, where it has one."""
+    client_ca: Text | None = Field(default=None, examples=["tls/hospital-ca.pem"])
+    """Only clients that show a certificate of these authorities are let in. Left out: any client."""
+    minimum_version: TlsVersion = Field(default=TlsVersion.V1_2, examples=["1.3"])
+    """The oldest version of TLS that is spoken."""
+
+    @property
+    def files(self) -> certificates.Files:
+        """The same for whoever uses them."""
+        return certificates.Files(
+            certificate=self.certificate,
+            key=self.key,
+            key_password=self.key_password,
+            client_ca=self.client_ca,
+            minimum_version=self.minimum_version.value,
+        )
+
+    def from_directory(self, directory: Path) -> Tls:
+        """The same with its paths as absolute ones."""
+        said = {name: getattr(self, name) for name in ("certificate", "key", "key_password", "client_ca")}
+        paths = {
+            name: str(directory / text)
+            for name, text in said.items()
+            if text is not None and not text.startswith(certificates.CREDENTIAL)
+        }
+        return self.model_copy(update=paths)
+
+
+class AllowedSender(Model):
+    """A sender as its messages name it."""
+
+    application: Patterns = Field(default=(), examples=['[RIS, "RIS-*"]'])
+    """Sending application (MSH-3); `*` and `?` are wildcards. Left out: any."""
+    facility: Patterns = Field(default=(), examples=["HOSP"])
+    """Sending facility (MSH-4); `*` and `?` are wildcards. Left out: any."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.application and not self.facility:
+            raise ValueError("needs application or facility; without either it would allow everybody")
+        return self
+
+
+class Allow(Model):
+    """Who may send; a list that is left out allows everybody."""
+
+    networks: Annotated[tuple[AllowedNetwork, ...], OneOrMany()] = Field(
+        default=(), examples=["[10.1.0.0/16, 192.168.7.20]"]
+    )
+    """Networks and addresses from which a connection is taken; any other is closed at once."""
+    senders: Annotated[tuple[AllowedSender, ...], OneOrMany()] = Field(
+        default=(), examples=["[{application: RIS, facility: HOSP}]"]
+    )
+    """Senders whose messages are taken; those of others are refused (AR)."""
+
+
+class Acknowledgement(StrEnum):
+    """Whether MSH-15 and MSH-16 are heeded."""
+
+    ORIGINAL = "original"
+    ENHANCED = "enhanced"
 
 
 class Listener(Model):
@@ -78,10 +177,23 @@ class Listener(Model):
     """A longer message is refused."""
     max_connections: Count = Field(default=100, examples=["100"])
     """Connections at a time; one more is closed at once."""
+    max_connections_per_address: Count = Field(default=50, examples=["50"])
+    """The same of one address, so that no sender takes all the places."""
+    messages_per_second: PerSecond | None = Field(default=None, examples=["500"])
+    """All its connections together are read no faster. Left out: as fast as messages can be stored."""
+    messages_per_second_per_connection: PerSecond | None = Field(default=None, examples=["50"])
+    """Each connection is read no faster."""
     idle_timeout: Duration = Field(default=timedelta(hours=24), examples=["24h"])
     """A connection that sends nothing for so long is closed."""
     message_timeout: Duration = Field(default=timedelta(seconds=60), examples=["60s"])
-    """A message that was begun must be whole after this."""
+    """A message that was begun must be whole after this, and an acknowledgement taken."""
+    acknowledgement: Acknowledgement = Field(default=Acknowledgement.ORIGINAL, examples=["enhanced"])
+    """`original` answers each message with AA, AE or AR, whatever it asks for. `enhanced` heeds MSH-15 and
+    MSH-16: CA, CE, CR, or no answer where the sender wants none."""
+    allow: Allow = Field(default=Allow(), examples=["{networks: 10.1.0.0/16}"])
+    """Who may send."""
+    tls: Tls | None = Field(default=None, examples=["{certificate: tls/ris.pem, key: tls/ris.key}"])
+    """TLS, and nothing else, is spoken here. Left out: plain text."""
 
 
 class Timeouts(Model):

@@ -182,6 +182,10 @@ def _one_of(detail: ErrorDetails) -> str:
     return f"{shape(detail['input'])} is not possible; {did_you_mean(str(detail['input']), possible)}"
 
 
+def _more_than(detail: ErrorDetails) -> str:
+    return f"must be more than {detail['ctx']['gt']:g}, found {detail['input']}"
+
+
 def _at_least(detail: ErrorDetails) -> str:
     return f"must be at least {detail['ctx']['ge']}, found {detail['input']}"
 
@@ -197,6 +201,9 @@ _WORDS: dict[str, Callable[[ErrorDetails], str]] = {
     "path_type": _expected("a text"),
     "int_parsing": _expected("a whole number"),
     "int_type": _expected("a whole number"),
+    "float_parsing": _expected("a number"),
+    "float_type": _expected("a number"),
+    "finite_number": _expected("a number"),
     "bool_parsing": _expected("true or false"),
     "bool_type": _expected("true or false"),
     "tuple_type": _expected("a list"),
@@ -204,6 +211,7 @@ _WORDS: dict[str, Callable[[ErrorDetails], str]] = {
     "model_type": _expected("keys and values"),
     "enum": _one_of,
     "literal_error": _one_of,
+    "greater_than": _more_than,
     "greater_than_equal": _at_least,
     "less_than_equal": _at_most,
 }

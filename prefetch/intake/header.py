@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from prefetch import model, orders
 from prefetch.intake import charset, control
+from prefetch.rules import Pattern
 
 APPLICATION = "PREFETCH"
 VERSION = "2.5.1"
@@ -22,6 +23,9 @@ VERSION = "2.5.1"
 _MSH = re.compile(rb"MSH(?P<separator>[^\w\s])[^\r\n]*?(?P=separator)")
 _BATCH = (b"FHS", b"BHS")
 _LONGEST_LINE = 16_384
+_PEEKED = 64 * 1024
+"""How far into a message priority and order number are looked for: every message passes here before its
+acknowledgement, and one of megabytes must not hold up the others."""
 
 
 class AcknowledgmentCode(StrEnum):
@@ -30,12 +34,19 @@ class AcknowledgmentCode(StrEnum):
     ACCEPTED = "AA"
     ERROR = "AE"
     REJECTED = "AR"
+    COMMIT_ACCEPTED = "CA"
+    COMMIT_ERROR = "CE"
+    COMMIT_REJECTED = "CR"
 
 
 # HL7 table 0357
+_INTERNAL_ERROR = "207^Application internal error^HL70357"
+_UNSUPPORTED = "200^Unsupported message type^HL70357"
 _ERROR_CODES = {
-    AcknowledgmentCode.ERROR: "207^Application internal error^HL70357",
-    AcknowledgmentCode.REJECTED: "200^Unsupported message type^HL70357",
+    AcknowledgmentCode.ERROR: _INTERNAL_ERROR,
+    AcknowledgmentCode.REJECTED: _UNSUPPORTED,
+    AcknowledgmentCode.COMMIT_ERROR: _INTERNAL_ERROR,
+    AcknowledgmentCode.COMMIT_REJECTED: _UNSUPPORTED,
 }
 
 
@@ -76,6 +87,8 @@ class Header:
     control_id: str = ""
     processing_id: str = ""
     version: str = ""
+    accept_acknowledgment: str = ""
+    application_acknowledgment: str = ""
     country: str = ""
     charset: str = ""
     language: str = ""
@@ -84,6 +97,17 @@ class Header:
     def type_and_trigger(self) -> str:
         """`ORM^O01`, or `ORM` where that is all that MSH-9 says."""
         return f"{self.message_type}^{self.trigger}" if self.trigger else self.message_type
+
+    def comes_from(self, application: tuple[Pattern, ...], facility: tuple[Pattern, ...]) -> bool:
+        """Whether MSH-3 and MSH-4 are like one of these each; none stands for any."""
+        return self._is_one_of(self.sending_application, application) and self._is_one_of(
+            self.sending_facility, facility
+        )
+
+    def _is_one_of(self, said: str, patterns: tuple[Pattern, ...]) -> bool:
+        """Whether an HD is meant, by its namespace ID alone or in full (HL7 v2.5.1 2.A.33)."""
+        short = said.partition(self.delimiters.component)[0]
+        return not patterns or any(pattern.matches(text) for pattern in patterns for text in (short, said))
 
 
 _FIELDS = {
@@ -95,6 +119,8 @@ _FIELDS = {
     10: "control_id",
     11: "processing_id",
     12: "version",
+    15: "accept_acknowledgment",
+    16: "application_acknowledgment",
     17: "country",
     18: "charset",
     19: "language",
@@ -259,7 +285,9 @@ def _peek(raw: bytes, places: tuple[tuple[bytes, int, int], ...]) -> Iterator[st
     if line is None:
         return
     separator, component = line[3:4], line[4:5] or b"^"
-    lines = [found.split(separator) for found in re.split(rb"[\r\n]+", raw) if found[3:4] == separator]
+    lines = [
+        found.split(separator) for found in re.split(rb"[\r\n]+", raw[:_PEEKED]) if found[3:4] == separator
+    ]
     for name, number, part in places:
         for fields in lines:
             if fields[0] == name and len(fields) > number:

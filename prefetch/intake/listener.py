@@ -1,28 +1,40 @@
 """The listener: MLLP connections in, acknowledgements out (design, section 2, step 1).
 
-Knows the wire and the message header. What accepting a message means it is told by `accept`: AA goes out only
-when that has returned, so an acknowledged message is a stored one. No archive is ever on this path.
+Knows who may come in and what the message header says. What accepting a message means it is told by `accept`:
+AA goes out only when that has returned, so an acknowledged message is a stored one. No archive is ever on
+this path.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from prefetch import errors, timing
-from prefetch.intake import header, mllp
+from prefetch.intake import acknowledging, header, mllp
+from prefetch.intake.admission import Admission
+from prefetch.intake.connection import CHUNK, Connection, Peer, Shared
 from prefetch.intake.header import AcknowledgmentCode
+from prefetch.intake.limits import Limits
+from prefetch.intake.rate import Rate
+from prefetch.intake.refusals import Refusals
+from prefetch.intake.room import Room
 
 log = structlog.get_logger()
 
-_CHUNK = 64 * 1024
+_BACKLOG = 100
+_PAUSE = 0.1
+"""Seconds before the next try when the system has no more sockets to give."""
+_FAREWELL_SECONDS = 2.0
+"""How long a TLS peer may take to say goodbye."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +57,16 @@ class Accepted:
     repeat: bool = False
 
 
-Accept = Callable[[Received], Awaitable[Accepted]]
-Answer = Callable[[mllp.Frame | mllp.Oversized, str], Coroutine[None, None, bytes]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one sender may ask of us."""
+class _Verdict:
+    """What is said of a message."""
 
-    max_message_bytes: int = 10 * mllp.MEGABYTE
-    max_connections: int = 256
-    max_unanswered: int = 32
-    """Messages of one connection that may wait for their acknowledgement; beyond that it is not read."""
-    max_garbage_bytes: int = 64 * 1024
-    """Bytes outside frames after which a peer is taken for something other than a sender of HL7."""
-    idle_seconds: float = 3600.0
-    message_seconds: float = 30.0
-    """How long a message may take from its first byte to its last, and an acknowledgement to be taken."""
+    code: AcknowledgmentCode
+    because: str = ""
+    stored: Accepted | None = None
+
+
+Accept = Callable[[Received], Awaitable[Accepted]]
 
 
 class Listener:
@@ -75,36 +80,76 @@ class Listener:
         *,
         accept: Accept,
         limits: Limits | None = None,
+        admission: Admission | None = None,
+        mode: acknowledging.Mode = acknowledging.Mode.ORIGINAL,
+        tls: ssl.SSLContext | None = None,
         now: timing.Now = timing.now,
     ) -> None:
+        self.tls = tls
+        """What the next connection is met with; changed when certificates are loaded anew."""
         self._name = name
         self._host = host
         self._port = port
         self._accept = accept
         self._limits = limits or Limits()
+        self._admission = admission or Admission()
+        self._mode = mode
         self._now = now
-        self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
-        self._all_gone = asyncio.Event()
-        self._all_gone.set()
+        self._doors: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._greeted: set[asyncio.Task[None]] = set()
+        """Those of the tasks that have their connection: the others are in a TLS handshake."""
+        self._connections: set[Connection] = set()
+        self._open: Counter[str] = Counter()
+        self._nobody = asyncio.Event()
+        self._nobody.set()
         self._numbers = itertools.count(1)
+        self._shared = Shared(
+            limits=self._limits,
+            answer=self._answer,
+            room=Room(max(self._limits.max_waiting_bytes, self._limits.max_message_bytes)),
+            large=asyncio.Semaphore(self._limits.max_large),
+            rate=Rate(self._limits.messages_per_second),
+            refusals=Refusals(name, lambda: now().timestamp()),
+        )
 
     @property
     def connections(self) -> int:
-        """How many are open."""
-        return len(self._connections)
+        """How many are open, those in their TLS handshake among them."""
+        return self._open.total()
+
+    @property
+    def large_under_way(self) -> int:
+        """Large messages that are being received."""
+        return sum(connection.has_place for connection in self._connections)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How often what was refused since the start, by its reason."""
+        return self._shared.refusals.counts
 
     async def start(self) -> int:
         """Open the door; gives the port, which the system chose where 0 was asked for."""
-        self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=_CHUNK)
-        port: int = self._server.sockets[0].getsockname()[1]
-        log.info("listener_started", source=self._name, host=self._host, port=port)
+        loop = asyncio.get_running_loop()
+        kind, flags = socket.SOCK_STREAM, socket.AI_PASSIVE
+        found = await loop.getaddrinfo(self._host, self._port, type=kind, flags=flags)
+        for family, *_, address in dict.fromkeys(found):
+            self._doors.append(_listen(family, address))
+        for door in self._doors:
+            loop.add_reader(door, self._let_in, door)
+        port: int = self._doors[0].getsockname()[1]
+        log.info("listener_started", source=self._name, host=self._host, port=port, tls=bool(self.tls))
         return port
 
     def close_door(self) -> None:
         """Let nobody in and read nothing more; what has come in whole is still stored and answered."""
-        if self._server is not None:
-            self._server.close()
+        loop = asyncio.get_running_loop()
+        while self._doors:
+            door = self._doors.pop()
+            loop.remove_reader(door)
+            door.close()
+        for task in self._tasks - self._greeted:
+            task.cancel()
         for connection in self._connections:
             connection.stop_reading("shutting down")
 
@@ -113,190 +158,183 @@ class Listener:
         self.close_door()
         try:
             async with asyncio.timeout(seconds):
-                await self._all_gone.wait()
+                await self._nobody.wait()
         except TimeoutError:
             for connection in self._connections:
                 connection.cut()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
-            log.info("listener_stopped", source=self._name)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        log.info("listener_stopped", source=self._name, refused=dict(self.refused))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = _name_of(writer)
-        if len(self._connections) >= self._limits.max_connections:
-            log.warning("connection_refused", source=self._name, peer=peer, because="too many connections")
-            writer.transport.abort()
+    # --- one connection -----------------------------------------------------------------------------
+
+    def _let_in(self, door: socket.socket) -> None:
+        """Take what knocks; a connection that is refused is closed before it costs anything."""
+        for _ in range(_BACKLOG):
+            try:
+                accepted, (address, port, *_) = door.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no file descriptor is left, as a rule
+                self._rest(door, error)
+                return
+            peer = Peer(address, port)
+            if because := self._why_not(address):
+                self._shared.refusals.tell(
+                    "connection_refused", address=address, because=because, peer=str(peer)
+                )
+                accepted.close()
+            else:
+                self._begin(accepted, peer)
+
+    def _rest(self, door: socket.socket, error: OSError) -> None:
+        """Close the eyes for a moment: the knocking that cannot be answered would keep the loop busy."""
+        self._shared.refusals.tell("connection_refused", address="", because=f"no socket: {error.strerror}")
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(door)
+        loop.call_later(_PAUSE, lambda: door in self._doors and loop.add_reader(door, self._let_in, door))
+
+    def _why_not(self, address: str) -> str | None:
+        if not self._admission.lets_in(address):
+            return "its network is not allowed"
+        if self._open.total() >= self._limits.max_connections:
+            return "too many connections"
+        if self._open[address] >= self._limits.max_connections_per_address:
+            return "too many connections from this address"
+        return None
+
+    def _begin(self, accepted: socket.socket, peer: Peer) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._open[peer.address] += 1
+        self._nobody.clear()
+        task = asyncio.get_running_loop().create_task(self._serve(accepted, peer))
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._end(task, accepted, peer))
+
+    def _end(self, task: asyncio.Task[None], accepted: socket.socket, peer: Peer) -> None:
+        accepted.close()
+        self._tasks.discard(task)
+        self._greeted.discard(task)
+        self._open[peer.address] -= 1
+        if not self._open[peer.address]:
+            del self._open[peer.address]
+        if not self._open:
+            self._nobody.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("connection_failed", source=self._name, peer=str(peer), exc_info=error)
+
+    async def _serve(self, accepted: socket.socket, peer: Peer) -> None:
+        try:
+            reader, writer = await _open_streams(accepted, self.tls, self._limits.handshake_seconds)
+        except (OSError, TimeoutError) as error:
+            because = f"no TLS handshake: {_words(error)}"
+            self._shared.refusals.tell(
+                "connection_refused", address=peer.address, because=because, peer=str(peer)
+            )
             return
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection = _Connection(peer, reader, writer, limits=self._limits, answer=self._answer)
+        connection = Connection(peer=peer, reader=reader, writer=writer, shared=self._shared)
         self._connections.add(connection)
-        self._all_gone.clear()
+        if task := asyncio.current_task():
+            self._greeted.add(task)
         try:
             await connection.serve()
         finally:
             self._connections.discard(connection)
-            if not self._connections:
-                self._all_gone.set()
-            log.info(
+            say = log.info if connection.messages else log.debug
+            say(
                 "connection_closed",
                 source=self._name,
-                peer=peer,
+                peer=str(peer),
                 because=connection.because,
                 messages=connection.messages,
             )
 
-    # --- one message ----------------------------------------------------------------------------
+    # --- one message --------------------------------------------------------------------------------
 
     async def _answer(self, event: mllp.Frame | mllp.Oversized, peer: str) -> bytes:
         """Have a message stored; gives the acknowledgement, in its frame."""
         began = self._now()
         raw = event.payload if isinstance(event, mllp.Frame) else event.head
         read = header.read_header(raw)
-        code, text, stored = await self._store(event, read, peer, began)
-        log.info(
-            "message_acknowledged",
-            source=self._name,
-            peer=peer,
-            control_id=read.control_id if read else None,
-            message_type=read.type_and_trigger if read else None,
-            message_id=stored.message_id if stored else None,
-            repeat=stored.repeat if stored else None,
-            code=code.value,
-            because=text,
-            bytes=len(raw) if isinstance(event, mllp.Frame) else event.count,
-            milliseconds=round((self._now() - began).total_seconds() * 1000, 1),
-        )
+        verdict = await self._judge(event, read, peer, began)
+        code = acknowledging.answer(self._mode, read, verdict.code)
+        stored = verdict.stored
+        facts: dict[str, object] = {
+            "peer": peer,
+            "control_id": read.control_id if read else None,
+            "message_type": read.type_and_trigger if read else None,
+            "code": code.value if code else None,
+            "bytes": len(raw) if isinstance(event, mllp.Frame) else event.count,
+            "milliseconds": round((self._now() - began).total_seconds() * 1000, 1),
+        }
+        if stored is None:
+            address = peer.rpartition(":")[0]
+            self._shared.refusals.tell("message_refused", address=address, because=verdict.because, **facts)
+        else:
+            log.info(
+                "message_acknowledged",
+                source=self._name,
+                message_id=stored.message_id,
+                repeat=stored.repeat,
+                **facts,
+            )
+        if code is None:
+            return b""
         control_id = f"{began:%Y%m%d%H%M%S}{next(self._numbers):06d}"
-        return mllp.encode(header.acknowledge(read, code, text, now=began, control_id=control_id))
+        return mllp.encode(header.acknowledge(read, code, verdict.because, now=began, control_id=control_id))
 
-    async def _store(
+    async def _judge(
         self, event: mllp.Frame | mllp.Oversized, read: header.Header | None, peer: str, now: datetime
-    ) -> tuple[AcknowledgmentCode, str, Accepted | None]:
+    ) -> _Verdict:
         if isinstance(event, mllp.Oversized):
-            longest = self._limits.max_message_bytes
-            return AcknowledgmentCode.REJECTED, f"message longer than {longest} bytes", None
+            return _rejected(f"message longer than {self._limits.max_message_bytes} bytes")
         if read is None:
-            return AcknowledgmentCode.REJECTED, "no MSH segment that can be read", None
+            return _rejected("no MSH segment that can be read")
+        if not self._admission.hears(read):
+            return _rejected("this sending application and facility (MSH-3, MSH-4) may not send here")
         received = Received(source=self._name, peer=peer, raw=event.payload, header=read, received_at=now)
         try:
-            return AcknowledgmentCode.ACCEPTED, "", await self._accept(received)
+            return _Verdict(code=AcknowledgmentCode.ACCEPTED, stored=await self._accept(received))
         except errors.StoreError as error:
-            return AcknowledgmentCode.ERROR, f"not stored, send again: {error}", None
+            return _Verdict(code=AcknowledgmentCode.ERROR, because=f"not stored, send again: {error}")
         except Exception:
             # Our own mistake, but the sender waits for an answer, and the next message may fare better.
             log.exception("message_failed", source=self._name, peer=peer, control_id=read.control_id)
-            return AcknowledgmentCode.ERROR, "not stored, send again: internal error", None
+            return _Verdict(code=AcknowledgmentCode.ERROR, because="not stored, send again: internal error")
 
 
-class _Connection:
-    """One sender's connection: reads on while messages are being stored, answers in order."""
-
-    def __init__(
-        self,
-        peer: str,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *,
-        limits: Limits,
-        answer: Answer,
-    ) -> None:
-        self.peer = peer
-        self.because = "closed by the sender"
-        self.messages = 0
-        self._reader = reader
-        self._writer = writer
-        self._limits = limits
-        self._answer = answer
-        self._decoder = mllp.Decoder(max_message_bytes=limits.max_message_bytes)
-        self._slots = asyncio.Semaphore(limits.max_unanswered)
-        self._answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue()
-        self._reading: asyncio.Task[None] | None = None
-        self._serving: asyncio.Task[None] | None = None
-        self._lost = False
-
-    async def serve(self) -> None:
-        """Read and answer until either side has had enough."""
-        self._serving = asyncio.current_task()
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._reading = group.create_task(self._read(group))
-                self._reading.add_done_callback(lambda _: self._answers.put_nowait(None))
-                await self._write_answers()
-        finally:
-            self._writer.close()
-            with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
-
-    def stop_reading(self, because: str) -> None:
-        """Take in nothing more; what is under way is answered."""
-        if self._reading is not None and not self._reading.done():
-            self.because = because
-            self._reading.cancel()
-
-    def cut(self) -> None:
-        """End it now, whatever is under way; its sender sends again what was not answered."""
-        self._drop()
-        if self._serving is not None:
-            self._serving.cancel()
-
-    def _drop(self) -> None:
-        self._lost = True
-        self._writer.transport.abort()
-
-    async def _read(self, group: asyncio.TaskGroup) -> None:
-        clock = asyncio.get_running_loop().time
-        began: float | None = None
-        while True:
-            patience = self._limits.idle_seconds if began is None else self._limits.message_seconds
-            try:
-                async with asyncio.timeout_at((began or clock()) + patience):
-                    data = await self._reader.read(_CHUNK)
-            except TimeoutError:
-                self.because = f"{'nothing' if began is None else 'half a message'} for {patience:g} s"
-                return
-            except ConnectionError as error:
-                self.because = f"lost: {error}"
-                return
-            if not data:
-                return
-            began = began or clock()
-            events = self._decoder.feed(data)
-            for event in events:
-                await self._begin(event, group)
-            if self._decoder.garbage > self._limits.max_garbage_bytes:
-                self.because = "does not speak MLLP"
-                return
-            if not self._decoder.receiving:
-                began = None
-            elif events:
-                began = clock()
-
-    async def _begin(self, event: mllp.Event, group: asyncio.TaskGroup) -> None:
-        if isinstance(event, mllp.Garbage):
-            log.warning("garbage_skipped", peer=self.peer, bytes=event.count)
-            return
-        await self._slots.acquire()
-        self.messages += 1
-        self._answers.put_nowait(group.create_task(self._answer(event, self.peer)))
-
-    async def _write_answers(self) -> None:
-        while (answer := await self._answers.get()) is not None:
-            await self._write(await answer)
-            self._slots.release()
-
-    async def _write(self, answer: bytes) -> None:
-        if self._lost:
-            return
-        self._writer.write(answer)
-        try:
-            async with asyncio.timeout(self._limits.message_seconds):
-                await self._writer.drain()
-        except (ConnectionError, TimeoutError) as error:
-            self.stop_reading(f"takes no answers: {str(error) or 'timed out'}")
-            self._drop()
+def _rejected(because: str) -> _Verdict:
+    return _Verdict(code=AcknowledgmentCode.REJECTED, because=because)
 
 
-def _name_of(writer: asyncio.StreamWriter) -> str:
-    address = writer.get_extra_info("peername")
-    return f"{address[0]}:{address[1]}" if address else "unknown"
+# --- sockets -----------------------------------------------------------------------------------------
+
+
+def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
+    door = socket.create_server(
+        (str(address[0]), int(str(address[1]))), family=family, backlog=_BACKLOG, reuse_port=False
+    )
+    door.setblocking(False)
+    return door
+
+
+async def _open_streams(
+    accepted: socket.socket, tls: ssl.SSLContext | None, handshake_seconds: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams on an accepted socket, after the TLS handshake where there is one to be made."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=CHUNK)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    patience = {"ssl_handshake_timeout": handshake_seconds, "ssl_shutdown_timeout": _FAREWELL_SECONDS}
+    transport, _ = await loop.connect_accepted_socket(
+        lambda: protocol, accepted, ssl=tls, **(patience if tls else {})
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the peer's own numbers: so that the same reason reads the same each time."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return str(error.reason).replace("_", " ").lower()
+    return str(error) or "timed out"

@@ -82,6 +82,11 @@ class Decoder:
         """Bytes outside frames, blanks not counted, since the last report."""
         return self._garbage
 
+    @property
+    def held(self) -> int:
+        """Bytes kept of the message that is on its way."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Event]:
         """Take what has arrived; gives what it completes."""
         step = {

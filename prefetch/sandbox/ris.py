@@ -6,6 +6,7 @@ Frames and answers are read by hand here, not by the code that the daemon uses: 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -32,14 +33,17 @@ class NotAcknowledgedError(Exception):
 class Ris:
     """One connection to a listener, kept open."""
 
-    def __init__(self, *, host: str, port: int, patience: float = 30.0) -> None:
-        """`patience` is how many seconds an answer may take."""
+    def __init__(
+        self, *, host: str, port: int, patience: float = 30.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`patience` is how many seconds an answer may take; `tls` is what to trust and to show."""
         self._host = host
         self._port = port
         self._patience = patience
+        self._tls = tls
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        self._reader, self._writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

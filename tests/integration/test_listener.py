@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from prefetch import errors
 from prefetch.intake import mllp
-from prefetch.intake.listener import Accepted, Limits, Listener, Received
+from prefetch.intake.acknowledging import Mode
+from prefetch.intake.admission import Admission
+from prefetch.intake.admission import Sender as Allowed
+from prefetch.intake.limits import Limits
+from prefetch.intake.listener import Accepted, Listener, Received
+from prefetch.rules import Pattern
 
 SECOND = 1.0
 _RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -73,15 +81,19 @@ class Sender:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self) -> tuple[str, str]:
-        """The next acknowledgement: its code, and the control ID it answers."""
+    async def raw_answer(self) -> bytes:
+        """The next acknowledgement as it came."""
         while not self.answers:
             data = await asyncio.wait_for(self.reader.read(65536), 5 * SECOND)
             assert data, "closed without an answer"
             self.answers += [
                 event.payload for event in self.decoder.feed(data) if isinstance(event, mllp.Frame)
             ]
-        msa = next(line for line in self.answers.pop(0).split(b"\r") if line.startswith(b"MSA"))
+        return self.answers.pop(0)
+
+    async def answer(self) -> tuple[str, str]:
+        """The next acknowledgement: its code, and the control ID it answers."""
+        msa = next(line for line in (await self.raw_answer()).split(b"\r") if line.startswith(b"MSA"))
         _, code, control_id = msa.decode().split("|")[:3]
         return code, control_id
 
@@ -107,18 +119,35 @@ class Door:
     port: int
     senders: list[Sender] = field(default_factory=list)
 
-    async def sender(self) -> Sender:
-        """One more connection."""
-        sender = Sender(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def sender(self, *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Sender:
+        """One more connection, from this address of the machine."""
+        opened = asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0), ssl=tls)
+        sender = Sender(*await opened)
         self.senders.append(sender)
         return sender
 
 
 @asynccontextmanager
-async def door(store: Store | None = None, **limits: Any) -> AsyncIterator[Door]:
+async def door(
+    store: Store | None = None,
+    *,
+    admission: Admission | None = None,
+    mode: Mode = Mode.ORIGINAL,
+    tls: ssl.SSLContext | None = None,
+    **limits: Any,
+) -> AsyncIterator[Door]:
     """A listener that is up, and closed at the end."""
     store = store or Store()
-    listener = Listener("ris", "127.0.0.1", 0, accept=store.accept, limits=Limits(**limits))
+    listener = Listener(
+        "ris",
+        "127.0.0.1",
+        0,
+        accept=store.accept,
+        limits=Limits(**limits),
+        admission=admission,
+        mode=mode,
+        tls=tls,
+    )
     port = await listener.start()
     at = Door(listener, store, port)
     try:
@@ -427,5 +456,192 @@ def test_shutdown_does_not_wait_for_ever() -> None:
             await until(lambda: at.store.waiting == 1)
             async with asyncio.timeout(SECOND):
                 await at.listener.close(seconds=0.05)
+
+    run(test())
+
+
+def test_connections_of_one_address_are_limited() -> None:
+    """One sender cannot take the places of the others."""
+
+    async def test() -> None:
+        async with door(max_connections_per_address=2) as at:
+            first, second = await at.sender(), await at.sender()
+            assert await (await at.sender()).closed()
+            elsewhere = await at.sender(address="127.0.0.2")
+            assert [await each.ask(order("M1")) for each in (first, second, elsewhere)] == [("AA", "M1")] * 3
+            assert at.listener.refused == {"too many connections from this address": 1}
+
+    run(test())
+
+
+def test_connection_from_another_network_is_refused() -> None:
+    """It is closed before a byte of it is read, counted, and told in the log."""
+
+    async def test() -> None:
+        admission = Admission(networks=(ip_network("127.0.0.2/32"),))
+        with capture_logs() as lines:
+            async with door(admission=admission) as at:
+                assert await (await at.sender()).closed()
+                assert await (await at.sender(address="127.0.0.2")).ask(order("M1")) == ("AA", "M1")
+        (refused,) = [line for line in lines if line["event"] == "connection_refused"]
+        assert ("ris", "127.0.0.1", "its network is not allowed") == (
+            refused["source"],
+            refused["address"],
+            refused["because"],
+        )
+
+    run(test())
+
+
+def test_message_of_another_sender_is_refused_in_words() -> None:
+    """It gets AR and the reason, is not stored, and the connection stays for those that may."""
+
+    async def test() -> None:
+        async with door(admission=Admission(senders=(Allowed(application=(Pattern("RIS"),)),))) as at:
+            sender = await at.sender()
+            await sender.send(order("M1").replace(b"|RIS|", b"|LAB|"))
+            answer = await sender.raw_answer()
+            assert b"MSA|AR|M1|this sending application and facility (MSH-3, MSH-4) may not send" in answer
+            assert await sender.ask(order("M2")) == ("AA", "M2")
+            assert at.store.control_ids == ["M2"]
+
+    run(test())
+
+
+def test_enhanced_mode_answers_as_the_message_asks() -> None:
+    """CA where MSH-15 says so, nothing where it says never; the feed goes on in order."""
+
+    async def test() -> None:
+        async with door(mode=Mode.ENHANCED) as at:
+            sender = await at.sender()
+            asking = [order(name).replace(b"|P|2.3.1", b"|P|2.3.1|||" + said) for name, said in ASKED]
+            await sender.send(*asking)
+            assert [await sender.answer() for _ in range(3)] == [("CA", "M1"), ("AA", "M3"), ("AA", "M4")]
+            assert at.store.control_ids == ["M1", "M2", "M3", "M4"]
+
+    run(test())
+
+
+ASKED = (("M1", b"AL|NE"), ("M2", b"NE|NE"), ("M3", b"NE|AL"), ("M4", b""))
+"""Control ID, and MSH-15 and MSH-16 with it."""
+
+
+@pytest.mark.parametrize("limit", ["messages_per_second", "messages_per_second_per_connection"])
+def test_fast_sender_is_read_slowly_and_loses_nothing(limit: str) -> None:
+    """Beyond the rate messages wait on the wire: each is answered in its turn, and none sooner."""
+
+    async def test() -> None:
+        limits: dict[str, Any] = {limit: 20}
+        async with door(**limits) as at:
+            sender = await at.sender()
+            names = [f"M{number}" for number in range(30)]
+            began = asyncio.get_running_loop().time()
+            await sender.send(*map(order, names))
+            assert [await sender.answer() for _ in names] == [("AA", name) for name in names]
+            # A second's worth may come at once; the other ten take a twentieth of a second each.
+            assert asyncio.get_running_loop().time() - began >= 10 / 20
+
+    run(test())
+
+
+def test_one_connection_s_rate_is_not_another_s() -> None:
+    """While one waits for its turn the next is served."""
+
+    async def test() -> None:
+        async with door(messages_per_second_per_connection=1) as at:
+            fast, other = await at.sender(), await at.sender()
+            await fast.send(*(order(f"M{number}") for number in range(5)))
+            assert await other.ask(order("OTHER")) == ("AA", "OTHER")
+            assert len(at.store.kept) < 6
+
+    run(test())
+
+
+def test_full_room_stops_the_reading_of_all_and_loses_nothing() -> None:
+    """While the store hesitates only so many bytes are taken in, of all connections together."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        size = len(order("M0.0"))
+        async with door(Store(gate=gate), max_waiting_bytes=5 * size, max_message_bytes=size) as at:
+            senders = [await at.sender() for _ in range(3)]
+            names = [[f"M{each}.{number}" for number in range(4)] for each in range(3)]
+            for sender, own in zip(senders, names, strict=True):
+                await sender.send(*map(order, own))
+            await until(lambda: at.store.waiting == 5)
+            await asyncio.sleep(0.05)
+            assert at.store.waiting == 5
+            gate.set()
+            for sender, own in zip(senders, names, strict=True):
+                assert [await sender.answer() for _ in own] == [("AA", name) for name in own]
+
+    run(test())
+
+
+def test_large_messages_take_turns_and_small_ones_go_by() -> None:
+    """Half of a large message holds up other large ones for its time at most, and small ones not at all."""
+
+    async def test() -> None:
+        async with door(large_bytes=1000, max_large=1, message_seconds=0.5) as at:
+            stuck, large, small = [await at.sender() for _ in range(3)]
+            await stuck.send_bytes(mllp.encode(order("STUCK", text="x" * 5000))[:4000])
+            await until(lambda: at.listener.large_under_way == 1)
+            await large.send_bytes(mllp.encode(order("LARGE", text="x" * 200_000)))
+            assert await small.ask(order("SMALL")) == ("AA", "SMALL")
+            assert await large.answer() == ("AA", "LARGE")
+            assert await stuck.closed()
+            await until(lambda: at.listener.large_under_way == 0)
+
+    run(test())
+
+
+def test_sender_that_reads_no_answers_is_dropped() -> None:
+    """It holds neither memory nor a place: when its answers are not taken for the time, it is cut off."""
+
+    async def test() -> None:
+        async with door(message_seconds=0.3) as at:
+            sender = await at.sender()
+            raw = sender.writer.get_extra_info("socket")
+            sender.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 (a peer that never reads)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            flood = mllp.encode(order("M")) * 100
+            with suppress(ConnectionError):
+                while at.listener.connections:
+                    await sender.send_bytes(flood)
+            await until(lambda: at.listener.connections == 0)
+            assert at.listener.refused["takes no answers"] == 1
+            assert await (await at.sender()).ask(order("NEXT")) == ("AA", "NEXT")
+
+    run(test())
+
+
+def test_garbage_between_frames_for_ever_is_no_feed() -> None:
+    """Empty frames between the noise do not make it HL7; a message does."""
+
+    async def test() -> None:
+        async with door(max_garbage_bytes=1000) as at:
+            noisy, hostile = await at.sender(), await at.sender()
+            for number in range(5):
+                await noisy.send_bytes(b"x" * 600 + mllp.encode(order(f"M{number}")) + b"y" * 300)
+                assert await noisy.answer() == ("AA", f"M{number}")
+            with suppress(ConnectionError):
+                for _ in range(5):
+                    await hostile.send_bytes(b"x" * 600 + b"\x0b\x1c\x0d")
+            assert await hostile.closed()
+
+    run(test())
+
+
+def test_flood_of_refused_messages_is_answered_and_told_once() -> None:
+    """Each gets its AR; the log has one line, and the count is kept."""
+
+    async def test() -> None:
+        with capture_logs() as lines:
+            async with door() as at:
+                sender = await at.sender()
+                await sender.send(*[b"no header"] * 200)
+                assert [await sender.answer() for _ in range(200)] == [("AR", "")] * 200
+                assert at.listener.refused == {"no MSH segment that can be read": 200}
+        assert len([line for line in lines if line["event"] == "message_refused"]) == 1
 
     run(test())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
 from prefetch.config import Config, Mode, NameConflict, Verify
+from prefetch.peers import Acknowledgement, Allow, AllowedSender
 from tests import models
 
 SITE = """\
@@ -36,7 +38,9 @@ def with_key(dotted: str, value: str) -> str:
         return SITE + f"senders: {'{' + ': {'.join(steps)}: {value}{'}' * len(steps)}\n"
     if top in {"archives", "workstations", "listeners"}:
         _, _, inner = rest.partition(".")
-        line = f"{inner}: {{{key}: {value}}}" if inner else f"{key}: {value}"
+        line = f"{key}: {value}"
+        for step in reversed(inner.split(".") if inner else []):
+            line = f"{step}: {{{line}}}"
         own = re.search(rf"^{top}: \{{(\w+): \{{(.*)\}}\}}$", SITE, flags=re.MULTILINE)
         assert own
         kept = [said for said in own[2].split(", ") if not said.startswith(f"{line.partition(':')[0]}:")]
@@ -82,6 +86,26 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "listeners.ris.max_connections": ("3", "listeners.ris.max_connections", 3),
     "listeners.ris.idle_timeout": ("1h", "listeners.ris.idle_timeout", timedelta(hours=1)),
     "listeners.ris.message_timeout": ("5s", "listeners.ris.message_timeout", timedelta(seconds=5)),
+    "listeners.ris.max_connections_per_address": ("2", "listeners.ris.max_connections_per_address", 2),
+    "listeners.ris.messages_per_second": ("0.5", "listeners.ris.messages_per_second", 0.5),
+    "listeners.ris.messages_per_second_per_connection": (
+        "20",
+        "listeners.ris.messages_per_second_per_connection",
+        20,
+    ),
+    "listeners.ris.acknowledgement": (
+        "enhanced",
+        "listeners.ris.acknowledgement",
+        Acknowledgement.ENHANCED,
+    ),
+    "listeners.ris.allow": (
+        "{networks: 10.1.0.0/16, senders: {application: RIS}}",
+        "listeners.ris.allow",
+        Allow(
+            networks=(ip_network("10.1.0.0/16"),),
+            senders=(AllowedSender.model_validate({"application": "RIS"}),),
+        ),
+    ),
     "archives.main.ae_title": ("OTHER", "archives.main.ae_title", "OTHER"),
     "archives.main.host": ("10.0.0.1", "archives.main.host", "10.0.0.1"),
     "archives.main.port": ("4242", "archives.main.port", 4242),
@@ -195,6 +219,33 @@ BAD: dict[str, tuple[str, str]] = {
     "listeners.ris.max_connections": ("0", "must be at least 1, found 0"),
     "listeners.ris.idle_timeout": ("soon", DURATION),
     "listeners.ris.message_timeout": ("soon", DURATION),
+    "listeners.ris.max_connections_per_address": ("0", "must be at least 1, found 0"),
+    "listeners.ris.messages_per_second": ("0", "must be more than 0, found 0"),
+    "listeners.ris.messages_per_second_per_connection": ("fast", "expected a number, found “fast”"),
+    "listeners.ris.acknowledgement": (
+        "none",
+        "“none” is not possible; possible: original, enhanced",
+    ),
+    "listeners.ris.allow": ("everybody", "expected keys and values, found “everybody”"),
+    "listeners.ris.allow.networks": (
+        "10.1.2.3/16",
+        "“10.1.2.3/16” is not a network; did you mean 10.1.0.0/16?",
+    ),
+    "listeners.ris.allow.senders": (
+        "[{}]",
+        "needs application or facility; without either it would allow everybody",
+    ),
+    "listeners.ris.allow.senders.application": ("[]", "must not be empty"),
+    "listeners.ris.allow.senders.facility": ("''", "must not be empty"),
+    "listeners.ris.tls": ("on", "expected keys and values, found “on”"),
+    "listeners.ris.tls.certificate": ("[a.pem]", "expected a text, found a list"),
+    "listeners.ris.tls.key": ("[a.key]", "expected a text, found a list"),
+    "listeners.ris.tls.key_password": ("{a: b}", "expected a text, found keys and values"),
+    "listeners.ris.tls.client_ca": ("''", "must not be empty"),
+    "listeners.ris.tls.minimum_version": (
+        "1.1",
+        "“1.1” is not possible; did you mean 1.3? possible: 1.2, 1.3",
+    ),
     "archives": ("{}", "must not be empty"),
     "archives.main.ae_title": ("A\\B", f"“A\\B” {AE_TITLE}"),
     "archives.main.host": ("10.0.0.256", "“10.0.0.256” is neither a host name nor an IP address"),
@@ -357,6 +408,7 @@ def test_every_key_is_described_with_an_example_that_is_right(
         "Workstation": "ae_title: READ1\nverify: counters\nhost: h\nport: 104\n",
         "Waits": "first: 1s\nlongest: 1s\n",
         "Retry": "attempts: 1\nfirst: 1s\nlongest: 1s\n",
+        "Tls": "certificate: a.pem\nkey: a.key\n",
         "Lookup": "by: location\nmap: {A: b}\n",
     }
     for key, field in yamlfile.key_fields(model).items():

@@ -179,17 +179,9 @@ class _Known:
     mapping: Mapping
 
     def sent(self, header: Header, listener: str) -> bool:
-        return (
-            (not self.listener or listener in self.listener)
-            and _is_one_of(header.sending_application, self.application, header)
-            and _is_one_of(header.sending_facility, self.facility, header)
+        return (not self.listener or listener in self.listener) and header.comes_from(
+            self.application, self.facility
         )
-
-
-def _is_one_of(said: str, patterns: tuple[Pattern, ...], header: Header) -> bool:
-    """Whether an HD is meant, by its namespace ID alone or in full (HL7 v2.5.1 2.A.33)."""
-    short = said.partition(header.delimiters.component)[0]
-    return not patterns or any(pattern.matches(text) for pattern in patterns for text in (short, said))
 
 
 class Senders:
