@@ -79,7 +79,13 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         workstations=workstations,
         pool=pool,
         listeners={name: _listener(name, said, door) for name, said in site.listeners.items()},
-        reader=reader.Reader(store=store, pool=pool, clock=clock, now=timing.now, bells=bells),
+        reader=reader.Reader(
+            store=store,
+            pool=pool,
+            clock=clock,
+            now=timing.now,
+            bells=bells,
+        ),
         planner=planner.Planner(
             site=site, store=store, asking=asking, owner=owner, now=timing.now, bells=bells
         ),

@@ -48,6 +48,22 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatientId:
+    """One ID of a patient and who issued it: a repetition of PID-3."""
+
+    patient_id: str
+    issuer_of_patient_id: str | None = None
+    foreign: bool = False
+    """Of a kind under which archives hardly ever file (insurance, state, account): asked only where an
+    archive is said to know its authority."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: `4711 (HOSP)`."""
+        return f"{self.patient_id} ({self.issuer_of_patient_id or 'no authority'})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
     """One thing that a message says of one order or patient; every value as it was sent.
 
@@ -60,6 +76,8 @@ class OrderEvent:
     status: OrderStatus | None = None
     patient_id: str | None = None
     issuer_of_patient_id: str | None = None
+    other_patient_ids: tuple[PatientId, ...] = ()
+    """Further IDs of the patient, the likeliest first; a message that has none takes none away."""
     patient_name: str | None = None
     birth_date: str | None = None
     sex: str | None = None
@@ -115,6 +133,16 @@ class Patient:
     birth_date: str | None = None
     """`YYYYMMDD`, or less of it where less was said."""
     sex: str | None = None
+    other_ids: tuple[PatientId, ...] = ()
+    """Further IDs under which archives may know the patient."""
+
+    @property
+    def ids(self) -> tuple[PatientId, ...]:
+        """All IDs, the patient's chosen one first; none where none is known."""
+        if not self.patient_id:
+            return ()
+        chosen = PatientId(patient_id=self.patient_id, issuer_of_patient_id=self.issuer_of_patient_id)
+        return (chosen, *self.other_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +224,7 @@ class Readiness(StrEnum):
 
     UNPLANNED = "unplanned"
     UNSCHEDULED = "waits for a time"
+    NAMELESS = "waits for a patient ID"
     NOTHING = "nothing to fetch"
     OBSERVED = "observed"
     WAITING = "waiting"
@@ -372,13 +401,24 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consulted:
-    """One archive's part in a plan: when it was asked and how it answered."""
+    """One archive's part in a plan: when it was asked of which ID, and how it answered."""
 
     archive: str
     asked_at: datetime
     outcome: Outcome
     answers: int
     because: str = ""
+    patient_id: str | None = None
+    """As it was asked, after the archive's rules; `None` where it was not asked, `because` says why."""
+    issuer_of_patient_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownId:
+    """An ID of the order's patient that a plan went by, and from where it is known."""
+
+    id: PatientId
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +430,7 @@ class Plan:
     made_at: datetime
     rules: tuple[Reason, ...] = ()
     """Each rule, and why it did or did not match."""
+    patient_ids: tuple[KnownId, ...] = ()
     consulted: tuple[Consulted, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     problem: str | None = None

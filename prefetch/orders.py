@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
-from prefetch import provenance
+from prefetch import patients, provenance
 from prefetch.model import Action, Order, OrderEvent, OrderStatus, Patient, Priority, Saying
 
 KEYS = (
@@ -36,13 +36,11 @@ _DECISIVE = (
 )
 
 _PATIENT_FIELDS = {
-    "patient_id": "patient_id",
-    "issuer_of_patient_id": "issuer_of_patient_id",
     "patient_name": "name",
     "birth_date": "birth_date",
     "sex": "sex",
 }
-"""Event field → field of `model.Patient`."""
+"""Event field → field of `model.Patient`; the IDs are joined by `patients`."""
 
 _ORDER_FIELDS = (
     *KEYS,
@@ -75,7 +73,8 @@ _PRIORITIES = {
     "MEDIUM": Priority.MEDIUM,
 }
 
-_SAID = (*_PATIENT_FIELDS, *_ORDER_FIELDS, "priority", "scheduled_start")
+_OF_PATIENT = ("patient_id", "issuer_of_patient_id", *_PATIENT_FIELDS)
+_SAID = (*_OF_PATIENT, *_ORDER_FIELDS, "priority", "scheduled_start")
 """Fields of an event that are weighed by who said them last."""
 
 _OF_PROGRESS = ("status", "version", "changed_at", "message_time", "sayings")
@@ -167,7 +166,7 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
     weak = than not in _DECISIVE or _is_appointment(event, than)
-    return weak and _differ(event.patient_id, order.patient.patient_id)
+    return weak and patients.are_others(patients.said_by(event), order.patient.ids)
 
 
 def _is_appointment(event: OrderEvent, key: str) -> bool:
@@ -249,15 +248,20 @@ def rekey(
 
     A merge that comes late holds all the same: the ID that it ends is nobody's any more.
     """
-    said = {name: value for name, value in _words(event).items() if name in _PATIENT_FIELDS}
+    said = {name: value for name, value in _words(event).items() if name in _OF_PATIENT}
     known = provenance.latest(order.sayings, "patient_id")
     at = max(at or now, known.at) if known else at or now
     sayings, fresh = provenance.hear(order.sayings, Saying(source=source, at=at, said=said))
-    patient = replace(_patient(order.patient, event, fresh), patient_id=event.patient_id)
+    patient = _patient(patients.merge(order.patient, event), event, fresh)
     if patient == order.patient:
         return order
     changed = replace(order, patient=patient, sayings=sayings, version=order.version + 1, changed_at=now)
     return _due(order, changed, now)
+
+
+def plan_again(order: Order, *, now: datetime) -> Order:
+    """The same order, due for planning although nothing of it changed."""
+    return replace(order, plan_at=now, plan_attempts=0)
 
 
 def wants_nothing(order: Order) -> bool:
@@ -308,8 +312,9 @@ def _converted(event: OrderEvent, fresh: Container[str], clock: Clock) -> dict[s
 
 
 def _patient(patient: Patient, event: OrderEvent, fresh: Container[str]) -> Patient:
+    identified = patients.identify(patient, event) if "patient_id" in fresh else patient
     said = _said(event, tuple(_PATIENT_FIELDS), fresh)
-    return replace(patient, **{_PATIENT_FIELDS[name]: value for name, value in said.items()})
+    return replace(identified, **{_PATIENT_FIELDS[name]: value for name, value in said.items()})
 
 
 def _status(status: OrderStatus, sayings: provenance.Sayings, fresh: frozenset[str]) -> OrderStatus:

@@ -81,6 +81,44 @@ class Verify(StrEnum):
     """The archive's: its counts of completed sub-operations."""
 
 
+class Case(StrEnum):
+    """The case that letters of an ID are written in."""
+
+    UPPER = "upper"
+    LOWER = "lower"
+
+
+def _read_key_part(said: object) -> str:
+    text = said if isinstance(said, str) else ""
+    if not text.strip() or set(text) & set("*?\\") or not text.isprintable():
+        raise ValueError(f"“{said}” cannot stand in a patient ID: no blanks alone, and none of * ? \\")
+    return text
+
+
+KeyPart = Annotated[str, PlainValidator(_read_key_part), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+class PatientIdForm(Model):
+    """How an archive writes patient IDs, where orders write them otherwise; applied from top to bottom."""
+
+    strip_prefix: KeyPart | None = Field(default=None, examples=["H-"])
+    """Taken off the front of an order's ID, where it begins so."""
+    strip_zeros: bool = Field(default=False, examples=["true"])
+    """Whether zeros in front are taken off."""
+    pad_to: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, examples=["10"])
+    """An ID of digits is filled up to so many with zeros in front."""
+    add_prefix: KeyPart | None = Field(default=None, examples=["GH-"])
+    """Put in front of it."""
+    case: Case | None = Field(default=None, examples=["upper"])
+    """`upper` or `lower`: how its letters are written."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.add_prefix is not None and self.add_prefix == self.strip_prefix:
+            raise ValueError("strip_prefix takes off what add_prefix puts on: leave both out")
+        return self
+
+
 # --- peers -----------------------------------------------------------------------------------------
 
 
@@ -234,9 +272,16 @@ class Archive(PlacedModel):
     archive that rejects one more for the time being gets as many as it accepts for the next minute."""
     send_issuer: bool = Field(default=True, examples=["false"])
     """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
-    issuers: dict[Text, Text] = Field(default={}, examples=["{HOSP: GENERAL_HOSPITAL}"])
-    """Assigning authority as orders say it → Issuer of Patient ID as this archive says it, where they
-    differ."""
+    issuers: dict[Text, Text] = Field(default={}, examples=["{HOSP: GENERAL_HOSPITAL, CLINIC: CLINIC}"])
+    """The authorities whose IDs this archive knows: assigning authority as orders say it → Issuer of Patient
+    ID as the archive says it. Where any is named, IDs of other authorities are not asked here, and an answer
+    with another issuer is another patient's. Left out: every ID is asked, with the issuer it came with."""
+    patient_ids: PatientIdForm = Field(default=PatientIdForm(), examples=["{strip_zeros: true}"])
+    """How this archive writes patient IDs, where orders write them otherwise."""
+    patient_ids_of: dict[Text, PatientIdForm] = Field(
+        default={}, examples=["{CLINIC: {pad_to: 10, add_prefix: C-}}"]
+    )
+    """The same for IDs of these authorities, in the place of `patient_ids`."""
     character_set: Text = Field(default="ISO_IR 100", examples=["ISO_IR 192"])
     """How to read its answers where they name no Specific Character Set."""
     timeouts: ArchiveTimeouts = Field(default=ArchiveTimeouts(), examples=["{idle: 2m, move_total: 3h}"])

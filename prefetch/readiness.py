@@ -63,6 +63,8 @@ def judge(exam: Exam, now: datetime) -> Readiness:
         return Readiness.CANCELLED if order.status is OrderStatus.CANCELLED else Readiness.ON_HOLD
     if plan is None:
         return Readiness.UNPLANNED
+    if not order.patient.patient_id:
+        return Readiness.NAMELESS
     if not exam.retrieves:
         return _without_wants(plan)
     return _with_wants(exam, now)

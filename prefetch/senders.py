@@ -119,7 +119,7 @@ class Fields(Model):
 
 
 class PatientIdentifiers(Model):
-    """Which of the patient's IDs is taken, in PID and in MRG alike."""
+    """Which of the patient's IDs is taken for his own, and whose they are, in PID and in MRG alike."""
 
     fields: WholeFields = Field(
         default=("PID-3", "PID-2", "PID-4"), alias="from", examples=["[PID-2, PID-3]"]
@@ -128,7 +128,12 @@ class PatientIdentifiers(Model):
     prior: WholeFields = Field(default=("MRG-1", "MRG-4"), examples=["[MRG-4, MRG-1]"])
     """The same for the ID that a merge ends."""
     authorities: Texts = Field(default=(), examples=["[NORTHGATE, 1.2.276.0.76.3.1.64]"])
-    """Assigning authorities (PID-3.4, by name or universal ID), the preferred first; others come after."""
+    """Assigning authorities (PID-3.4, by name or universal ID), the preferred first; others come after. The
+    further IDs are kept, and asked for where an archive knows their authority."""
+    authority: Text | None = Field(default=None, examples=["HOSP"])
+    """Assigning authority of the IDs for which its messages name none."""
+    called: dict[Text, Text] = Field(default={}, examples=["{1.2.276.0.76.3.1.64: HOSP, KH_NORD: HOSP}"])
+    """Assigning authority as it writes it, by name or universal ID → as it is called in this file."""
     types: Texts = Field(default=(), examples=["[MR, PI]"])
     """Identifier types (PID-3.5), the preferred first; left out: those of a hospital before those of
     insurers, states and visits."""

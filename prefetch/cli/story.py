@@ -65,6 +65,7 @@ def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]
         "worklist": exam.order.worklist,
         "planned_at": plan.made_at if plan else None,
         "problem": plan.problem if plan else None,
+        "patient_ids": [_known_id(known) for known in plan.patient_ids] if plan else [],
         "rules": [_reason(reason) for reason in plan.rules] if plan else [],
         "queries": [_query(consulted) for consulted in plan.consulted] if plan else [],
         "candidates": [_candidate(candidate) for candidate in plan.candidates] if plan else [],
@@ -95,9 +96,19 @@ def _reason(reason: model.Reason) -> dict[str, Any]:
     }
 
 
+def _known_id(known: model.KnownId) -> dict[str, Any]:
+    return {
+        "patient_id": known.id.patient_id,
+        "issuer_of_patient_id": known.id.issuer_of_patient_id,
+        "because": known.because,
+    }
+
+
 def _query(consulted: model.Consulted) -> dict[str, Any]:
     return {
         "archive": consulted.archive,
+        "patient_id": consulted.patient_id,
+        "issuer_of_patient_id": consulted.issuer_of_patient_id,
         "asked_at": consulted.asked_at,
         "outcome": consulted.outcome.value,
         "answers": consulted.answers,
@@ -161,17 +172,9 @@ def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening],
     if exam.plan:
         if exam.plan.problem:
             tree.add(Text(f"problem: {exam.plan.problem}", style="red"))
-        _branch(
-            tree,
-            "archives asked",
-            [
-                Text(
-                    f"{each.archive}: {each.answers} studies, {each.outcome.value} "
-                    f"({terms.local(each.asked_at, zone)}){': ' + each.because if each.because else ''}"
-                )
-                for each in exam.plan.consulted
-            ],
-        )
+        known = [Text(f"{each.id.name}: {each.because}") for each in exam.plan.patient_ids]
+        _branch(tree, "patient IDs", known)
+        _branch(tree, "archives asked", [_of_query(each, site) for each in exam.plan.consulted])
         _branch(tree, "candidates", [_of_candidate(each) for each in exam.plan.candidates])
     _branch(tree, "retrieves", [_of_retrieve(want, retrieve, site) for want, retrieve in wanted])
     _branch(tree, "what happened", [_of_happening(each, site) for each in happened])
@@ -217,6 +220,16 @@ def _of_rule(reason: model.Reason) -> Text:
 
 def _place(reason: model.Reason) -> str:
     return f"  [{reason.place}]" if reason.place else ""
+
+
+def _of_query(each: model.Consulted, site: Config) -> Text:
+    if each.patient_id is None:
+        return Text(f"{each.archive}: {each.because}", style="dim")
+    issuer = f" ({each.issuer_of_patient_id})" if each.issuer_of_patient_id else ""
+    return Text(
+        f"{each.archive}: {each.patient_id}{issuer}: {each.answers} studies, {each.outcome.value} "
+        f"({terms.local(each.asked_at, site.time_zone)}){': ' + each.because if each.because else ''}"
+    )
 
 
 def _of_candidate(candidate: model.Candidate) -> Text:

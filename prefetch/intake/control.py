@@ -72,6 +72,9 @@ PATIENT: dict[str, Effect] = {
     **dict.fromkeys(("A03", "A11", "A38", "A24", "A37", "A41", "A43", "A44", "A45"), _IGNORE),
 }
 
+MOVES = frozenset({"A43", "A44"})
+"""ID lists and accounts that move between patients: no merge, but a reason to look again whose images."""
+
 ORDERS = frozenset({"ORM", "OMI", "OMG"})
 """Message types that carry orders, whatever their trigger."""
 

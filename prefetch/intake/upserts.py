@@ -13,11 +13,12 @@ from datetime import datetime
 from functools import partial
 from typing import TypedDict
 
-from prefetch import model, orders
-from prefetch.intake import hl7
+from prefetch import model, orders, patients
+from prefetch.intake import control, hl7
 from prefetch.model import Action
 from prefetch.store import history, inbox, wants
 from prefetch.store import orders as order_rows
+from prefetch.store import patients as patient_rows
 from prefetch.store.database import Connection
 from prefetch.store.tables import MessageState
 
@@ -111,7 +112,9 @@ class Upserts:
     def apply(self, event: model.OrderEvent) -> Iterable[model.Order]:
         """Upsert what one event speaks of; gives the orders that it changed."""
         if event.action is Action.IGNORE:
-            return ()
+            return self._plan_again(event) if self._moves_patient_data else ()
+        if event.action is not Action.MERGE:
+            event = self._as_it_lives_on(event)
         if not event.identifies_an_order:
             return self._to_patient(event)
         order = orders.match(event, order_rows.orders_sharing_keys(self.connection, event))
@@ -140,25 +143,63 @@ class Upserts:
             return ()
         if event.action is Action.MERGE:
             return self._merge(event)
-        known = order_rows.orders_of_patient(self.connection, event.patient_id, event.issuer_of_patient_id)
+        known = self._orders_of(patients.said_by(event))
         after = ((order, self._demographics(order, event)) for order in known)
         return [kept for order, changed in after for kept in self._changed(order, changed, "order_changed")]
 
     def _merge(self, event: model.OrderEvent) -> Iterable[model.Order]:
-        if event.prior_patient_id is None:
+        """Remember a merge, for orders that are still to come, and re-key those that are there."""
+        prior, surviving = patients.prior_of(event), next(iter(patients.said_by(event)), None)
+        if prior is None or surviving is None or prior == surviving:
             return ()
-        known = order_rows.orders_of_patient(
-            self.connection, event.prior_patient_id, event.prior_issuer_of_patient_id
-        )
-        said = self._said(event)
+        patient_rows.record_merge(self.connection, prior=prior, surviving=surviving, at=self.now)
+        event, said = self._as_it_lives_on(event), self._said(event)
         merged = partial(orders.rekey, source=said["source"], at=said["at"], now=self.now)
-        after = ((order, merged(order, event)) for order in known)
+        after = ((order, merged(order, event)) for order in self._orders_of([prior]))
         return [kept for order, changed in after for kept in self._changed(order, changed, "patient_merged")]
+
+    def _as_it_lives_on(self, event: model.OrderEvent) -> model.OrderEvent:
+        """An event that still names an ID which was merged into another, under the other."""
+        if event.patient_id is None:
+            return event
+        chosen, *others = patients.said_by(event)
+        survivor = patient_rows.surviving_id(self.connection, chosen)
+        if survivor == chosen:
+            return event
+        return replace(
+            event,
+            patient_id=survivor.patient_id,
+            issuer_of_patient_id=survivor.issuer_of_patient_id,
+            other_patient_ids=tuple(others),
+        )
+
+    @property
+    def _moves_patient_data(self) -> bool:
+        """Whether accounts or ID lists move from one patient to another (A43, A44): no merge of patients."""
+        return str(self.origin.detail.get("message_type", "")).partition("^")[2] in control.MOVES
+
+    def _plan_again(self, event: model.OrderEvent) -> Iterable[model.Order]:
+        """Look again whose images they are, for the live orders of the patients that a message names."""
+        named = [*patients.said_by(event), *filter(None, [patients.prior_of(event)])]
+        live = [order for order in self._orders_of(named) if not orders.wants_nothing(order)]
+        return [self._keep(orders.plan_again(order, now=self.now), "order_planned_again") for order in live]
+
+    def _orders_of(self, ids: Iterable[model.PatientId]) -> list[model.Order]:
+        """The orders of a patient by any of these IDs, each once; a family's numbers find none."""
+        found = (
+            order_rows.orders_of_patient(self.connection, one.patient_id, one.issuer_of_patient_id)
+            for one in ids
+            if not one.foreign
+        )
+        return list({order.id: order for order in itertools.chain.from_iterable(found)}.values())
 
     def _demographics(self, order: model.Order, event: model.OrderEvent) -> model.Order:
         """Only what an ADT message says of the person; its visit and its time are not the order's."""
         of_the_person = model.OrderEvent(
             action=Action.CHANGE,
+            patient_id=event.patient_id,
+            issuer_of_patient_id=event.issuer_of_patient_id,
+            other_patient_ids=event.other_patient_ids,
             patient_name=event.patient_name,
             birth_date=event.birth_date,
             sex=event.sex,

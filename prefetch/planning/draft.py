@@ -12,19 +12,22 @@ from datetime import datetime, timedelta
 
 from prefetch import model, orders
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
-from prefetch.planning import identity, matching, select
+from prefetch.planning import identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one archive said of the order's patient, now or earlier."""
+    """What one archive said of the order's patient under all IDs, now or earlier."""
 
     archive: str
     asked_at: datetime
     studies: tuple[Study, ...]
     outcome: Outcome
     because: str = ""
+    asked: tuple[keys.Key, ...] = ()
+    """The keys that it was asked for; no answer that carries another ID is this patient's."""
+    consulted: tuple[model.Consulted, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -35,6 +38,53 @@ class Answer:
     def is_silence(self) -> bool:
         """Whether asking again may give more; an answer that was cut as too long will be so again."""
         return not self.whole and self.outcome is not Outcome.PARTIAL
+
+
+def answer_about(key: keys.Key, archive: str, asked_at: datetime, result: model.FindResult) -> Answer:
+    """What an archive answered of one key."""
+    return Answer(
+        archive=archive,
+        asked_at=asked_at,
+        studies=result.studies,
+        outcome=result.outcome,
+        because=result.because,
+        asked=(key,),
+    )
+
+
+def unite(
+    archive: str,
+    answers: Sequence[Answer],
+    *,
+    asked: tuple[keys.Key, ...],
+    left_out: tuple[model.Consulted, ...],
+    now: datetime,
+) -> Answer:
+    """An archive's answers to all keys as one, as whole as the least whole of them."""
+    studies = dict.fromkeys(study for answer in answers for study in answer.studies)
+    worst = min(answers, key=lambda answer: (answer.whole, not answer.is_silence), default=None)
+    return Answer(
+        archive=archive,
+        asked_at=min((answer.asked_at for answer in answers), default=now),
+        studies=tuple(studies),
+        outcome=Outcome.SUCCESS if worst is None else worst.outcome,
+        because="" if worst is None else worst.because,
+        asked=asked,
+        consulted=(*map(_consulted, answers), *left_out),
+    )
+
+
+def _consulted(answer: Answer) -> model.Consulted:
+    (key,) = answer.asked
+    return model.Consulted(
+        archive=answer.archive,
+        asked_at=answer.asked_at,
+        outcome=answer.outcome,
+        answers=len(answer.studies),
+        because=answer.because,
+        patient_id=key.patient_id,
+        issuer_of_patient_id=key.issuer_of_patient_id,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +110,7 @@ def sort_studies(
 
     A doubtful study never takes the place of a sure one: the sure ones are chosen as if it were not there.
     """
+    answers, strangers = _part(order, answers, policy)
     doubts = _doubts(order, answers, policy)
     refused = {uid for uid, verdict in verdicts.items() if verdict is Verdict.REFUSED}
     doubtful = {uid for uid in doubts if uid not in verdicts}
@@ -67,7 +118,8 @@ def sort_studies(
         matches, order, _without(answers, doubtful | refused), circumstances=circumstances
     )
     if not doubtful:
-        return Sorted(choices=sure.choices, left=(*_left(sure), *_refused(answers, refused)))
+        left = (*_left(sure), *_refused(answers, refused), *strangers)
+        return Sorted(choices=sure.choices, left=left)
     with_doubt = select.select_priors(matches, order, _without(answers, refused), circumstances=circumstances)
     suspects = tuple(
         replace(choice, reason=replace(choice.reason, because=doubts[choice.study.study_instance_uid]))
@@ -75,9 +127,8 @@ def sort_studies(
         if choice.study.study_instance_uid in doubtful
     )
     unwanted = tuple(candidate for candidate in _left(with_doubt) if _uid(candidate) in doubtful)
-    return Sorted(
-        choices=sure.choices, doubtful=suspects, left=(*_left(sure), *unwanted, *_refused(answers, refused))
-    )
+    left = (*_left(sure), *unwanted, *_refused(answers, refused), *strangers)
+    return Sorted(choices=sure.choices, doubtful=suspects, left=left)
 
 
 def hasten(match: matching.RuleMatch, now: datetime) -> matching.RuleMatch:
@@ -119,12 +170,42 @@ def candidates(found: Sorted, *, present: Collection[tuple[str, str]]) -> tuple[
     return (*taken, *doubtful, *found.left)
 
 
+def _part(
+    order: model.Order, answers: Sequence[Answer], policy: identity.Policy
+) -> tuple[list[Answer], list[Candidate]]:
+    """The answers without what is surely another patient's, and that apart: no person can release it."""
+    own, strangers = [], []
+    for answer in answers:
+        verdicts = [_check(order, answer, study, policy) for study in answer.studies]
+        said = list(zip(answer.studies, verdicts, strict=True))
+        own.append(
+            replace(
+                answer,
+                studies=tuple(study for study, verdict in said if verdict.kind is not identity.Kind.OTHER),
+            )
+        )
+        strangers += [
+            Candidate(
+                study=study,
+                decision=Decision.LEFT,
+                reasons=(Reason(because=f"{answer.archive}: {verdict.because}"),),
+            )
+            for study, verdict in said
+            if verdict.kind is identity.Kind.OTHER
+        ]
+    return own, strangers
+
+
+def _check(order: model.Order, answer: Answer, study: Study, policy: identity.Policy) -> identity.Verdict:
+    return identity.check_identity(order.patient, study, asked=answer.asked, policy=policy)
+
+
 def _doubts(order: model.Order, answers: Sequence[Answer], policy: identity.Policy) -> dict[str, str]:
     """Study Instance UID → why it may be another patient's, in words."""
     doubts = {}
     for answer in answers:
         for study in answer.studies:
-            verdict = identity.check_identity(order.patient, study, policy=policy)
+            verdict = _check(order, answer, study, policy)
             if verdict.kind is identity.Kind.CONFLICT:
                 doubts[study.study_instance_uid] = f"{answer.archive}: {verdict.because}"
     return doubts

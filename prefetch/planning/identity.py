@@ -1,19 +1,21 @@
 """PURE: whether an archive's answer speaks of the order's patient (design, section 6).
 
-Nothing moves on a name. A conflict in ID, issuer, birth date or sex is another patient until a person says
-otherwise; unknown is not a conflict. Reasons name the identifier and never its value: they reach the logs.
+Nothing moves on a name. An answer with an ID that nobody asked for is another patient's, whatever else it
+says; a conflict in issuer, birth date or sex is a doubt until a person decides; unknown is not a conflict.
+Reasons name the identifier and never its value: they reach the logs.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from prefetch.model import Patient, Study
+from prefetch.planning import keys
 from prefetch.settings import Config, NameConflict
 
 
@@ -23,6 +25,8 @@ class Kind(StrEnum):
     MATCH = "match"
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
+    OTHER = "other"
+    """Surely another patient: nothing to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,6 @@ class Policy:
     placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
     quarantine_names: bool = False
     """Whether a name that differs is a conflict by itself."""
-    issuers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Archive → assigning authority as orders say it → issuer as the archive says it."""
 
     @classmethod
     def of(cls, site: Config) -> Self:
@@ -49,13 +51,16 @@ class Policy:
         return cls(
             placeholder_birth_dates=frozenset(site.identity.placeholder_birth_dates),
             quarantine_names=site.identity.name_conflict is NameConflict.QUARANTINE,
-            issuers={name: archive.issuers for name, archive in site.archives.items()},
         )
 
 
-def check_identity(patient: Patient, study: Study, *, policy: Policy) -> Verdict:
-    """Compare a C-FIND answer with the order's patient."""
-    found = {name: compare(patient, study, policy) for name, compare in _COMPARISONS.items()}
+def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key], policy: Policy) -> Verdict:
+    """Compare a C-FIND answer with the order's patient; `asked` is what the archive was asked for."""
+    found = _compare_ids(study, asked)
+    if Kind.OTHER in found.values():
+        differs = next(name for name, kind in found.items() if kind is Kind.OTHER)
+        return Verdict(Kind.OTHER, f"another patient's: the {differs} is none that was asked for")
+    found |= {name: compare(patient, study, policy) for name, compare in _COMPARISONS.items()}
     conflicts = [name for name, kind in found.items() if kind is Kind.CONFLICT and name != "name"]
     unknown = [name for name, kind in found.items() if kind is Kind.UNKNOWN]
     if conflicts:
@@ -64,6 +69,8 @@ def check_identity(patient: Patient, study: Study, *, policy: Policy) -> Verdict
         )
     if found["name"] is Kind.CONFLICT:
         return _judge_name(unknown, policy)
+    if _ID in unknown and {"birth date", "sex"} & {*unknown}:
+        return Verdict(Kind.CONFLICT, f"{_list(unknown)} cannot be compared: nothing vouches for the patient")
     if unknown:
         return Verdict(Kind.UNKNOWN, f"{_list(unknown)} cannot be compared; nothing differs")
     return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
@@ -71,7 +78,7 @@ def check_identity(patient: Patient, study: Study, *, policy: Policy) -> Verdict
 
 def _judge_name(unknown: list[str], policy: Policy) -> Verdict:
     """A name that differs is noted; it decides only where birth date or sex cannot vouch for the patient."""
-    doubtful = [name for name in unknown if name in {"birth date", "sex"}]
+    doubtful = [name for name in unknown if name in {_ID, "birth date", "sex"}]
     if doubtful:
         return Verdict(Kind.CONFLICT, f"the name differs, and {_list(doubtful)} cannot be compared")
     if policy.quarantine_names:
@@ -86,14 +93,26 @@ def _list(names: list[str]) -> str:
 # --- ID and issuer ---------------------------------------------------------------------------------
 
 
-def _compare_id(patient: Patient, study: Study, _: Policy) -> Kind:
-    return _compare(_trim(patient.patient_id), _trim(study.patient_id))
+def _compare_ids(study: Study, asked: Sequence[keys.Key]) -> dict[str, Kind]:
+    """Whether an answer carries an ID that was asked for, and its issuer; of several keys the best counts."""
+    answered = _trim(study.patient_id)
+    if not answered:
+        return {_ID: Kind.UNKNOWN, _ISSUER: Kind.UNKNOWN}
+    issuers = {_compare_issuer(key, study) for key in asked if key.is_carried_by(answered)}
+    if not issuers:
+        return {_ID: Kind.OTHER}
+    return {_ID: Kind.MATCH, _ISSUER: next(kind for kind in _BEST_FIRST if kind in issuers)}
 
 
-def _compare_issuer(patient: Patient, study: Study, policy: Policy) -> Kind:
-    asked = _trim(patient.issuer_of_patient_id).split("&")[0]  # HD: namespace ID first (HL7 v2.5.1 2.A.33)
-    asked = policy.issuers.get(study.archive, {}).get(asked, asked)
-    return _compare(asked.casefold(), _trim(study.issuer_of_patient_id).casefold())
+def _compare_issuer(key: keys.Key, study: Study) -> Kind:
+    asked, answered = _trim(key.issuer_of_patient_id), _trim(study.issuer_of_patient_id)
+    kind = _compare(asked.casefold(), answered.casefold())
+    # A name that the site gave leaves no doubt; one as the order had it may be written otherwise there.
+    return Kind.OTHER if kind is Kind.CONFLICT and key.is_mapped else kind
+
+
+_ID, _ISSUER = "patient ID", "issuer of patient ID"
+_BEST_FIRST = (Kind.MATCH, Kind.UNKNOWN, Kind.CONFLICT, Kind.OTHER)
 
 
 def _trim(text: str | None) -> str:
@@ -193,10 +212,8 @@ def _same_person(ours: list[str], theirs: list[str]) -> bool:
 
 
 _COMPARISONS: Mapping[str, Callable[[Patient, Study, Policy], Kind]] = {
-    "patient ID": _compare_id,
-    "issuer of patient ID": _compare_issuer,
     "birth date": _compare_birth_date,
     "sex": _compare_sex,
     "name": _compare_name,
 }
-"""What is compared, strongest first."""
+"""What is compared beside the ID, strongest first."""

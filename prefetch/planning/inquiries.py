@@ -16,7 +16,7 @@ import structlog
 from prefetch import config, health, model
 from prefetch.config import Verify
 from prefetch.dimse import association
-from prefetch.planning import draft
+from prefetch.planning import draft, keys
 from prefetch.store import answers, database, retrieves
 from prefetch.timing import Now
 
@@ -45,40 +45,59 @@ class Inquiries:
         self._pulse = pulse
 
     async def ask_archives(
-        self, patient: model.Patient, names: Iterable[str], *, site: config.Config
+        self, ids: Sequence[model.PatientId], names: Iterable[str], *, site: config.Config
     ) -> list[draft.Answer]:
-        """What each of these archives says of a patient, asked at the same time."""
+        """What each of these archives, asked at the same time, says of a patient under the IDs it knows."""
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask(patient, name, site)) for name in names]
+            asking = [group.create_task(self._ask_all(ids, name, site)) for name in names]
         return [task.result() for task in asking]
 
-    async def _ask(self, patient: model.Patient, archive: str, site: config.Config) -> draft.Answer:
-        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
-        # The archive may call the order's assigning authority otherwise; unmapped it is asked as it came.
-        patient_id, issuer = patient.patient_id or "", _namespace(patient.issuer_of_patient_id)
-        issuer = site.archives[archive].issuers.get(issuer or "", issuer)
+    async def _ask_all(
+        self, ids: Sequence[model.PatientId], archive: str, site: config.Config
+    ) -> draft.Answer:
+        """One archive's answers, united; one that fails to answer is not asked for the next ID as well."""
+        chosen = keys.keys_for(ids, site.archives[archive])
+        answers: list[draft.Answer] = []
+        for key in chosen.asked:
+            silent = next((answer for answer in answers if answer.is_silence), None)
+            answers.append(await self._ask(key, archive, site, silent=silent))
         now = self._now()
-        kept = await self._store.read(answers.latest_answer, archive, patient_id, issuer)
+        left_out = tuple(_not_asked(archive, now, because) for because in chosen.left_out)
+        return draft.unite(archive, answers, asked=chosen.asked, left_out=left_out, now=now)
+
+    async def _ask(
+        self, key: keys.Key, archive: str, site: config.Config, *, silent: draft.Answer | None
+    ) -> draft.Answer:
+        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
+        now, named = self._now(), (archive, key.patient_id, key.issuer_of_patient_id)
+        kept = await self._store.read(answers.latest_answer, *named)
         if kept is not None and kept.asked_at >= now - site.planning.reuse_answer:
-            return _answer(archive, kept.asked_at, kept.result.studies, kept.result)
+            return draft.answer_about(key, archive, kept.asked_at, kept.result)
+        if silent is not None:
+            result = model.FindResult(outcome=silent.outcome, because=silent.because)
+        else:
+            result = await self._find(key, archive)
+            await self._store.write(answers.save_answer, *named, result, asked_at=now)
+        answer = draft.answer_about(key, archive, now, result)
+        if kept is not None and answer.is_silence:
+            return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)
+        return answer
+
+    async def _find(self, key: keys.Key, archive: str) -> model.FindResult:
         with self._pulse.waiting_for_peer(STAGE):
             result = await self._archives[archive].find_studies(
-                patient_id=patient_id, issuer_of_patient_id=issuer
+                patient_id=key.patient_id, issuer_of_patient_id=key.issuer_of_patient_id
             )
-        await self._store.write(answers.save_answer, archive, patient_id, issuer, result, asked_at=now)
         log.info(
             "archive_asked",
             archive=archive,
-            patient_id=patient_id,
+            patient_id=key.patient_id,
             outcome=result.outcome.value,
             answers=len(result.studies),
             milliseconds=round(result.milliseconds, 1),
             because=result.because,
         )
-        answer = _answer(archive, now, result.studies, result)
-        if kept is not None and answer.is_silence:
-            return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)
-        return answer
+        return result
 
     async def present(self, choices: Sequence[model.Choice], *, site: config.Config) -> set[tuple[str, str]]:
         """What the destinations hold complete already: (study instance UID, destination)."""
@@ -131,14 +150,11 @@ class Inquiries:
         return held
 
 
-def _namespace(issuer: str | None) -> str | None:
-    """The Issuer of Patient ID is the first part of an assigning authority (HL7 v2.5.1 2.A.33)."""
-    return issuer.split("&")[0].strip() or None if issuer else None
-
-
-def _answer(
-    archive: str, asked_at: datetime, studies: tuple[model.Study, ...], result: model.FindResult
-) -> draft.Answer:
-    return draft.Answer(
-        archive=archive, asked_at=asked_at, studies=studies, outcome=result.outcome, because=result.because
+def _not_asked(archive: str, now: datetime, because: str) -> model.Consulted:
+    return model.Consulted(
+        archive=archive,
+        asked_at=now,
+        outcome=model.Outcome.SUCCESS,
+        answers=0,
+        because=f"not asked for {because}",
     )

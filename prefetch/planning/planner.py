@@ -18,7 +18,7 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, matching
+from prefetch.planning import draft, identity, inquiries, matching, whose
 from prefetch.planning.circumstances import Circumstances
 from prefetch.store import database, patients, plans
 from prefetch.store import orders as order_rows
@@ -53,6 +53,7 @@ class Planner:
         owner: str,
         now: Now,
         bells: bell.Bells,
+        refer: whose.CrossReference | None = None,
     ) -> None:
         self.site = site
         self._store = store
@@ -60,6 +61,7 @@ class Planner:
         self._owner = owner
         self._now = now
         self._bells = bells
+        self._refer = refer
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def plan_next(self) -> int:
@@ -134,24 +136,28 @@ class Planner:
         )
         if blank.problem or not acting:
             return Result(plan=blank)
-        asked = await self._inquiries.ask_archives(order.patient, _archives_of(acting), site=self.site)
+        whose_images = await whose.gather_ids(order.patient, store=self._store, refer=self._refer)
+        asked = await self._inquiries.ask_archives(whose_images.ids, _archives_of(acting), site=self.site)
         found = draft.sort_studies(
             order,
             matches,
             asked,
-            verdicts=await self._store.read(patients.verdicts_about, order.patient),
+            verdicts=await self._store.read(patients.verdicts_about, whose_images.ids),
             policy=identity.Policy.of(self.site),
             circumstances=Circumstances.of(self.site, now),
         )
         present = await self._inquiries.present(found.choices, site=self.site)
-        missing = "; ".join(f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole)
-        attempts = order.plan_attempts + 1 if any(answer.is_silence for answer in asked) else 0
+        missing = [f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole]
+        missing += [whose_images.problem] if whose_images.problem else []
+        silent = whose_images.problem or any(answer.is_silence for answer in asked)
+        attempts = order.plan_attempts + 1 if silent else 0
         return Result(
             plan=replace(
                 blank,
-                consulted=tuple(_consulted(answer) for answer in asked),
+                patient_ids=whose_images.known,
+                consulted=tuple(each for answer in asked for each in answer.consulted),
                 candidates=draft.candidates(found, present=present),
-                problem=missing or None,
+                problem="; ".join(missing) or None,
             ),
             wanted=draft.want(order, found, present=present, expire_after=self.site.retrieval.expire_after),
             # By the clock of now: an archive that hung is left alone for the whole wait all the same.
@@ -190,16 +196,6 @@ def _unusable_patient_id(order: model.Order) -> str | None:
     except errors.UnsafeKeyError as error:
         return f"{error}; the order waits for the message that corrects it"
     return None
-
-
-def _consulted(answer: draft.Answer) -> model.Consulted:
-    return model.Consulted(
-        archive=answer.archive,
-        asked_at=answer.asked_at,
-        outcome=answer.outcome,
-        answers=len(answer.studies),
-        because=answer.because,
-    )
 
 
 def _summary(order: model.Order, result: Result) -> dict[str, object]:

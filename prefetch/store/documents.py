@@ -1,4 +1,4 @@
-"""Plans, studies and sayings as JSON documents and back; what has its default is left out."""
+"""Plans, studies, IDs and sayings as JSON documents and back; what has its default is left out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from prefetch import model
 
 _PLAN = TypeAdapter(model.Plan)
+_PATIENT_IDS = TypeAdapter(tuple[model.PatientId, ...])
 _STUDIES = TypeAdapter(tuple[model.Study, ...])
 _SAYINGS = TypeAdapter(tuple[model.Saying, ...])
 
@@ -21,6 +22,16 @@ def write_plan(plan: model.Plan) -> Any:
 def read_plan(document: Any) -> model.Plan:
     """Give the plan of a document."""
     return _PLAN.validate_python(document)
+
+
+def write_patient_ids(ids: tuple[model.PatientId, ...]) -> Any:
+    """Give the document of a patient's IDs."""
+    return _PATIENT_IDS.dump_python(ids, mode="json", exclude_defaults=True)
+
+
+def read_patient_ids(document: Any) -> tuple[model.PatientId, ...]:
+    """Give the IDs of a document."""
+    return _PATIENT_IDS.validate_python(document)
 
 
 def write_studies(studies: tuple[model.Study, ...]) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Executable,
     Select,
     and_,
+    delete,
     insert,
     literal,
     or_,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from prefetch import model
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
-from prefetch.store.tables import KeyKind, day_of_order, order_keys, orders
+from prefetch.store.tables import KeyKind, day_of_order, order_keys, order_patient_ids, orders
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -34,7 +35,7 @@ _PATIENT_COLUMNS = {
 }
 """Field of `model.Patient` → column."""
 _OWN_FIELDS = [field.name for field in fields(model.Order) if field.name != "patient"]
-_COLUMNS = [orders.c[name] for name in (*_OWN_FIELDS, *_PATIENT_COLUMNS.values())]
+_COLUMNS = [orders.c[name] for name in (*_OWN_FIELDS, *_PATIENT_COLUMNS.values(), "other_patient_ids")]
 _WRITTEN_BY_THE_PLANNER = frozenset({"planned_at", "planned_version", "fetch_from", "ready_by", "ready_at"})
 
 RELEASED: dict[str, Any] = {"owner": None, "lease_until": None}
@@ -55,7 +56,10 @@ _KEY_FIELDS = {
 
 def as_order(row: Mapping[Any, Any]) -> model.Order:
     """Make the noun of a row."""
-    patient = model.Patient(**{name: row[column] for name, column in _PATIENT_COLUMNS.items()})
+    patient = model.Patient(
+        **{name: row[column] for name, column in _PATIENT_COLUMNS.items()},
+        other_ids=documents.read_patient_ids(row["other_patient_ids"]),
+    )
     own = {name: row[name] for name in _OWN_FIELDS}
     return model.Order(patient=patient, **(own | {"sayings": documents.read_sayings(row["sayings"])}))
 
@@ -73,9 +77,15 @@ def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Or
 
 
 def orders_of_patient(c: Connection, patient_id: str, issuer: str | None) -> list[model.Order]:
-    """Give the orders of a patient, oldest first; read and save in one transaction."""
+    """Give the orders of a patient by any ID, oldest first; read and save in one transaction."""
     one_at_a_time(c)
-    query = _select().where(orders.c.patient_id == patient_id, orders.c.issuer_of_patient_id == issuer)
+    chosen = select(orders.c.id).where(
+        orders.c.patient_id == patient_id, orders.c.issuer_of_patient_id.is_not_distinct_from(issuer)
+    )
+    further = select(order_patient_ids.c.order_id).where(
+        order_patient_ids.c.patient_id == patient_id, order_patient_ids.c.issuer == (issuer or "")
+    )
+    query = _select().where(orders.c.id.in_(chosen.union(further)))
     return _orders(c, query.order_by(orders.c.id).with_for_update())
 
 
@@ -132,6 +142,8 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
     known = update(orders).where(orders.c.id == order.id).values(**values).returning(*_COLUMNS)
     saved = as_order(c.execute(known if order.id else new).mappings().one())
     _write_keys(c, saved)
+    if order.id or order.patient.other_ids:
+        _write_patient_ids(c, saved)
     return saved
 
 
@@ -210,7 +222,9 @@ def _values(order: model.Order) -> dict[str, Any]:
         if name != "id" and name not in _WRITTEN_BY_THE_PLANNER
     }
     own |= {"sayings": documents.write_sayings(order.sayings), "worklist": dict(order.worklist)}
-    return own | {column: getattr(order.patient, name) for name, column in _PATIENT_COLUMNS.items()}
+    patient = {column: getattr(order.patient, name) for name, column in _PATIENT_COLUMNS.items()}
+    others = documents.write_patient_ids(order.patient.other_ids)
+    return own | patient | {"other_patient_ids": others}
 
 
 def _names(named: model.OrderEvent | model.Order) -> list[ColumnElement[bool]]:
@@ -230,6 +244,18 @@ def _write_keys(c: Connection, order: model.Order) -> None:
     rows = [{"kind": kind, "value": value, "order_id": order.id} for kind, value in _keys(order).items()]
     if rows:
         c.execute(insert_unless_known(c, order_keys), rows)
+
+
+def _write_patient_ids(c: Connection, order: model.Order) -> None:
+    """Write by which further IDs a message about the patient finds the order; a family's numbers do not."""
+    c.execute(delete(order_patient_ids).where(order_patient_ids.c.order_id == order.id))
+    rows = [
+        {"patient_id": one.patient_id, "issuer": one.issuer_of_patient_id or "", "order_id": order.id}
+        for one in order.patient.other_ids
+        if not one.foreign
+    ]
+    if rows:
+        c.execute(insert_unless_known(c, order_patient_ids), rows)
 
 
 def _choose(c: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select
 
 from prefetch import lifecycle
+from prefetch.store.patients import forget_cross_references
 from prefetch.store.tables import (
     MessageState,
     answers,
@@ -34,7 +35,8 @@ def forget(c: Connection, *, history_before: datetime, messages_before: datetime
         orders: (day_of_order < history_before) & (orders.c.changed_at < history_before),
         retrieves: ended & never_wanted,
     }
-    return sum(_forget(c, table, condition, limit) for table, condition in old.items())
+    forgotten = forget_cross_references(c, history_before)
+    return forgotten + sum(_forget(c, table, condition, limit) for table, condition in old.items())
 
 
 def _forget(c: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:

@@ -116,6 +116,7 @@ orders = Table(
     Column("patient_name", Words()),
     Column("birth_date", Words()),
     Column("sex", Words()),
+    Column("other_patient_ids", Document, nullable=False),
     Column("accession_number", Words()),
     Column("placer_order_number", Words()),
     Column("filler_order_number", Words()),
@@ -168,6 +169,16 @@ order_keys = Table(
     Index("ix_order_keys_value", "value"),
 )
 
+order_patient_ids = Table(
+    "order_patient_ids",
+    metadata,
+    Column("patient_id", Name, primary_key=True),
+    Column("issuer", Name, primary_key=True),
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_order_patient_ids_order_id", "order_id"),
+)
+"""Further IDs of an order's patient, so that a message about one of them finds the order."""
+
 patient_alias = Table(
     "patient_alias",
     metadata,
@@ -176,7 +187,19 @@ patient_alias = Table(
     Column("patient_id", Name, nullable=False),
     Column("issuer_of_patient_id", Name),
     Column("merged_at", UTCDateTime, nullable=False),
+    Index("ix_patient_alias_survivor", "patient_id"),
 )
+
+cross_references = Table(
+    "cross_references",
+    metadata,
+    Column("patient_id", Name, primary_key=True),
+    Column("issuer", Name, primary_key=True),
+    Column("asked_at", UTCDateTime, nullable=False),
+    Column("ids", Document, nullable=False),
+    Index("ix_cross_references_asked", "asked_at"),
+)
+"""What the PIX manager last said of an ID."""
 
 # --- what the archives said and what we made of it -------------------------------------------------
 

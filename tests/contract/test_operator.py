@@ -62,8 +62,8 @@ def test_a_verdict_is_remembered_for_the_patient(
     act(queue, verb, queue.wanted(QUARANTINED))
     own, other = order().patient, Patient(patient_id="4712", issuer_of_patient_id="HOSPITAL")
     assert ({"1.2.3": verdict}, {}) == (
-        queue.do(patients.verdicts_about, own),
-        queue.do(patients.verdicts_about, other),
+        queue.do(patients.verdicts_about, own.ids),
+        queue.do(patients.verdicts_about, other.ids),
     )
 
 

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from prefetch.model import Action, Decision, FindResult, OrderEvent, Outcome, Patient, Priority, RetrieveState
+from prefetch.model import (
+    Action,
+    Decision,
+    FindResult,
+    OrderEvent,
+    Outcome,
+    PatientId,
+    Priority,
+    RetrieveState,
+)
 from prefetch.store import (
     answers,
     checks,
@@ -39,6 +48,7 @@ _MESSAGE: dict[str, Any] = {
     "order_number": "P1",
     "received_at": NOW,
 }
+_ID = PatientId(patient_id="4711")
 DEEDS: dict[str, Callable[..., object]] = {
     "accept": partial(inbox.accept_message, priority=Priority.STAT, **_MESSAGE),
     "read": partial(inbox.waiting_messages, limit=10),
@@ -66,8 +76,11 @@ DEEDS: dict[str, Callable[..., object]] = {
     "retrieves of an order": partial(retrieves.retrieves_of_order, order_id=1),
     "verified": partial(retrieves.verified_at, destination="here", study_instance_uids=["1.2.3"]),
     "withdraw": partial(wants.withdraw_wants, order_id=1, because="cancelled", now=NOW),
-    "verdicts": partial(patients.verdicts_about, patient=Patient(patient_id="4711")),
-    "surviving ID": partial(patients.surviving_id, patient_id="4711", issuer=None),
+    "verdicts": partial(patients.verdicts_about, ids=[_ID]),
+    "surviving ID": partial(patients.surviving_id, one=_ID),
+    "merged IDs": partial(patients.merged_ids, one=_ID),
+    "merge": partial(patients.record_merge, prior=_ID, surviving=PatientId(patient_id="4712"), at=NOW),
+    "cross-references": partial(patients.cross_references_of, one=_ID),
     "keep an answer": partial(
         answers.save_answer,
         archive="a",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
 from prefetch.config import Config, Mode, NameConflict, Verify
-from prefetch.peers import Acknowledgement, Allow, AllowedSender
+from prefetch.peers import Acknowledgement, Allow, AllowedSender, Case, PatientIdForm
 from tests import models
 
 SITE = """\
@@ -113,6 +113,16 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "archives.main.max_associations": ("9", "archives.main.max_associations", 9),
     "archives.main.send_issuer": ("no", "archives.main.send_issuer", False),
     "archives.main.issuers": ("{A: B}", "archives.main.issuers", {"A": "B"}),
+    "archives.main.patient_ids.strip_prefix": ("H-", "archives.main.patient_ids.strip_prefix", "H-"),
+    "archives.main.patient_ids.strip_zeros": ("yes", "archives.main.patient_ids.strip_zeros", True),
+    "archives.main.patient_ids.pad_to": ("10", "archives.main.patient_ids.pad_to", 10),
+    "archives.main.patient_ids.add_prefix": ("GH", "archives.main.patient_ids.add_prefix", "GH"),
+    "archives.main.patient_ids.case": ("upper", "archives.main.patient_ids.case", Case.UPPER),
+    "archives.main.patient_ids_of": (
+        "{CLINIC: {pad_to: 8}}",
+        "archives.main.patient_ids_of",
+        {"CLINIC": PatientIdForm(pad_to=8)},
+    ),
     "archives.main.character_set": ("ISO_IR 192", "archives.main.character_set", "ISO_IR 192"),
     "archives.main.timeouts.connect": ("1s", "archives.main.timeouts.connect", timedelta(seconds=1)),
     "archives.main.timeouts.acse": ("2s", "archives.main.timeouts.acse", timedelta(seconds=2)),
@@ -254,6 +264,19 @@ BAD: dict[str, tuple[str, str]] = {
     "archives.main.max_associations": ("0", "must be at least 1, found 0"),
     "archives.main.send_issuer": ("maybe", "expected true or false, found “maybe”"),
     "archives.main.issuers": ("{A: [B]}", "expected a text, found a list"),
+    "archives.main.patient_ids": ("zeros", "expected keys and values, found “zeros”"),
+    "archives.main.patient_ids.strip_prefix": (
+        "'H*'",
+        "“H*” cannot stand in a patient ID: no blanks alone, and none of * ? \\",
+    ),
+    "archives.main.patient_ids.strip_zeros": ("all", "expected true or false, found “all”"),
+    "archives.main.patient_ids.pad_to": ("65", "must be at most 64, found 65"),
+    "archives.main.patient_ids.add_prefix": (
+        "' '",
+        "“ ” cannot stand in a patient ID: no blanks alone, and none of * ? \\",
+    ),
+    "archives.main.patient_ids.case": ("title", "“title” is not possible; possible: upper, lower"),
+    "archives.main.patient_ids_of": ("[CLINIC]", "expected keys and values, found a list"),
     "archives.main.character_set": ("''", "must not be empty"),
     "archives.main.timeouts": ("30s", "expected keys and values, found “30s”"),
     "archives.main.timeouts.connect": ("soon", DURATION),
@@ -291,6 +314,8 @@ BAD: dict[str, tuple[str, str]] = {
     "senders.old.patient_id.from": ("PDI-3", f"PDI {NO_SEGMENT}; did you mean PID-3?"),
     "senders.old.patient_id.prior": ("MRG-8", "MRG has 7 fields and no MRG-8 (HL7 v2.9)"),
     "senders.old.patient_id.authorities": ("[]", "must not be empty"),
+    "senders.old.patient_id.authority": ("''", "must not be empty"),
+    "senders.old.patient_id.called": ("HOSP", "expected keys and values, found “HOSP”"),
     "senders.old.patient_id.types": ("{}", "expected a text, found keys and values"),
     "senders.old.fields": ("OBR-4", "expected keys and values, found “OBR-4”"),
     "senders.old.fields.modality": (
@@ -383,8 +408,13 @@ def every_path(model: type[yamlfile.Model], prefix: str = "") -> set[str]:
 
 
 def test_every_key_has_a_bad_example() -> None:
-    """A key that is added brings one; one `retry` and one field of senders stand for the others."""
-    stood_for = re.compile(r"retrieval\.check_again\.|senders\.NAME\.fields\.(?!modality)")
+    """A key that is added brings one; one `retry`, field of senders and form of IDs stand for the others."""
+    others = (
+        r"retrieval\.check_again\.",
+        r"senders\.NAME\.fields\.(?!modality)",
+        r"archives\.NAME\.patient_ids_of\.",
+    )
+    stood_for = re.compile("|".join(others))
     asked = {path for path in every_path(Config) if not stood_for.match(path)}
     assert asked == {keys_named(dotted) for dotted in BAD}
 

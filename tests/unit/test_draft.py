@@ -21,7 +21,7 @@ from prefetch.model import (
     Verdict,
     Wanted,
 )
-from prefetch.planning import draft, identity, matching
+from prefetch.planning import draft, identity, keys, matching
 from prefetch.planning.circumstances import Circumstances
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -89,7 +89,13 @@ def study(uid: str, year: int, **telling: Any) -> Study:
 
 def answer(*studies: Study, archive: str = "main") -> draft.Answer:
     """A whole answer."""
-    return draft.Answer(archive=archive, asked_at=NOW, studies=studies, outcome=Outcome.SUCCESS)
+    return draft.Answer(
+        archive=archive,
+        asked_at=NOW,
+        studies=studies,
+        outcome=Outcome.SUCCESS,
+        asked=(keys.Key(patient_id="4711"),),
+    )
 
 
 def sort(

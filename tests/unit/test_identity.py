@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from prefetch.config import Config
 from prefetch.model import Patient, Study
-from prefetch.planning import identity
-from prefetch.planning.identity import Kind, Policy
+from prefetch.planning import identity, keys
+from prefetch.planning.identity import Kind, Policy, Verdict
 
 ASKED: dict[str, Any] = {
     "patient_id": "4711",
@@ -33,14 +34,22 @@ def study(**said: Any) -> Study:
     return Study(study_instance_uid="1.2.3", archive="main", **(usual | said))
 
 
+def check(
+    ours: Patient, theirs: Study, policy: Policy = POLICY, asked: Sequence[keys.Key] | None = None
+) -> Verdict:
+    """Compare an answer of an archive that was asked for the patient's own ID."""
+    of = keys.own(ours.ids) if asked is None else asked
+    return identity.check_identity(ours, theirs, asked=of, policy=policy)
+
+
 def kind(ours: Patient, theirs: Study, policy: Policy = POLICY) -> Kind:
     """What the comparison says."""
-    return identity.check_identity(ours, theirs, policy=policy).kind
+    return check(ours, theirs, policy).kind
 
 
 def test_the_same_patient_matches() -> None:
     """All five agree."""
-    verdict = identity.check_identity(patient(), study(), policy=POLICY)
+    verdict = check(patient(), study())
     assert (Kind.MATCH, "patient ID, issuer, birth date, sex and name agree") == (
         verdict.kind,
         verdict.because,
@@ -50,7 +59,6 @@ def test_the_same_patient_matches() -> None:
 @pytest.mark.parametrize(
     ("said", "because"),
     [
-        ({"patient_id": "4712"}, "patient ID differs from the order's"),
         ({"issuer_of_patient_id": "CLINIC"}, "issuer of patient ID differs from the order's"),
         ({"birth_date": "19650302"}, "birth date differs from the order's"),
         ({"sex": "M"}, "sex differs from the order's"),
@@ -59,14 +67,14 @@ def test_the_same_patient_matches() -> None:
 )
 def test_a_difference_is_another_patient(said: dict[str, Any], because: str) -> None:
     """Until a person says otherwise; the reason never holds a value, for it reaches the logs."""
-    verdict = identity.check_identity(patient(), study(**said), policy=POLICY)
+    verdict = check(patient(), study(**said))
     assert (Kind.CONFLICT, because) == (verdict.kind, verdict.because)
 
 
 @pytest.mark.parametrize(
     ("said", "because"),
     [
-        ({"patient_id": None}, "patient ID cannot be compared; nothing differs"),
+        ({"patient_id": None}, "patient ID and issuer of patient ID cannot be compared; nothing differs"),
         ({"issuer_of_patient_id": " "}, "issuer of patient ID cannot be compared; nothing differs"),
         ({"birth_date": None}, "birth date cannot be compared; nothing differs"),
         ({"sex": ""}, "sex cannot be compared; nothing differs"),
@@ -76,7 +84,7 @@ def test_a_difference_is_another_patient(said: dict[str, Any], because: str) -> 
 )
 def test_unknown_is_not_a_conflict(said: dict[str, Any], because: str) -> None:
     """What an archive does not say speaks against nobody."""
-    verdict = identity.check_identity(patient(), study(**said), policy=POLICY)
+    verdict = check(patient(), study(**said))
     assert (Kind.UNKNOWN, because) == (verdict.kind, verdict.because)
 
 
@@ -149,7 +157,7 @@ def test_names_are_folded(ours: str, theirs: str) -> None:
 )
 def test_another_name_is_noted(ours: str, theirs: str) -> None:
     """Where birth date and sex agree it decides nothing: people marry."""
-    verdict = identity.check_identity(patient(name=ours), study(patient_name=theirs), policy=POLICY)
+    verdict = check(patient(name=ours), study(patient_name=theirs))
     assert (Kind.MATCH, "the name differs, but birth date and sex agree") == (verdict.kind, verdict.because)
 
 
@@ -169,7 +177,7 @@ def test_names_in_other_scripts_are_not_compared(ours: str) -> None:
 )
 def test_another_name_counts_where_nothing_vouches(said: dict[str, Any], because: str) -> None:
     """A birth date or sex that is unknown too leaves only the name."""
-    verdict = identity.check_identity(patient(), study(patient_name="Huber^Eva", **said), policy=POLICY)
+    verdict = check(patient(), study(patient_name="Huber^Eva", **said))
     assert (Kind.CONFLICT, because) == (verdict.kind, verdict.because)
 
 
@@ -181,17 +189,48 @@ def test_an_unknown_issuer_does_not_make_a_name_count() -> None:
 
 def test_a_site_may_quarantine_every_other_name() -> None:
     """Where its names are trustworthy."""
-    verdict = identity.check_identity(
-        patient(), study(patient_name="Huber^Eva"), policy=Policy(quarantine_names=True)
-    )
+    verdict = check(patient(), study(patient_name="Huber^Eva"), Policy(quarantine_names=True))
     assert (Kind.CONFLICT, "the name differs from the order's") == (verdict.kind, verdict.because)
 
 
-def test_an_archive_may_know_an_issuer_by_another_name() -> None:
-    """The site says which; for the other archives it stays as it was."""
-    policy = Policy(issuers={"main": {"HOSP": "GENERAL"}})
-    said = [kind(patient(), study(issuer_of_patient_id=issuer), policy) for issuer in ("GENERAL", "HOSP")]
-    assert [Kind.MATCH, Kind.CONFLICT] == said
+def test_an_id_that_nobody_asked_for_is_another_patient() -> None:
+    """Whatever else agrees: the archive ignores the key, and no person is asked to decide."""
+    verdict = check(patient(), study(patient_id="4712"))
+    assert (Kind.OTHER, "another patient's: the patient ID is none that was asked for") == (
+        verdict.kind,
+        verdict.because,
+    )
+
+
+def test_an_issuer_that_the_site_has_named_leaves_no_doubt() -> None:
+    """One that is only as the order had it may be written otherwise in the archive: a person decides."""
+    mapped = [keys.Key(patient_id="4711", issuer_of_patient_id="GENERAL", is_mapped=True)]
+    said = [
+        check(patient(), study(issuer_of_patient_id=issuer), asked=mapped).kind
+        for issuer in ("general", "HOSP", None)
+    ]
+    assert [Kind.MATCH, Kind.OTHER, Kind.UNKNOWN] == said
+    assert Kind.CONFLICT is kind(patient(), study(issuer_of_patient_id="GENERAL"))
+
+
+def test_any_id_that_was_asked_for_will_do() -> None:
+    """An archive asked under several of a patient's IDs answers under any of them."""
+    asked = [
+        keys.Key(patient_id="4711", issuer_of_patient_id="HOSP"),
+        keys.Key(patient_id="C-9", issuer_of_patient_id="CLINIC"),
+    ]
+    said = [
+        check(patient(), study(patient_id=one, issuer_of_patient_id=issuer), asked=asked).kind
+        for one, issuer in (("C-9", "CLINIC"), ("4711", "HOSP"), ("C-9", "HOSP"), ("C-8", "CLINIC"))
+    ]
+    assert [Kind.MATCH, Kind.MATCH, Kind.CONFLICT, Kind.OTHER] == said
+
+
+@pytest.mark.parametrize("said", [{"birth_date": None}, {"sex": "O"}])
+def test_an_answer_without_an_id_needs_both_witnesses(said: dict[str, Any]) -> None:
+    """Nothing but the name would say whose study it is."""
+    assert Kind.CONFLICT is kind(patient(), study(patient_id=None, **said))
+    assert Kind.CONFLICT is kind(patient(), study(patient_id=None, patient_name="Meier^Berta"))
 
 
 def test_an_issuer_is_its_namespace() -> None:
@@ -201,11 +240,11 @@ def test_an_issuer_is_its_namespace() -> None:
 
 
 def test_the_policy_comes_from_the_configuration() -> None:
-    """Placeholders, names, and the issuers of each archive."""
+    """Placeholders and names."""
     site = Config.model_validate(
         {
             "time_zone": "UTC",
-            "archives": {"main": {"ae_title": "A", "host": "h", "port": "104", "issuers": {"A": "B"}}},
+            "archives": {"main": {"ae_title": "A", "host": "h", "port": "104"}},
             "workstations": {"room": {"ae_title": "R", "verify": "counters"}},
             "identity": {"name_conflict": "quarantine", "placeholder_birth_dates": ["1800-01-01"]},
         }
@@ -213,7 +252,6 @@ def test_the_policy_comes_from_the_configuration() -> None:
     assert Policy.of(site) == Policy(
         placeholder_birth_dates=frozenset({"18000101"}),
         quarantine_names=True,
-        issuers={"main": {"A": "B"}},
     )
 
 
@@ -223,7 +261,7 @@ anything = st.none() | st.text(max_size=12) | st.sampled_from(["19650301", "1965
 @given(st.tuples(anything, anything, anything, anything, anything))
 def test_any_answer_has_a_verdict(said: tuple[str | None, ...]) -> None:
     """And a patient compared with its own values never conflicts."""
-    patient_id, issuer, name, birth_date, sex = said
+    patient_id, issuer, name, birth_date, sex = said[0] or "4711", *said[1:]
     ours = Patient(
         patient_id=patient_id, issuer_of_patient_id=issuer, name=name, birth_date=birth_date, sex=sex
     )
@@ -237,4 +275,4 @@ def test_any_answer_has_a_verdict(said: tuple[str | None, ...]) -> None:
         sex=sex,
     )
     assert Kind.CONFLICT is not kind(ours, theirs)
-    assert identity.check_identity(patient(), theirs, policy=POLICY).because
+    assert check(patient(), theirs).because

@@ -14,7 +14,7 @@ from pynetdicom.dsutils import encode
 
 from prefetch import config, model
 from prefetch.dimse import answer
-from prefetch.planning import identity, matching, select
+from prefetch.planning import identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
 from prefetch.sandbox import hospital, morning, premises
 from prefetch.sandbox.holdings import Holdings
@@ -112,7 +112,10 @@ def chosen(site: Site, accession: str) -> dict[str, str]:
         archive: [
             study
             for study in studies
-            if identity.check_identity(order.patient, study, policy=policy).kind is not identity.Kind.CONFLICT
+            if identity.check_identity(
+                order.patient, study, asked=keys.own(order.patient.ids), policy=policy
+            ).kind
+            in {identity.Kind.MATCH, identity.Kind.UNKNOWN}
         ]
         for archive, studies in answers(site, patient.id).items()
     }

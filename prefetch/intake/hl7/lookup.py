@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from prefetch import model
 from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import fields, patient
@@ -23,6 +24,7 @@ class Values:
     said: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     cleared: set[str] = field(default_factory=set)
+    other_patient_ids: tuple[model.PatientId, ...] = ()
 
     def take(self, name: str, value: str | None, origin: str) -> None:
         """Keep a value, if there is one, with its origin."""
@@ -69,7 +71,7 @@ class Lookup:
         """The IDs in the first of these fields that holds any."""
         for path in paths:
             sent = self._repetitions(scope, path.segment, path.field)
-            if ids := patient.read_ids(sent, self._mapping.id_order):
+            if ids := patient.read_ids(sent, self._mapping.id_order, self._mapping.authorities):
                 return ids, f"{path.segment}-{path.field}"
         return [], ""
 

@@ -103,6 +103,7 @@ class Mapping:
     """Fields that may hold IDs; early versions and small systems use the external one (HL7 v2.3 3.3.2)."""
     prior_id_fields: tuple[FieldPath, ...] = _fields("MRG-1", "MRG-4")
     id_order: patient.IdOrder = patient.USUAL
+    authorities: patient.Authorities = patient.AS_SENT
     character_set: str = ""
     """As MSH-18 would say it: for messages that declare none, or one that their text does not bear out."""
     time_zone: ZoneInfo | None = None
@@ -138,6 +139,7 @@ def compile_sender(name: str, said: senders.Sender) -> Mapping:
         values={**usual.values, **{key: {**usual.values.get(key, {}), **own} for key, own in words.items()}},
         id_fields=_fields(*ids.fields),
         prior_id_fields=_fields(*ids.prior),
+        authorities=patient.Authorities(unnamed=ids.authority or "", called=_upper(ids.called)),
         id_order=patient.IdOrder(authorities=_folded(ids.authorities), types=_folded(ids.types)),
         character_set=said.character_set or "",
         time_zone=said.time_zone,

@@ -6,9 +6,10 @@ breaks a tie. MRG-1 follows the same rules, against the ID that survives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from prefetch import model
 from prefetch.intake.hl7.fields import Repetition
 
 # HL7 v2.5.1 table 0203, and what senders write for it. A hospital's archive knows its patients by these …
@@ -67,10 +68,57 @@ def _first(wanted: Sequence[str], said: set[str]) -> int:
 USUAL = IdOrder()
 
 
-def read_ids(repetitions: Sequence[Repetition], order: IdOrder = USUAL) -> list[PatientId]:
-    """The IDs of a CX field, the one to take first."""
-    said = (_read_id(repetition) for repetition in repetitions)
-    return sorted((one for one in said if one.id.upper() not in _NO_ID), key=order.place)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorities:
+    """Whose a sender's IDs are: the authority that it leaves out, and what those that it names are called."""
+
+    unnamed: str = ""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """Name or universal ID in upper case → the site's own name."""
+
+    def call(self, one: PatientId) -> PatientId:
+        """An ID with its authority as the site calls it."""
+        if not one.issuer:
+            return replace(one, issuer=self.unnamed)
+        names = (
+            one.issuer.upper(),
+            one.universal_id.upper(),
+            one.issuer.strip("&").partition("&")[0].upper(),
+        )
+        return replace(
+            one, issuer=next((self.called[name] for name in names if name in self.called), one.issuer)
+        )
+
+
+AS_SENT = Authorities()
+
+
+def read_ids(
+    repetitions: Sequence[Repetition], order: IdOrder = USUAL, authorities: Authorities = AS_SENT
+) -> list[PatientId]:
+    """The IDs of a CX field as the site calls their authorities, the one to take first."""
+    sent = [one for one in map(_read_id, repetitions) if one.id.upper() not in _NO_ID]
+    called = [(one, authorities.call(one)) for one in sent]
+    # Preferred by either name.
+    called.sort(key=lambda both: min(map(order.place, both)))
+    return [ours for _, ours in called]
+
+
+_MOST_IDS = 16
+"""Of one patient; no hospital names more."""
+_LONGEST = 64
+"""Characters of an ID that could be asked for (PS3.5 Table 6.2-1, VR LO)."""
+
+
+def others(ids: Sequence[PatientId]) -> tuple[model.PatientId, ...]:
+    """What a patient has beside the chosen ID: each with its authority, and whether it is foreign."""
+    usable = (one for one in ids[1:] if one.id.isprintable() and len(one.id) <= _LONGEST)
+    found = (
+        model.PatientId(patient_id=one.id, issuer_of_patient_id=one.issuer or None, foreign=one.rank > 1)
+        for one in usable
+        if one.issuer.isprintable() and (one.id, one.issuer) != (ids[0].id, ids[0].issuer)
+    )
+    return tuple(dict.fromkeys(found))[:_MOST_IDS]
 
 
 def _read_id(repetition: Repetition) -> PatientId:

@@ -7,7 +7,7 @@ back: what cannot be understood has its reason in `problem`, and the feed goes o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -99,7 +99,8 @@ def lines(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: str = "")
 def to_json(event: OrderEvent) -> dict[str, Any]:
     """An event as `prefetch read --json` prints it: the keys of the model, in its order."""
     values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "worklist"}
-    return values | {"cleared": sorted(event.cleared)}
+    others = [asdict(one) for one in event.other_patient_ids]
+    return values | {"cleared": sorted(event.cleared), "other_patient_ids": others}
 
 
 def _messages(
@@ -166,7 +167,11 @@ class _Reader:
             raise errors.UnreadableMessageError("no PID: it names no patient")
         effect = control.PATIENT.get(self._trigger(), control.Effect(action=Action.IGNORE))
         if effect.action is not Action.MERGE:
-            yield self._made(effect, self._values(scopes[0], mappings.PATIENT_FIELDS))
+            values = self._values(scopes[0], mappings.PATIENT_FIELDS)
+            if self._trigger() in control.MOVES:
+                prior, place = self.search.prior_ids(scopes[0])
+                values.take_id("prior_", next(iter(prior), None), place)
+            yield self._made(effect, values)
             return
         for scope in scopes:
             yield from self._merges(effect, scope)
@@ -196,6 +201,7 @@ class _Reader:
         values = self.search.values(scope, names)
         ids, place = self.search.ids(scope)
         values.take_id("", next(iter(ids), None), place)
+        values.other_patient_ids = patient.others(ids)
         return values
 
     def _made(self, effect: control.Effect, values: lookup.Values, problem: str | None = None) -> _Said:
@@ -209,7 +215,12 @@ class _Reader:
             status = OrderStatus.SCHEDULED
         said: dict[str, Any] = dict(values.said)
         event = OrderEvent(
-            action=effect.action, status=status, message_time=sent, cleared=frozenset(values.cleared), **said
+            action=effect.action,
+            status=status,
+            message_time=sent,
+            cleared=frozenset(values.cleared),
+            other_patient_ids=values.other_patient_ids,
+            **said,
         )
         return _Said(event, values.origins, problem)
 

@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("patient_name", Words()),
         sa.Column("birth_date", Words()),
         sa.Column("sex", Words()),
+        sa.Column("other_patient_ids", Document, nullable=False),
         sa.Column("accession_number", Words()),
         sa.Column("placer_order_number", Words()),
         sa.Column("filler_order_number", Words()),
@@ -187,6 +188,16 @@ def upgrade() -> None:
         sa.Column("issuer_of_patient_id", Name),
         sa.Column("merged_at", UTCDateTime, nullable=False),
     )
+    _index("ix_patient_alias_survivor", "patient_alias", "patient_id")
+
+    op.create_table(
+        "cross_references",
+        sa.Column("patient_id", Name, primary_key=True),
+        sa.Column("issuer", Name, primary_key=True),
+        sa.Column("asked_at", UTCDateTime, nullable=False),
+        sa.Column("ids", Document, nullable=False),
+    )
+    _index("ix_cross_references_asked", "cross_references", "asked_at")
 
     op.create_table(
         "retrieves",
@@ -279,6 +290,14 @@ def upgrade() -> None:
     )
     _index("ix_order_keys_order_id", "order_keys", "order_id")
     _index("ix_order_keys_value", "order_keys", "value")
+
+    op.create_table(
+        "order_patient_ids",
+        sa.Column("patient_id", Name, primary_key=True),
+        sa.Column("issuer", Name, primary_key=True),
+        sa.Column("order_id", Identifier, sa.ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    )
+    _index("ix_order_patient_ids_order_id", "order_patient_ids", "order_id")
 
     op.create_table(
         "plans",
