@@ -5,7 +5,7 @@ ORM^O01 (4.4, Procedure Scheduled), OMI^O23 (the same in 2.5.1) and SIU (4.48, A
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,6 +167,23 @@ def siu(booking: Booking, change: Change, *, control_id: str, now: datetime) -> 
     )
 
 
+def adt(
+    trigger: str,
+    patient: model.Patient,
+    prior: Sequence[model.PatientId] = (),
+    *,
+    control_id: str,
+    now: datetime,
+) -> str:
+    """ADT of HL7 v2.5.1: what became of a patient's data, and by a merge (A40, A47) of the `prior` IDs."""
+    segments = [
+        _header(f"ADT^{trigger}", "2.5.1", control_id, now),
+        _segment("EVN", {1: trigger, 2: _time(now)}),
+        _person(patient),
+    ]
+    return _message([*segments, *([_segment("MRG", {1: _ids(prior)})] if prior else [])])
+
+
 # --- pieces ----------------------------------------------------------------------------------------
 
 
@@ -188,19 +205,26 @@ def _header(message_type: str, version: str, control_id: str, now: datetime) -> 
 
 
 def _patient(booking: Booking) -> list[str]:
-    patient = booking.patient
-    identity = f"{_text(patient.patient_id)}^^^{_text(patient.issuer_of_patient_id)}^PI"
+    return [
+        _person(booking.patient),
+        _segment("PV1", {1: "1", 2: booking.patient_class, 3: _text(booking.location)}),
+    ]
+
+
+def _person(patient: model.Patient) -> str:
     person = {
         1: "1",
-        3: identity,
+        3: _ids(patient.ids),
         5: _name(patient.name),
         7: patient.birth_date or "",
         8: patient.sex or "",
     }
-    return [
-        _segment("PID", person),
-        _segment("PV1", {1: "1", 2: booking.patient_class, 3: _text(booking.location)}),
-    ]
+    return _segment("PID", person)
+
+
+def _ids(ids: Iterable[model.PatientId]) -> str:
+    """PID-3 or MRG-1: every ID with its assigning authority, first the patient's own."""
+    return "~".join(f"{_text(one.patient_id)}^^^{_text(one.issuer_of_patient_id)}^PI" for one in ids)
 
 
 def _name(name: str | None) -> str:

@@ -246,6 +246,11 @@ class Hospital:
         # An appointment has no accession number (IHE RAD TF-2 4.48): the filler order number names it.
         return booking.filler_order_number if build is messages.siu else booking.accession_number
 
+    def tell(self, trigger: str, patient: model.Patient, *prior: model.PatientId) -> None:
+        """Tell the daemon of a patient's data, or of a merge of `prior` IDs into the patient's (ADT)."""
+        control_id = f"C{next(self._control_ids)}"
+        self.send(messages.adt(trigger, patient, prior, control_id=control_id, now=datetime.now(UTC)))
+
     def send(self, *wires: str) -> None:
         """Send messages one after the other over one connection, each acknowledged before the next."""
         asyncio.run(ris.book_all(wires, host=peers.HOST, port=self.port))
