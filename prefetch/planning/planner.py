@@ -53,7 +53,7 @@ class Planner:
         owner: str,
         now: Now,
         bells: bell.Bells,
-        refer: whose.CrossReference | None = None,
+        refer: whose.Refer | None = None,
     ) -> None:
         self.site = site
         self._store = store

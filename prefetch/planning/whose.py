@@ -13,7 +13,7 @@ from prefetch import model, patients
 from prefetch.store import database
 from prefetch.store import patients as patient_rows
 
-CrossReference = Callable[[model.PatientId], Awaitable["Referred"]]
+Refer = Callable[[model.PatientId], Awaitable["Referred"]]
 """Asks which other IDs a patient has."""
 
 
@@ -40,9 +40,7 @@ class Whose:
         return tuple(one.id for one in self.known)
 
 
-async def gather_ids(
-    patient: model.Patient, *, store: database.Database, refer: CrossReference | None
-) -> Whose:
+async def gather_ids(patient: model.Patient, *, store: database.Database, refer: Refer | None) -> Whose:
     """The IDs of a patient, each once, with where each is known from."""
     known = [model.KnownId(id=one, because="the order") for one in patient.ids]
     known += await store.read(_merged, patient.ids)

@@ -119,14 +119,14 @@ def keep_cross_references(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrossReferences:
+class Referred:
     """What the PIX manager last said of an ID, and when."""
 
     asked_at: datetime
     ids: tuple[model.PatientId, ...]
 
 
-def cross_references_of(c: Connection, one: model.PatientId) -> CrossReferences | None:
+def cross_references_of(c: Connection, one: model.PatientId) -> Referred | None:
     """Give what the PIX manager last said of an ID, however old."""
     known = cross_references.c
     query = select(known.asked_at, known.ids).where(
@@ -135,7 +135,7 @@ def cross_references_of(c: Connection, one: model.PatientId) -> CrossReferences 
     row = c.execute(query).one_or_none()
     if row is None:
         return None
-    return CrossReferences(asked_at=row.asked_at, ids=documents.read_patient_ids(row.ids))
+    return Referred(asked_at=row.asked_at, ids=documents.read_patient_ids(row.ids))
 
 
 def forget_cross_references(c: Connection, before: datetime) -> int:

@@ -109,7 +109,7 @@ def test_cross_references_are_kept_and_forgotten(queue: Queue) -> None:
     assert queue.do(patients.cross_references_of, one("A")) is None
     for at, ids in ((NOW, (one("B"),)), (NOW + timedelta(hours=1), (one("C1", "CLINIC"), one("B")))):
         queue.do(patients.keep_cross_references, one("A"), ids, at=at)
-    assert queue.do(patients.cross_references_of, one("A")) == patients.CrossReferences(
+    assert queue.do(patients.cross_references_of, one("A")) == patients.Referred(
         asked_at=NOW + timedelta(hours=1), ids=(one("C1", "CLINIC"), one("B"))
     )
     assert queue.do(patients.forget_cross_references, NOW + timedelta(hours=2)) == 1
