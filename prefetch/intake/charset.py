@@ -8,14 +8,10 @@ text that reads most like one of its languages wins; country and language in MSH
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from prefetch import character_sets
-
-_SAMPLE = 400
-"""How many characters beyond ASCII are weighed."""
+from prefetch.intake import plausibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,99 +40,7 @@ _WINDOWS = {
 """What a sender means that declares ISO 8859 and uses 80–9F, which there are control characters."""
 
 
-# --- how much a text reads like one of its languages -------------------------------------------------
-
-Weigh = Callable[[str, str, str], float]
-"""Of a character, the one before and the one after: from about 1, quite usual, to -2, never."""
-
-_PUNCTUATION = "°§´’‘“”„–—«»€µ²³·½º\xa0…"
-
-
-def _weigh_punctuation(char: str, before: str, after: str) -> float:
-    if char not in _PUNCTUATION:
-        return -2
-    return -1 if before.isalpha() and after.isalpha() and char != "’" else 0.3
-
-
-def _breaks_case(char: str, before: str) -> bool:
-    return char.isupper() and before.islower()
-
-
-def _latin(alphabet: str) -> Weigh:
-    letters = frozenset(alphabet + alphabet.upper())
-
-    def weigh(char: str, before: str, after: str) -> float:
-        if not char.isalpha() or char in "ªº":
-            return _weigh_punctuation(char, before, after)
-        if char not in letters or _breaks_case(char, before):
-            return -1
-        # Two accented letters side by side are rare; another script read as Latin is full of them.
-        return 0.2 if before > "\x7f" and before.isalpha() else 1
-
-    return weigh
-
-
-def _script(first: str, last: str, *, common: str) -> Weigh:
-    """An alphabet of its own; its `common` letters make most of any text."""
-    usual = frozenset(common + common.upper())
-
-    def weigh(char: str, before: str, after: str) -> float:
-        if not first <= char <= last:
-            return -1 if char.isalpha() else _weigh_punctuation(char, before, after)
-        if _breaks_case(char, before):
-            return -1
-        mixed = (before < "\x7f" and before.isalpha()) + (after < "\x7f" and after.isalpha())
-        return (1 if char in usual else 0.6) - 0.6 * mixed
-
-    return weigh
-
-
-@lru_cache
-def _common(codec: str, first: int, last: int) -> frozenset[str]:
-    """The characters of a double-byte set's everyday rows: its level 1."""
-    pairs = (bytes((lead, trail)) for lead in range(first, last + 1) for trail in range(0x40, 0xFF))
-    return frozenset(text for pair in pairs if len(text := pair.decode(codec, "ignore")) == 1)
-
-
-def _ideographs(codec: str, first: int, last: int, *, kana: float) -> Weigh:
-    def weigh(char: str, _before: str, _after: str) -> float:
-        if "\u3041" <= char <= "\u30ff":
-            return kana
-        if char in _common(codec, first, last):
-            return 1
-        if "\u3000" <= char <= "\u303f" or "\uff01" <= char <= "\uff5e":
-            return 0.5
-        if "\uff61" <= char <= "\uff9f":  # half-width katakana: what Latin letters become in Shift_JIS
-            return -0.3
-        return 0.1 if "\u4e00" <= char <= "\u9fff" else -1
-
-    return weigh
-
-
-_WEST = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿßœ"
-_EAST = "áâăäćčçďđéęëěíîĺľłńňóôőöŕřśšșşßťțţúůűüýźžżą"
-
-_CYRILLIC = "авгдеиклмнопрсту"
-
-_CANDIDATES: dict[str, Weigh] = {
-    "cp1252": _latin(_WEST),
-    "iso8859_2": _latin(_EAST),
-    "cp1250": _latin(_EAST),
-    "cp1251": _script("Ё", "ҟ", common=_CYRILLIC),
-    "iso8859_5": _script("Ё", "ҟ", common=_CYRILLIC),
-    "koi8_r": _script("Ё", "ҟ", common=_CYRILLIC),
-    "cp1253": _script("Ά", "ώ", common="αάεέηήιίκλμνοόπρσςτυω"),
-    "cp1254": _latin(_WEST + "ğışöçü" + "i̇"),
-    "cp1257": _latin("äåæéóõöøüāčēėęģīįķļłńņšśūųźžżą"),
-    "cp1255": _script("א", "ת", common="אבדהוילמנקרשת"),
-    "cp1256": _script("ء", "ي", common="ابتحدرسعفلمنهوي"),
-    "cp932": _ideographs("euc_jp", 0xB0, 0xCF, kana=1.1),
-    "cp949": _ideographs("euc_kr", 0xB0, 0xC8, kana=-1),
-    "gb18030": _ideographs("gb2312", 0xB0, 0xD7, kana=-0.5),
-    "big5": _ideographs("big5", 0xA4, 0xC6, kana=-0.5),
-    "euc_jp": _ideographs("euc_jp", 0xB0, 0xCF, kana=1.1),
-}
-"""Encodings to try; of two that read equally well the former is taken."""
+# --- what speaks for an encoding ---------------------------------------------------------------------
 
 _HOME: dict[str, str] = {
     "JPN JP JA JAP": "cp932 euc_jp",
@@ -159,19 +63,6 @@ _DEFAULT_BONUS = 0.4
 _HOME_BONUS = 0.4
 # The administrator said so; a declaration that is no mere default still goes first.
 _KNOWN_BONUS = 0.6
-
-
-def _beyond_ascii(text: str) -> Iterator[tuple[str, str, str]]:
-    for count, found in enumerate(re.finditer(r"[^\x00-\x7f]", text)):
-        if count == _SAMPLE:
-            return
-        at = found.start()
-        yield found[0], text[at - 1 : at], text[at + 1 : at + 2]
-
-
-def _plausibility(text: str, weigh: Weigh) -> float:
-    weights = [weigh(char, before or " ", after or " ") for char, before, after in _beyond_ascii(text)]
-    return sum(weights) / len(weights) if weights else 0.0
 
 
 # --- decoding ----------------------------------------------------------------------------------------
@@ -240,10 +131,10 @@ def _best(raw: bytes, declared: str | None, home: str, known: str | None = None)
     local = _home_codecs(home)
     default = declared in {"iso8859_1", "cp1252"}
     readings: list[tuple[float, Decoded]] = []
-    for codec in dict.fromkeys([*filter(None, (declared, known)), *_CANDIDATES]):
+    for codec in dict.fromkeys([*filter(None, (declared, known)), *plausibility.CANDIDATES]):
         if (text := _try(raw, codec)) is None:
             continue
-        score = _plausibility(text, _weigh_for(codec))
+        score = plausibility.judge(text, _likeness(codec))
         if codec == declared:
             score += _DEFAULT_BONUS if default else _DECLARED_BONUS
         if codec in local:
@@ -255,9 +146,10 @@ def _best(raw: bytes, declared: str | None, home: str, known: str | None = None)
     return max(readings, key=lambda reading: reading[0])[1]
 
 
-def _weigh_for(codec: str) -> Weigh:
-    codec = codec if codec in _CANDIDATES else _WINDOWS.get(codec, "cp1252")
-    return _CANDIDATES.get(codec, _CANDIDATES["cp1252"])
+def _likeness(codec: str) -> str:
+    """The candidate with whose eyes a text in this codec is looked at."""
+    codec = codec if codec in plausibility.CANDIDATES else _WINDOWS.get(codec, "cp1252")
+    return codec if codec in plausibility.CANDIDATES else "cp1252"
 
 
 def _home_codecs(codes: str) -> frozenset[str]:

@@ -87,6 +87,11 @@ ALIASES = {
     **dict.fromkeys(("ANGIO", "DSA"), "XA"),
     **dict.fromkeys(("FLUORO", "FL"), "RF"),
     **dict.fromkeys(("RX", "RTG", "XRAY", "X-RAY"), "XR"),
+    "КТ": "CT",
+    "МРТ": "MR",
+    "УЗИ": "US",
+    "ПЭТ": "PT",
+    "ММГ": "MG",
 }
 """What senders write for a modality → DICOM's term (HL7 v2.5.1 table 0074, and other languages)."""
 

@@ -13,7 +13,7 @@ from prefetch import model
 from prefetch.intake.hl7.fields import Repetition
 
 # HL7 v2.5.1 table 0203, and what senders write for it. A hospital's archive knows its patients by these …
-_OF_THE_HOSPITAL = frozenset({"MR", "PI", "PT", "MRN", "PID", "HR", "EPI", "LR"})
+_OF_THE_HOSPITAL = frozenset({"MR", "PI", "PT", "MRN", "PID", "HR", "LR"})
 # … and hardly ever by those: insurance, state, person, visit, account.
 _OF_OTHERS = frozenset(
     [
