@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from prefetch import certificates, crosscheck, errors, rules, timing, yamlfile, yamltree
 from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Tls, Verify, Workstation
 from prefetch.relevance import comparison
 from prefetch.rules import Mode
 from prefetch.settings import (
     Config,
+    Footing,
     Identity,
     Limits,
     Logging,
@@ -30,6 +33,7 @@ __all__ = [
     "Archive",
     "ArchiveTimeouts",
     "Config",
+    "Footing",
     "Identity",
     "Limits",
     "Listener",
@@ -48,6 +52,7 @@ __all__ = [
     "Workstation",
     "examine",
     "load",
+    "load_footing",
 ]
 
 
@@ -67,6 +72,26 @@ def load(path: Path) -> Config:
     if report.config is None:
         raise errors.ConfigurationError([one for one in report.problems if one.severity == "error"])
     return report.config
+
+
+def load_footing(path: Path) -> tuple[Footing, tuple[errors.Problem, ...]]:
+    """Load what is enough to look into the store, whatever else is wrong; gives that too.
+
+    A daemon goes by the last files that were right; whoever asks about it is answered while they are edited.
+    Raises `ConfigurationError` where the store or the time zone cannot be told.
+    """
+    report = examine(path)
+    if report.config is not None:
+        return report.config, ()
+    problems = tuple(problem for problem in report.problems if problem.severity == "error")
+    said = yamltree.read(path).value
+    known = said if isinstance(said, dict) else {}
+    try:
+        footing = Footing.model_validate({key: known[key] for key in Footing.model_fields if key in known})
+    except ValidationError:
+        raise errors.ConfigurationError(list(problems)) from None
+    store = _absolute(footing.store, path.parent.resolve())
+    return footing.model_copy(update={"store": store}), problems
 
 
 def examine(path: Path) -> Report:
@@ -123,15 +148,20 @@ def _rules_directory(config: Config | None, document: yamltree.Document) -> Path
 def _from_directory(config: Config, directory: Path) -> Config:
     """Paths that were written from the directory of the file, as absolute ones."""
     directory = directory.resolve()
-    store = config.store
-    if store.startswith("sqlite:///") and not store.startswith("sqlite:////"):
-        store = f"sqlite:///{directory / store.removeprefix('sqlite:///')}"
+    store = _absolute(config.store, directory)
     listeners = {
         name: one.model_copy(update={"tls": one.tls.from_directory(directory)}) if one.tls else one
         for name, one in config.listeners.items()
     }
     changed = {"rules": directory / config.rules, "store": store, "listeners": listeners}
     return config.model_copy(update=changed)
+
+
+def _absolute(store: str, directory: Path) -> str:
+    """A SQLite file that was written from a directory, from the root."""
+    if store.startswith("sqlite:///") and not store.startswith("sqlite:////"):
+        return f"sqlite:///{directory / store.removeprefix('sqlite:///')}"
+    return store
 
 
 def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Iterator[errors.Problem]:

@@ -269,13 +269,9 @@ class Logging(Model):
     """How patient IDs, accession numbers and UIDs appear. Names and birth dates never do."""
 
 
-class Config(Model):
-    """The whole of `prefetch.yaml`."""
+class Footing(Model):
+    """What of `prefetch.yaml` is enough to look into the store, and to act on what is queued there."""
 
-    version: Version = Field(default="1", examples=["1"])
-    """Version of this format."""
-    ae_title: AETitle = Field(default="PREFETCH", examples=["PREFETCH"])
-    """Our own AE Title, as archives and workstations know us."""
     time_zone: Zone = Field(examples=["Europe/Berlin"])
     """The site's time zone: of times that a message sends without one, and of study dates."""
     mode: Mode = Field(default=Mode.ACTIVE, examples=["observe"])
@@ -285,6 +281,17 @@ class Config(Model):
         examples=["sqlite:////var/lib/prefetch/prefetch.db", "postgresql://prefetch@db.example.org/prefetch"],
     )
     """The database. A path without a fourth slash begins at the directory of this file."""
+    retrieval: Retrieval = Field(default=Retrieval(), examples=["{expire_after: 6h}"])
+    """Moving, and looking whether it arrived."""
+
+
+class Config(Footing):
+    """The whole of `prefetch.yaml`."""
+
+    version: Version = Field(default="1", examples=["1"])
+    """Version of this format."""
+    ae_title: AETitle = Field(default="PREFETCH", examples=["PREFETCH"])
+    """Our own AE Title, as archives and workstations know us."""
     rules: Path = Field(default=Path("rules"), examples=["rules"])
     """Directory of the rules; it may be written from the directory of this file."""
     listeners: dict[Name, Listener] = Field(default={}, examples=["{ris: {host: 0.0.0.0, port: 2575}}"])
@@ -304,8 +311,6 @@ class Config(Model):
     """Workstations to which priors go, by a name of your own."""
     planning: Planning = Field(default=Planning(), examples=["{ready_by: 45m before exam}"])
     """Asking the archives and choosing."""
-    retrieval: Retrieval = Field(default=Retrieval(), examples=["{expire_after: 6h}"])
-    """Moving, and looking whether it arrived."""
     identity: Identity = Field(default=Identity(), examples=["{name_conflict: quarantine}"])
     """When a study may be another patient's."""
     limits: Limits = Field(default=Limits(), examples=["{studies: 12, instances: 10000}"])

@@ -14,7 +14,7 @@ from prefetch.cli import terms
 from prefetch.model import RetrieveState
 
 if TYPE_CHECKING:
-    from prefetch.config import Config
+    from prefetch.config import Footing
     from prefetch.store.database import Connection
     from prefetch.store.nodes import Node
     from prefetch.store.tables import MessageState
@@ -46,7 +46,7 @@ def orders(
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")] = 1000,
 ) -> None:
     """List the exams that are known, by time, and whether their priors are there."""
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     now = timing.now()
     with terms.looking(site) as connection:
         exams = _exams(
@@ -64,7 +64,7 @@ def orders(
 
 def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
     """Show the on-time share of the last day, the queue, and what is in the way."""
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     now = timing.now()
     day = now - timedelta(days=1)
     with terms.looking(site) as connection:
@@ -127,7 +127,7 @@ def row(exam: readiness.Exam, now: datetime) -> dict[str, Any]:
     }
 
 
-def _line(exam: readiness.Exam, now: datetime, site: Config) -> dict[str, Any]:
+def _line(exam: readiness.Exam, now: datetime, site: Footing) -> dict[str, Any]:
     order, zone = exam.order, site.time_zone
     return row(exam, now) | {
         "start": terms.local(order.scheduled_start, zone),
@@ -141,7 +141,7 @@ def _verified(exam: readiness.Exam) -> int:
     return sum(retrieve.state is RetrieveState.VERIFIED for retrieve in exam.retrieves)
 
 
-def _status(connection: Connection, site: Config, *, day: datetime, now: datetime) -> dict[str, Any]:
+def _status(connection: Connection, site: Footing, *, day: datetime, now: datetime) -> dict[str, Any]:
     from prefetch.store import inbox, nodes, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     exams = _exams(connection, since=day, until=now + timedelta(days=1), limit=100_000)
@@ -166,6 +166,7 @@ def _daemon(node: Node, now: datetime) -> dict[str, Any]:
         "owner": node.owner,
         "alive": now - node.seen_at < UNHEARD,
         "started_at": node.started_at,
+        "last_reload_successful": node.refused_at is None,
         "configuration_loaded_at": node.loaded_at,
         "configuration_refused_at": node.refused_at,
         "configuration_refused_because": node.refused_because,

@@ -27,7 +27,7 @@ def submit(
     """Put HL7 messages in the inbox: for bookings made before the daemon was there, or for a trial."""
     from prefetch.intake import batch  # noqa: PLC0415 (imported only by who reads HL7)
 
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     messages = [(file, raw) for file in files for raw in batch.split(_bytes_of(file))]
     refused = 0
     with terms.writing(site) as connection:
@@ -47,7 +47,7 @@ def _bytes_of(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        terms.stop(terms.Exit.COULD_NOT_ASK, f"{file}: {error.strerror}")
+        terms.stop(terms.Exit.WRONG_USE, f"{file}: {error.strerror}")
 
 
 def _accept(connection: Connection, raw: bytes) -> str | None:

@@ -43,6 +43,8 @@ def echo(
         terms.print_lines(rows)
     else:
         terms.print_table(map(_line, rows), _COLUMNS)
+    if any(row["reachable"] is False for row in rows):
+        terms.stop(terms.Exit.COULD_NOT_ASK)
     if any(row["problem"] for row in rows):
         terms.stop(terms.Exit.NO)
 

@@ -13,7 +13,7 @@ from prefetch.cli import terms
 from prefetch.model import RetrieveState
 
 if TYPE_CHECKING:
-    from prefetch.config import Config
+    from prefetch.config import Footing
 
 Numbers = Annotated[
     list[int], typer.Argument(metavar="RETRIEVE...", help="Numbers as `prefetch retrieves` shows them.")
@@ -57,7 +57,7 @@ def retrieves(
     """List what is to be moved, moves, or was moved, by deadline."""
     from prefetch.store import retrieves as rows  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     with terms.looking(site) as connection:
         if order is None:
             found = rows.list_retrieves(
@@ -73,7 +73,7 @@ def quarantine(*, config: terms.ConfigOption = None, json: terms.JsonOption = Fa
     """List the studies that may be another patient's; a person decides by `release` or `refuse`."""
     from prefetch.store import exams  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     with terms.looking(site) as connection:
         rows = [_suspect(retrieve, exam) for retrieve, exam in exams.list_quarantine(connection)]
     if json:
@@ -86,21 +86,21 @@ def release(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.By
     """Decide that a study in quarantine is the patient's own: it is moved, now and for later orders."""
     from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(terms.load_site(config), numbers, by, operator.release, "released")
+    _act(terms.load_footing(config), numbers, by, operator.release, "released")
 
 
 def refuse(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
     """Decide that a study in quarantine is another patient's: it is never moved for this patient."""
     from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(terms.load_site(config), numbers, by, operator.refuse, "refused")
+    _act(terms.load_footing(config), numbers, by, operator.refuse, "refused")
 
 
 def retry(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
     """Move once more what is partial, failed or expired; its attempts count from the start."""
     from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     expire_at = timing.now() + site.retrieval.expire_after
     _act(site, numbers, by, partial(operator.retry, expire_at=expire_at), "is tried again")
 
@@ -109,11 +109,11 @@ def cancel(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByO
     """Take a retrieve that is not moving yet off the queue, for all orders that want it."""
     from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    _act(terms.load_site(config), numbers, by, operator.cancel, "cancelled")
+    _act(terms.load_footing(config), numbers, by, operator.cancel, "cancelled")
 
 
 def _act(
-    site: Config,
+    site: Footing,
     numbers: list[int],
     by: str | None,
     verb: Callable[..., model.Retrieve],
@@ -134,7 +134,7 @@ def _act(
         terms.stop(terms.Exit.NO)
 
 
-def _print(found: list[model.Retrieve], site: Config, *, as_json: bool, columns: dict[str, str]) -> None:
+def _print(found: list[model.Retrieve], site: Footing, *, as_json: bool, columns: dict[str, str]) -> None:
     rows = [_row(retrieve) for retrieve in found]
     if as_json:
         terms.print_lines(rows)

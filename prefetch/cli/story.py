@@ -15,7 +15,7 @@ from prefetch.cli import exams, terms
 from prefetch.model import Decision
 
 if TYPE_CHECKING:
-    from prefetch.config import Config
+    from prefetch.config import Footing
     from prefetch.store.database import Connection
 
 _STYLES = {
@@ -37,7 +37,7 @@ def explain(
     json: terms.JsonOption = False,
 ) -> None:
     """Tell all about one order: messages, rules, queries, every candidate and why, moves, verification."""
-    site = terms.load_site(config)
+    site = terms.load_footing(config)
     with terms.looking(site) as connection:
         exam, wanted, happened = _read(connection, terms.the_order(connection, order).id)
     if json:
@@ -156,7 +156,7 @@ def _wanted(want: model.Want, retrieve: model.Retrieve) -> dict[str, Any]:
 # --- for a person ----------------------------------------------------------------------------------
 
 
-def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening], site: Config) -> Tree:
+def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening], site: Footing) -> Tree:
     order, zone = exam.order, site.time_zone
     word = readiness.judge(exam, timing.now()).value
     tree = Tree(
@@ -191,7 +191,7 @@ _NEVER_SHOWN = frozenset({"patient_name", "birth_date", "ordered"})
 """Fields whose value a terminal need not show, and the word that an order was placed."""
 
 
-def _of_sayings(sayings: provenance.Sayings, site: Config) -> Iterator[Text]:
+def _of_sayings(sayings: provenance.Sayings, site: Footing) -> Iterator[Text]:
     """A line each time that a source spoke and its word holds, and one for each word that was overtaken."""
     holding = provenance.holding(sayings)
     for saying in sayings:
@@ -222,7 +222,7 @@ def _place(reason: model.Reason) -> str:
     return f"  [{reason.place}]" if reason.place else ""
 
 
-def _of_query(each: model.Consulted, site: Config) -> Text:
+def _of_query(each: model.Consulted, site: Footing) -> Text:
     if each.patient_id is None:
         return Text(f"{each.archive}: {each.because}", style="dim")
     issuer = f" ({each.issuer_of_patient_id})" if each.issuer_of_patient_id else ""
@@ -251,7 +251,7 @@ def _of_candidate(candidate: model.Candidate) -> Text:
     return line
 
 
-def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Config) -> Text:
+def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Footing) -> Text:
     count = f"{retrieve.arrived_instances if retrieve.arrived_instances is not None else '?'}"
     expected = retrieve.expected_instances if retrieve.expected_instances is not None else "?"
     line = Text(
@@ -268,7 +268,7 @@ def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Config) -> Te
     return line
 
 
-def _of_happening(happening: model.Happening, site: Config) -> Text:
+def _of_happening(happening: model.Happening, site: Footing) -> Text:
     detail = ", ".join(
         f"{name}: {value}" for name, value in happening.detail.items() if value not in {None, ""}
     )

@@ -23,7 +23,7 @@ from rich.table import Table
 from prefetch import errors
 
 if TYPE_CHECKING:
-    from prefetch.config import Config
+    from prefetch.config import Config, Footing
     from prefetch.model import Order
     from prefetch.store.database import Connection
 
@@ -89,8 +89,21 @@ def load_site(given: Path | None) -> Config:
         stop(Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was started")
 
 
+def load_footing(given: Path | None) -> Footing:
+    """What is enough to look into the store; other mistakes in the files are counted, and do not matter."""
+    from prefetch import config  # noqa: PLC0415 (pydantic's models cost start-up time)
+
+    try:
+        footing, problems = config.load_footing(config_path(given))
+    except errors.ConfigurationError as error:
+        stop(Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was asked")
+    if problems:
+        say(f"{len(problems)} mistakes in the files, see `prefetch check`; daemons go by the last good ones")
+    return footing
+
+
 @contextmanager
-def looking(site: Config) -> Iterator[Connection]:
+def looking(site: Footing) -> Iterator[Connection]:
     """A connection that only looks."""
     from prefetch.store import database  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
@@ -103,7 +116,7 @@ def looking(site: Config) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(site: Config) -> Iterator[Connection]:
+def writing(site: Footing) -> Iterator[Connection]:
     """One short write transaction; the daemon notices within a second."""
     from prefetch.store import database  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 

@@ -207,6 +207,17 @@ class Hospital:
             self.daemon = None
             self.await_that(lambda: _group_is_gone(pid), "the daemon's worker processes to end")
 
+    def reload(self, *, rules: str) -> None:
+        """Give the daemon other rules by SIGHUP, and wait until it has taken or refused them."""
+        assert self.daemon is not None
+        (self.directory / "rules" / "rules.yaml").write_text(rules)
+        before = self._reloads()
+        os.kill(self.daemon.process_id, signal.SIGHUP)
+        self.await_that(lambda: self._reloads() > before, "the daemon to reload")
+
+    def _reloads(self) -> int:
+        return len(self.said("configuration_loaded")) + len(self.said("configuration_refused"))
+
     def freeze(self) -> None:
         """Let the daemon hang; what its peers send meanwhile waits in its sockets."""
         assert self.daemon is not None

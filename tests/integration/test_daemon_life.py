@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from prefetch.store.database import Database
 
 SITE = """\
 time_zone: UTC
@@ -64,6 +68,7 @@ class Running:
         """One JSON answer of a verb."""
         command = [sys.executable, "-m", "prefetch", *verb, "--config", str(self.directory / "prefetch.yaml")]
         done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
@@ -119,7 +124,7 @@ def test_a_good_reload_is_in_force_at_once(running: Running) -> None:
     running.process.send_signal(signal.SIGHUP)
     assert running.wait_for("configuration_loaded")["rules"] == 2
     (daemon,) = running.ask("status", "--json")["daemons"]
-    assert daemon["configuration_refused_at"] is None
+    assert (daemon["last_reload_successful"], daemon["configuration_refused_at"]) == (True, None)
 
 
 def test_a_bad_file_leaves_the_last_good_rules_in_force(running: Running) -> None:
@@ -135,15 +140,28 @@ def test_a_bad_file_leaves_the_last_good_rules_in_force(running: Running) -> Non
     running.wait_for("configuration_loaded")
 
 
-def test_status_shows_a_refused_configuration(running: Running) -> None:
-    """The flag is there for whoever looks, until a good file is loaded."""
-    (running.directory / "rules" / "all.yaml").write_text("rules: [")
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("rules/all.yaml", "rules: ["),
+        ("prefetch.yaml", SITE.replace("port: 9", "port: none")),
+    ],
+)
+def test_status_shows_a_refused_configuration(running: Running, file: str, text: str) -> None:
+    """The flag is there for whoever looks while the file is wrong, until a good one is loaded."""
+    (running.directory / file).write_text(text)
     running.process.send_signal(signal.SIGHUP)
     running.wait_for("configuration_refused")
-    (running.directory / "rules" / "all.yaml").write_text(RULES)  # so that `status` itself can read it
     answer = running.ask("status", "--json")
-    assert answer["daemons"][0]["configuration_refused_at"] is not None
+    assert answer["daemons"][0]["last_reload_successful"] is False
     assert any("was refused" in trouble for trouble in answer["trouble"])
+    (running.directory / "rules" / "all.yaml").write_text(RULES)
+    (running.directory / "prefetch.yaml").write_text(SITE)
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("configuration_loaded")
+    answer = running.ask("status", "--json")
+    assert answer["daemons"][0]["last_reload_successful"] is True
+    assert answer["trouble"] == []
 
 
 def test_what_a_reload_cannot_change_is_said_and_nothing_is_changed(running: Running) -> None:
@@ -164,6 +182,49 @@ def test_two_daemons_cannot_share_a_database(running: Running) -> None:
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert done.returncode == 3
     assert f"in use by process {running.process.pid}" in done.stderr.decode()
+
+
+def corrupt(file: Path) -> None:
+    """Overwrite all but the first page, as a failing disk does."""
+    with file.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xa5" * (file.stat().st_size - 4096))
+
+
+def make_newer(file: Path) -> None:
+    """Give it the schema of a version to come."""
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def make_other(file: Path) -> None:
+    """Put something else in its place."""
+    file.write_text("not a database, but somebody's letter\n" * 100)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (corrupt, "is corrupted; stop the daemon and restore a copy"),
+        (make_newer, "newer than this version"),
+        (make_other, "not a SQLite database"),
+    ],
+)
+def test_a_database_that_must_not_be_used_is_refused(
+    tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    """The daemon ends with status 3 and one sentence, and has listened to nobody."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "all.yaml").write_text(RULES)
+    (tmp_path / "prefetch.yaml").write_text(SITE)
+    Database.migrate(f"sqlite:///{tmp_path / 'prefetch.db'}")
+    damage(tmp_path / "prefetch.db")
+    command = [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 3
+    assert words in done.stderr.splitlines()[-1]
+    assert "daemon_ready" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
