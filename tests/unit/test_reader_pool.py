@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from prefetch.intake import hl7, parsing
+from prefetch.intake.header import Header
+from prefetch.intake.hl7.mapping import Mapping
 from prefetch.intake.parsing import ReaderPool
 
 
@@ -114,3 +117,100 @@ def test_workers_end_with_the_daemon() -> None:
         time.sleep(0.02)
     assert workers
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+FIELDS = b"MSH|^~\\&|RIS|HOSP|||20260302||ORM^O01|%s|P|2.3\rPID|||47\rORC|NW|P1\rOBR|1|P1||A^B\r"
+
+
+def large(control_id: bytes, filling: bytes = b"NTE|1||some words\r") -> bytes:
+    """An order that is too large to be read beside others."""
+    return FIELDS % control_id + filling * (2 * parsing.ORDINARY_BYTES // len(filling))
+
+
+def problems(pool: ReaderPool, *messages: bytes) -> dict[str, str | None]:
+    """What is wrong with each message, by its control ID."""
+
+    async def read() -> dict[str, str | None]:
+        readings = await pool.read(messages)
+        return {each.header.control_id: each.problem for each in readings if each.header}
+
+    return asyncio.run(read())
+
+
+def test_a_large_message_is_read_in_a_process_among_small_ones(pool: ReaderPool) -> None:
+    """It is read as well as any other, and the order is kept."""
+    assert control_ids(pool, [order(1), large(b"2"), order(3)]) == [["1", "2", "3"]]
+    assert len(workers_of(os.getpid())) == 1
+
+
+def test_a_large_message_of_no_interest_needs_no_process(pool: ReaderPool) -> None:
+    """A report with a document in it is passed over where it is."""
+    assert control_ids(pool, [large(b"1").replace(b"ORM^O01", b"ORU^R01")]) == [["1"]]
+    assert workers_of(os.getpid()) == []
+
+
+def test_a_message_that_takes_too_long_is_given_up_and_the_others_are_read() -> None:
+    """It becomes a dead letter with the reason; its worker lives, and so does the feed."""
+    pool = ReaderPool(workers=1, threshold=3, limit_seconds=0.05)
+    filling = b"ORC|NW|P\rOBR|1|P||A^B^C\r"
+    try:
+        poison = large(b"poison", filling * 100)
+        found = problems(pool, order(1), poison, order(2), *map(order, range(3, 9)))
+    finally:
+        pool.close()
+    assert {"poison": "reading it took more than 0.05 s of computing"} == {
+        name: problem for name, problem in found.items() if problem
+    }
+    assert {"poison", *map(str, range(1, 9))} == found.keys()
+
+
+def test_a_message_that_cannot_be_interrupted_costs_its_worker_and_nothing_else() -> None:
+    """Two processes die over it; the messages beside it are read by the third."""
+    pool = ReaderPool(workers=1, threshold=1, limit_seconds=0.2)
+    pool.senders = Stubborn()
+    try:
+        found = problems(pool, order(13), order(2))
+    finally:
+        pool.close()
+    assert {"13": "two reader processes died over it", "2": None} == found
+
+
+class Stubborn(hl7.Senders):
+    """Senders of whom one has everything computed on and on, deaf to what Python is told."""
+
+    def mapping(self, header: Header, listener: str) -> Mapping:
+        """As anybody's; for one message for ever."""
+        if header.control_id == "13":
+            signal.signal(signal.SIGPROF, signal.SIG_IGN)
+            while True:
+                pass
+        return super().mapping(header, listener)
+
+
+def test_a_message_with_too_many_orders_is_a_dead_letter(pool: ReaderPool) -> None:
+    """It would hold up the store; the reason says what to do."""
+    many = parsing.MOST_EVENTS + 1
+    batch = FIELDS % b"1" + b"".join(b"ORC|NW|Q%d\rOBR|1|Q%d||A^B\r" % (n, n) for n in range(many))
+    (because,) = problems(pool, batch).values()
+    assert because == f"it holds {many + 1} orders, more than {many - 1}: split it"
+
+
+def test_a_message_that_wants_all_memory_fails_alone() -> None:
+    """The worker's memory is bounded; the message is a dead letter, and the next one is read."""
+    pool = ReaderPool(workers=1, threshold=1)
+    pool.senders = Greedy()
+    try:
+        found = problems(pool, order(13), order(2))
+    finally:
+        pool.close()
+    assert {"13": "reading it took more than 512 MB of memory", "2": None} == found
+
+
+class Greedy(hl7.Senders):
+    """Senders of whom one makes the reader want more memory than there is."""
+
+    def mapping(self, header: Header, listener: str) -> Mapping:
+        """As anybody's; for one message with all the memory."""
+        if header.control_id == "13":
+            bytearray(2 * parsing.MOST_BYTES)
+        return super().mapping(header, listener)
