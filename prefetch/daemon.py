@@ -44,6 +44,7 @@ class Daemon:
         for name, context in tls.items():
             self.listeners[name].tls = context
         self.site = self.planner.site = site
+        self.reader.watched = site.watched
         self.pool.senders = hl7.Senders(site.senders)
         for mover_of_archive in self.movers.values():
             mover_of_archive.site = site
@@ -85,6 +86,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
             clock=clock,
             now=timing.now,
             bells=bells,
+            watched=site.watched,
         ),
         planner=planner.Planner(
             site=site, store=store, asking=asking, owner=owner, now=timing.now, bells=bells

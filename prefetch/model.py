@@ -5,11 +5,11 @@ Knows no I/O and no rule. Words are DICOM's and HL7's own (docs/reference/vocabu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import NewType
+from typing import Any, NewType
 
 AETitle = NewType("AETitle", str)
 StudyInstanceUID = NewType("StudyInstanceUID", str)
@@ -104,6 +104,8 @@ class OrderEvent:
     cleared: frozenset[str] = frozenset()
     worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The attributes of a worklist item, by keyword; empty where a message speaks."""
+    segments: Sequence[Sequence[Any]] = field(default=(), repr=False, compare=False)
+    """The message, field by field (`lastmessage`); empty where a worklist speaks."""
 
     @property
     def identifies_an_order(self) -> bool:
@@ -205,6 +207,8 @@ class Order:
     """Each source's last word on each field, in the order in which they were heard (`provenance`)."""
     worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Its attributes in a worklist, by keyword; empty where no worklist has it."""
+    segments: Sequence[Sequence[Any]] = field(default=(), repr=False, hash=False)
+    """What its last messages said, field by field (`lastmessage`); empty where only a worklist has it."""
 
     @property
     def name(self) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
-from prefetch import patients, provenance
+from prefetch import lastmessage, patients, provenance
+from prefetch.fieldpath import FieldPath
 from prefetch.model import Action, Order, OrderEvent, OrderStatus, Patient, Priority, Saying
 
 KEYS = (
@@ -77,7 +78,7 @@ _OF_PATIENT = ("patient_id", "issuer_of_patient_id", *_PATIENT_FIELDS)
 _SAID = (*_OF_PATIENT, *_ORDER_FIELDS, "priority", "scheduled_start")
 """Fields of an event that are weighed by who said them last."""
 
-_OF_PROGRESS = ("status", "version", "changed_at", "message_time", "sayings")
+_OF_PROGRESS = ("status", "version", "changed_at", "message_time", "sayings", "segments")
 """What differs in an order of which only its progress was told: that bears on no prior."""
 
 _DAY = len("2026-01-31")
@@ -213,24 +214,30 @@ def apply(
     at: datetime | None = None,
     clock: Clock,
     now: datetime,
+    watched: Iterable[FieldPath] = (),
 ) -> Order:
     """The order as the event leaves it; who said it, and when (`at`; left out: now), is kept with it.
 
     A changed order has a higher version; where the change bears on its priors it is due for planning. Where
-    nothing changes the version stays, and where there is nothing new to keep it is the very same object.
+    nothing changes the version stays, and where there is nothing new to keep it is the very same object. Of
+    a message's other fields only those that rules ask for (`watched`) make a change.
     """
     at, event = at or now, _believed(event, clock)
     sayings, fresh = provenance.hear(order.sayings, Saying(source=source, at=at, said=_words(event)))
+    segments = _segments(order, event, at)
+    watched_differ = _differ_at(order.segments, segments, watched)
     changed = replace(
         order,
         sayings=sayings,
+        segments=segments,
         patient=_patient(order.patient, event, fresh),
         status=_status(order.status, sayings, fresh),
         worklist=event.worklist or order.worklist,
         **_said(event, _ORDER_FIELDS, fresh),
         **_converted(event, fresh, clock),
     )
-    if order.version and replace(changed, sayings=order.sayings) == order:
+    same = replace(changed, sayings=order.sayings, segments=order.segments) == order
+    if order.version and same and not watched_differ:
         return order if changed == order else changed
     changed = replace(
         changed,
@@ -238,7 +245,7 @@ def apply(
         changed_at=now,
         message_time=max(at, order.message_time or at),
     )
-    return _due(order, changed, now)
+    return _due(order, changed, now, more=watched_differ)
 
 
 def rekey(
@@ -327,11 +334,27 @@ def _status(status: OrderStatus, sayings: provenance.Sayings, fresh: frozenset[s
     return OrderStatus.SCHEDULED if anew and last in _NO_MORE_WANTED else last
 
 
-def _due(before: Order, after: Order, now: datetime) -> Order:
-    """The changed order, due for planning unless nothing is wanted, or only its progress was told."""
+def _segments(order: Order, event: OrderEvent, at: datetime) -> lastmessage.Segments:
+    """What is kept of the messages after this one, which may come late."""
+    if not event.segments:
+        return order.segments
+    newer = order.message_time is None or at >= order.message_time
+    return lastmessage.merge(order.segments, event.segments, newer=newer)
+
+
+def _differ_at(before: lastmessage.Segments, after: lastmessage.Segments, paths: Iterable[FieldPath]) -> bool:
+    return any(lastmessage.values(before, path) != lastmessage.values(after, path) for path in paths)
+
+
+def _due(before: Order, after: Order, now: datetime, *, more: bool = False) -> Order:
+    """The changed order, due for planning unless nothing is wanted, or only its progress was told.
+
+    `more`: a place in its messages changed that rules ask for.
+    """
     if after.status in _NO_MORE_WANTED:
         return replace(after, plan_at=None, plan_attempts=0)
     progress = {name: getattr(after, name) for name in _OF_PROGRESS}
-    if before.version and before.status not in _NO_MORE_WANTED and replace(before, **progress) == after:
+    only_progress = before.version and replace(before, **progress) == after and not more
+    if only_progress and before.status not in _NO_MORE_WANTED:
         return after
     return replace(after, plan_at=now, plan_attempts=0)

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
 
 from prefetch import lifecycle, logs, modalities, sizes, spans
+from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Workstation
 from prefetch.relevance import comparison
 from prefetch.relevance.comparison import Comparison
-from prefetch.rules import Count, Destinations, Modality, Mode, RuleSet, Version
+from prefetch.rules import Count, Destinations, Lookup, Modality, Mode, RuleSet, Version, places
 from prefetch.senders import Sender
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, NotEmpty
@@ -331,6 +332,12 @@ class Config(Footing):
     def rule_set(self) -> RuleSet:
         """The rules, loaded and checked together with this."""
         return self._rule_set
+
+    @property
+    def watched(self) -> tuple[FieldPath, ...]:
+        """The places in messages that rules and destinations ask for: a change there changes an order."""
+        by = (self.planning.to.by,) if isinstance(self.planning.to, Lookup) else ()
+        return tuple(sorted(self._rule_set.watched | frozenset(places.watched(by)), key=str))
 
     @property
     def comparison(self) -> Comparison:

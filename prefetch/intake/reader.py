@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from prefetch import bell, errors, orders
+from prefetch.fieldpath import FieldPath
 from prefetch.intake import hl7, parsing, upserts
 from prefetch.store import database, inbox
 from prefetch.store.tables import MessageState
@@ -38,7 +39,10 @@ class Reader:
         clock: orders.Clock,
         now: Now,
         bells: bell.Bells,
+        watched: Sequence[FieldPath] = (),
     ) -> None:
+        """`watched` are the places in messages that rules ask for."""
+        self.watched = watched
         self._store = store
         self._pool = pool
         self._clock = clock
@@ -76,7 +80,12 @@ class Reader:
         now = self._now()
         try:
             applied = await self._store.write(
-                upserts.apply_reading, message, reading, clock=self._clock, now=now
+                upserts.apply_reading,
+                message,
+                reading,
+                clock=self._clock,
+                now=now,
+                watched=self.watched,
             )
         except errors.StoreUnavailableError:
             raise

@@ -7,13 +7,14 @@ message is applied once: its mark and its effects are one commit.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TypedDict
 
 from prefetch import model, orders, patients
+from prefetch.fieldpath import FieldPath
 from prefetch.intake import control, hl7
 from prefetch.model import Action
 from prefetch.store import history, inbox, wants
@@ -48,6 +49,7 @@ def apply_reading(
     *,
     clock: orders.Clock,
     now: datetime,
+    watched: Sequence[FieldPath] = (),
 ) -> Applied | None:
     """Apply one message and mark it read; None where somebody else has done so."""
     state = _fate(reading)
@@ -65,7 +67,7 @@ def apply_reading(
             "message_id": message.id,
         },
     )
-    upserts = Upserts(connection=connection, origin=origin, clock=clock, now=now)
+    upserts = Upserts(connection=connection, origin=origin, clock=clock, now=now, watched=watched)
     changed = itertools.chain.from_iterable(map(upserts.apply, orders.first_steps(reading.events)))
     return Applied(state=state, because=reading.problem, changed=tuple(changed))
 
@@ -108,6 +110,8 @@ class Upserts:
     origin: Origin
     clock: orders.Clock
     now: datetime
+    watched: Sequence[FieldPath] = ()
+    """Places in messages that rules ask for."""
 
     def apply(self, event: model.OrderEvent) -> Iterable[model.Order]:
         """Upsert what one event speaks of; gives the orders that it changed."""
@@ -121,7 +125,8 @@ class Upserts:
         if order is None:
             created = orders.create(event, **self._said(event))
             return () if created is None else (self._keep(created, "order_created"),)
-        return self._changed(order, orders.apply(order, event, **self._said(event)), "order_changed")
+        after = orders.apply(order, event, watched=self.watched, **self._said(event))
+        return self._changed(order, after, "order_changed")
 
     def _said(self, event: model.OrderEvent) -> _Said:
         """Who says an event, and when he said it."""

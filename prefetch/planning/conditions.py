@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from prefetch import hours, modalities, rules
+from prefetch import hours, lastmessage, modalities, rules
 from prefetch.planning.exam import Exam
-from prefetch.planning.findings import Finding, compare, every, opposite, some, words
+from prefetch.planning.findings import Finding, compare, every, opposite, say, some, words
 
 
 def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
@@ -19,11 +21,16 @@ def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
 def _findings(condition: rules.Condition, exam: Exam) -> Iterator[Finding]:
     for key, fits in _TESTS.items():
         if asked := getattr(condition, key):
-            yield compare(f"the order's {words(key)}", values(key, exam), asked, fits)
+            yield compare(f"the order's {words(key)}", _own(key, exam), asked, fits)
     if condition.age:
         yield _is_of_age(condition.age, exam)
     if condition.exists:
         yield every(_exists(name, exam) for name in condition.exists)
+    for path, asked in condition.hl7.items():
+        said = lastmessage.values(exam.order.segments, path)
+        yield _is_as_asked(f"{path} of the message", said, asked)
+    for keyword, asked in condition.worklist.items():
+        yield _is_as_asked(f"{keyword} of the worklist", _one(exam.order.worklist.get(keyword)), asked)
     if condition.every:
         yield every(order_matches(one, exam) for one in condition.every)
     if condition.some:
@@ -35,12 +42,34 @@ def _findings(condition: rules.Condition, exam: Exam) -> Iterator[Finding]:
 # --- what an order says ----------------------------------------------------------------------------
 
 
-def values(name: str, exam: Exam) -> tuple[Any, ...]:
+def values(value: rules.OrderValue, exam: Exam) -> tuple[Any, ...]:
     """What an order says of something: nothing, one value, or several."""
+    order = exam.order
+    if value.path is not None:
+        return lastmessage.values(order.segments, value.path)
+    if value.keyword is not None:
+        return _one(order.worklist.get(value.keyword))
+    return _own(value.text, exam)
+
+
+def _own(name: str, exam: Exam) -> tuple[Any, ...]:
     if name in _READ:
         return _READ[name](exam)
-    value = getattr(exam.order, name)
-    return () if value is None or value == "" else (value,)
+    if name in rules.SOURCES:
+        return _from_sources(rules.SOURCES[name], exam)
+    return _one(getattr(exam.order, name))
+
+
+def _one(said: Any) -> tuple[Any, ...]:
+    return () if said is None or said == "" else (said,)
+
+
+def _from_sources(sources: rules.Sources, exam: Exam) -> tuple[str, ...]:
+    segments, worklist = exam.order.segments, exam.order.worklist
+    for group in sources.places:
+        if said := [value for path in group for value in lastmessage.values(segments, path)]:
+            return tuple(said)
+    return next((_one(worklist[keyword]) for keyword in sources.keywords if worklist.get(keyword)), ())
 
 
 def _sides(exam: Exam) -> tuple[str, ...]:
@@ -97,6 +126,8 @@ _TESTS: Mapping[str, Callable[[Any, Iterable[Any]], bool]] = {
     "station_ae_title": _is_like,
     "station_name": _is_like,
     "location": _is_like,
+    "referring_unit": _is_like,
+    "referring_physician": _is_like,
     "patient_class": _is_one_of,
     "priority": _is_among,
     "sex": _is_among,
@@ -107,10 +138,40 @@ _TESTS: Mapping[str, Callable[[Any, Iterable[Any]], bool]] = {
 """Key of `when` → whether a value of the order is among those asked for."""
 
 
-def _exists(name: str, exam: Exam) -> Finding:
+def _exists(value: rules.OrderValue, exam: Exam) -> Finding:
+    return _is_said(f"the order's {words(value.text)}", values(value, exam))
+
+
+def _is_said(what: str, said: Sequence[object]) -> Finding:
     """The only question that what is missing answers."""
-    said = bool(values(name, exam))
-    return Finding(said, f"the order's {words(name)} is {'said' if said else 'not said'}")
+    return Finding(bool(said), f"{what} is {'said' if said else 'not said'}")
+
+
+def _is_as_asked(what: str, said: Sequence[str], asked: Sequence[rules.Pattern] | rules.ValueTest) -> Finding:
+    if not isinstance(asked, rules.ValueTest):
+        return compare(what, said, asked, _is_like)
+    findings = []
+    if asked.exists is not None:
+        found = _is_said(what, said)
+        findings.append(found if asked.exists else opposite(found))
+    if asked.like:
+        findings.append(compare(what, said, asked.like, _is_like))
+    if asked.at_least is not None or asked.at_most is not None:
+        findings.append(_is_in_range(what, said, asked))
+    return every(findings)
+
+
+def _is_in_range(what: str, said: Sequence[str], asked: rules.ValueTest) -> Finding:
+    if not said:
+        return Finding(None, f"{what} is not said")
+    numbers = [Decimal(value) for value in said if re.fullmatch(rules.NUMBER, value)]
+    if not numbers:
+        return Finding(None, f"{what} is {', '.join(map(say, said))}, which is no number")
+    low, high = asked.at_least, asked.at_most
+    holds = any((low is None or number >= low) and (high is None or number <= high) for number in numbers)
+    bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+    unless = "" if holds else f", not {' and '.join(bounds)}"
+    return Finding(holds, f"{what} is {', '.join(map(str, numbers))}{unless}")
 
 
 def _is_of_age(asked: rules.AgeRange, exam: Exam) -> Finding:

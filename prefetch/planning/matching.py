@@ -13,6 +13,7 @@ from prefetch import rules
 from prefetch.model import Order, Reason
 from prefetch.planning import conditions
 from prefetch.planning.circumstances import Circumstances
+from prefetch.planning.exam import Exam
 from prefetch.planning.findings import Finding, alternatives
 from prefetch.rules import Mode, Rule
 from prefetch.settings import Config
@@ -45,7 +46,7 @@ def match_rules(
         finding = _looked_at(rule, matches, order)
         if finding.holds and rule.when:
             finding = conditions.order_matches(rule.when, exam)
-        destinations, nowhere = _destinations(rule, order, site)
+        destinations, nowhere = _destinations(rule, exam, site)
         if finding.holds and rule.priors and not destinations:
             finding = Finding(False, nowhere)
         matches.append(_rule_match(rule, finding, destinations, order, site=site, now=now))
@@ -87,16 +88,17 @@ def _rule_match(
     )
 
 
-def _destinations(rule: Rule, order: Order, site: Config) -> tuple[tuple[str, ...], str]:
+def _destinations(rule: Rule, exam: Exam, site: Config) -> tuple[tuple[str, ...], str]:
     """The workstations for an order, or why there is none."""
     to = rule.destinations or site.planning.to or tuple(site.workstations)
     if not isinstance(to, rules.Lookup):
         return tuple(dict.fromkeys(to)), ""
-    value = getattr(order, to.by)
+    values = conditions.values(to.by, exam)
     for case, names in to.cases.items():
-        if value and rules.Pattern(case).matches(value):
+        if any(rules.Pattern(case).matches(str(value)) for value in values):
             return tuple(dict.fromkeys(names)), ""
-    return tuple(dict.fromkeys(to.otherwise)), f"no destination for {to.by} {value or 'that is not said'}"
+    said = ", ".join(map(str, values)) or "that is not said"
+    return tuple(dict.fromkeys(to.otherwise)), f"no destination for {to.by} {said}"
 
 
 def _times(rule: Rule, order: Order, *, site: Config, now: datetime) -> tuple[datetime, datetime]:

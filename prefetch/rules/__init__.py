@@ -6,9 +6,11 @@ keys of a block must hold, and a list means any of its values.
 """
 
 from prefetch.rules.loading import RuleSet, Source, load, read
+from prefetch.rules.places import SOURCES, Sources
 from prefetch.rules.priors import Limits, PriorClass, StudyCondition
 from prefetch.rules.rule import Destinations, Lookup, Rule, RuleFile
 from prefetch.rules.values import (
+    NUMBER,
     OTHER_FEEDS,
     SAME,
     SEXES,
@@ -16,6 +18,7 @@ from prefetch.rules.values import (
     IfUnscheduled,
     Modality,
     Mode,
+    OrderValue,
     Pattern,
     Patterns,
     Relevance,
@@ -25,12 +28,14 @@ from prefetch.rules.values import (
     Version,
     fold,
 )
-from prefetch.rules.when import AgeRange, Condition
+from prefetch.rules.when import AgeRange, Condition, ValueTest
 
 __all__ = [
+    "NUMBER",
     "OTHER_FEEDS",
     "SAME",
     "SEXES",
+    "SOURCES",
     "AgeRange",
     "Condition",
     "Count",
@@ -40,6 +45,7 @@ __all__ = [
     "Lookup",
     "Modality",
     "Mode",
+    "OrderValue",
     "Pattern",
     "Patterns",
     "PriorClass",
@@ -49,9 +55,11 @@ __all__ = [
     "RuleSet",
     "Side",
     "Source",
+    "Sources",
     "StudyCondition",
     "Text",
     "Texts",
+    "ValueTest",
     "Version",
     "fold",
     "load",

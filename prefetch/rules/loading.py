@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefetch import errors, yamlfile, yamltree
+from prefetch.fieldpath import FieldPath
+from prefetch.rules import places
 from prefetch.rules.rule import Rule, RuleFile
 
 
@@ -20,6 +22,11 @@ class RuleSet:
     def in_turn(self) -> tuple[Rule, ...]:
         """The rules as they are looked at: fallbacks come last."""
         return tuple(sorted(self.rules, key=lambda rule: rule.fallback))
+
+    @property
+    def watched(self) -> frozenset[FieldPath]:
+        """The places in messages that any rule asks for."""
+        return frozenset(places.watched(value for rule in self.rules for value in rule.asks_for))
 
 
 @dataclass(frozen=True, slots=True)

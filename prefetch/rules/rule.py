@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from prefetch import spans
 from prefetch.rules.priors import Limits, PriorClass
-from prefetch.rules.values import IfUnscheduled, Mode, Text, Texts, Version
+from prefetch.rules.values import DecisiveValue, IfUnscheduled, Mode, OrderValue, Text, Texts, Version
 from prefetch.rules.when import Condition
 from prefetch.yamlfile import Model, NotEmpty, PlacedModel
 
@@ -16,10 +17,8 @@ from prefetch.yamlfile import Model, NotEmpty, PlacedModel
 class Lookup(PlacedModel):
     """A destination that depends on the order."""
 
-    by: Literal["station_ae_title", "station_name", "location", "modality", "patient_class"] = Field(
-        examples=["station_ae_title"]
-    )
-    """What of the order decides."""
+    by: DecisiveValue = Field(examples=["station_ae_title", "PV1-3.4", "worklist.ScheduledStationName"])
+    """What of the order decides: one of its values, a place in its message, or a worklist's attribute."""
     cases: Annotated[dict[Text, Texts], NotEmpty()] = Field(
         alias="map", examples=['{CT1: reading-room-1, "MR*": [reading-room-1, reading-room-2]}']
     )
@@ -73,6 +72,14 @@ class Rule(PlacedModel):
     rule with `stop: true` may have none; nothing is fetched for its orders."""
     limits: Limits = Field(default=Limits(), examples=["{studies: 6, instances: 8000}"])
     """Of this rule's own contribution. The cap per exam stands in prefetch.yaml."""
+
+    @property
+    def asks_for(self) -> Iterator[OrderValue]:
+        """The values of an order that it asks for and that may stand in its messages."""
+        if self.when:
+            yield from self.when.asks_for
+        if isinstance(self.destinations, Lookup):
+            yield self.destinations.by
 
     @field_validator("priors", mode="after")
     @classmethod

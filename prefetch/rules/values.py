@@ -7,13 +7,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from prefetch import modalities, yamlfile
+from prefetch import lastmessage, modalities, yamlfile
+from prefetch.fieldpath import FieldPath
 from prefetch.model import Priority
 from prefetch.relevance import Worth, anatomy
 from prefetch.relevance.anatomy import Laterality
@@ -122,6 +124,65 @@ class Relevance(StrEnum):
         return Worth.NONE if self is Relevance.ANY else Worth[self.name]
 
 
+@dataclass(frozen=True, slots=True)
+class OrderValue:
+    """Something that an order may say: of ours by name, a place in its message, or a worklist's attribute."""
+
+    text: str
+    path: FieldPath | None = None
+    keyword: str | None = None
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self.text
+
+
+def read_path(said: object) -> FieldPath:
+    """Read a place in a message, of those that are kept with an order."""
+    path = FieldPath.parse(_read_text(said))
+    if path.segment in lastmessage.NOT_KEPT:
+        raise ValueError(f"{path.segment} is not kept: it tells of relatives, payers or accidents")
+    return path
+
+
+def read_keyword(said: object) -> str:
+    """Read the keyword of a DICOM attribute."""
+    from pydicom.datadict import keyword_dict  # noqa: PLC0415 (a tenth of a second, for who asks a worklist)
+
+    text = _read_text(said)
+    if text not in keyword_dict:
+        near = yamlfile.nearest(text, keyword_dict)
+        guess = f"did you mean {near}?" if near else "write one such as ScheduledStationName"
+        raise ValueError(f"“{text}” is no keyword of DICOM PS3.6; {guess}")
+    return text
+
+
+_OF_WORKLIST = "worklist."
+
+
+def _read_order_value(said: object, possible: tuple[str, ...]) -> OrderValue:
+    text = _read_text(said)
+    if text.startswith(_OF_WORKLIST):
+        return OrderValue(text, keyword=read_keyword(text.removeprefix(_OF_WORKLIST)))
+    if re.match(r"[A-Z][A-Z0-9]{2}-\d", text):
+        return OrderValue(text, path=read_path(text))
+    if text.lower() not in possible:
+        words = yamlfile.did_you_mean(text, possible)
+        raise ValueError(f"“{text}” is not possible; {words}, or a place such as PV1-3.4 or worklist.KEYWORD")
+    return OrderValue(text.lower())
+
+
+def _read_number(said: object) -> Decimal:
+    text = _read_text(said)
+    if not re.fullmatch(NUMBER, text):
+        raise ValueError(f"expected a number, found “{text}”")
+    return Decimal(text)
+
+
+NUMBER = r"[+-]?\d{1,20}(\.\d{1,20})?"
+"""A number, in rules and in what is compared with them."""
+
+
 def _read_modality_of_prior(said: object) -> str:
     return _read_modality(said, also=(SAME,))
 
@@ -165,11 +226,20 @@ ORDER_VALUES = (
     *("modality", "region", "side", "procedure_code", "procedure_description", "station_ae_title"),
     *("station_name", "location", "patient_class", "age", "sex", "feed", "scheduled_start"),
     *("accession_number", "placer_order_number", "filler_order_number", "study_instance_uid"),
+    *("referring_unit", "referring_physician"),
 )
 """What an order may say."""
+DECISIVE_VALUES = (
+    *("station_ae_title", "station_name", "location", "modality", "patient_class", "region", "side"),
+    *("procedure_code", "sex", "feed", "referring_unit", "referring_physician"),
+)
+"""What of an order may decide where its priors go."""
 _PRIORITIES = [priority.name.lower() for priority in Priority]
 _REGIONS = [region.value for region in anatomy.Region]
 _SIDES = [side.value for side in Side]
+
+_PATH = r"[A-Z][A-Z0-9]{2}-[1-9]\d{0,2}(\.[1-9]\d{0,2}){0,2}"
+_PLACE = {"type": "string", "pattern": rf"^({_PATH}|worklist\.[A-Z][A-Za-z0-9]+)$"}
 
 Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
 TextPattern = Annotated[Pattern, PlainValidator(_read_pattern), WithJsonSchema({"type": "string"})]
@@ -180,7 +250,19 @@ RegionOfPrior = Annotated[str, _one_of((SAME, *_REGIONS)), _enum((SAME, *_REGION
 SideOfBody = Annotated[str, _one_of(_SIDES), _enum(_SIDES)]
 SideOfPrior = Annotated[str, _one_of((SAME, *_SIDES)), _enum((SAME, *_SIDES))]
 Sex = Annotated[str, PlainValidator(_read_sex), _enum(SEXES)]
-OrderValue = Annotated[str, _one_of(ORDER_VALUES), _enum(ORDER_VALUES)]
+AnyOrderValue = Annotated[
+    OrderValue,
+    PlainValidator(partial(_read_order_value, possible=ORDER_VALUES)),
+    WithJsonSchema({"anyOf": [{"enum": list(ORDER_VALUES)}, _PLACE]}),
+]
+DecisiveValue = Annotated[
+    OrderValue,
+    PlainValidator(partial(_read_order_value, possible=DECISIVE_VALUES)),
+    WithJsonSchema({"anyOf": [{"enum": list(DECISIVE_VALUES)}, _PLACE]}),
+]
+Place = Annotated[FieldPath, PlainValidator(read_path), yamlfile.text_like(_PATH)]
+Keyword = Annotated[str, PlainValidator(read_keyword), yamlfile.text_like("[A-Z][A-Za-z0-9]+")]
+Number = Annotated[Decimal, PlainValidator(_read_number), WithJsonSchema({"type": ["number", "string"]})]
 Urgency = Annotated[Priority, PlainValidator(_read_priority), _enum(_PRIORITIES)]
 Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 Count = Annotated[int, Field(ge=1)]

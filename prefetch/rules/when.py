@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from prefetch import hours, spans
-from prefetch.rules.values import Modality, OrderValue, Patterns, Region, Sex, SideOfBody, Texts, Urgency
+from prefetch.rules import places
+from prefetch.rules.values import (
+    AnyOrderValue,
+    Keyword,
+    Modality,
+    Number,
+    OrderValue,
+    Patterns,
+    Place,
+    Region,
+    Sex,
+    SideOfBody,
+    Texts,
+    Urgency,
+)
 from prefetch.yamlfile import Model, NotEmpty, OneOrMany, PlacedModel
 
 
@@ -26,6 +41,34 @@ class AgeRange(Model):
         if self.at_least and self.under and self.under.days_about <= self.at_least.days_about:
             raise ValueError(f"nobody is at least {self.at_least} and under {self.under}")
         return self
+
+
+class ValueTest(Model):
+    """What must hold of one value of a message or worklist; all keys must."""
+
+    like: Patterns = Field(default=(), examples=['["A*", B]'])
+    """Any of these; the whole of it, `*` and `?` being wildcards."""
+    at_least: Number | None = Field(default=None, examples=["120"])
+    """A number that is this, or more."""
+    at_most: Number | None = Field(default=None, examples=["20.5"])
+    """A number that is this, or less."""
+    exists: bool | None = Field(default=None, examples=["true"])
+    """`true`: it is said, whatever it is; `false`: it is not said."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("asks nothing; write a value, or like, at_least, at_most or exists")
+        return self
+
+
+def _form_of_test(said: object) -> str:
+    return "<test>" if isinstance(said, dict | ValueTest) else "<values>"
+
+
+Asked = Annotated[
+    Annotated[Patterns, Tag("<values>")] | Annotated[ValueTest, Tag("<test>")], Discriminator(_form_of_test)
+]
 
 
 class Condition(PlacedModel):
@@ -52,6 +95,11 @@ class Condition(PlacedModel):
     """Name of that station; `*` and `?` are wildcards."""
     location: Patterns = Field(default=(), examples=['"ICU*"'])
     """Where the patient is (HL7 PV1-3); `*` and `?` are wildcards."""
+    referring_unit: Patterns = Field(default=(), examples=['"*oncology*"'])
+    """Who ordered: HL7 ORC-17 (code or name), else ORC-21, else PV1-10; in a worklist Requesting Service."""
+    referring_physician: Patterns = Field(default=(), examples=["[D0815, MILLER]"])
+    """Who referred: HL7 PV1-8, else OBR-16, else ORC-12 (ID or family name); in a worklist Referring
+    Physician's Name, else Requesting Physician."""
     patient_class: Texts = Field(default=(), examples=["[O, I]"])
     """Patient class (HL7 PV1-2): E emergency, I inpatient, O outpatient, and what else the feed sends."""
     priority: Annotated[tuple[Urgency, ...], NotEmpty(), OneOrMany()] = Field(default=(), examples=["stat"])
@@ -71,11 +119,20 @@ class Condition(PlacedModel):
         default=(), examples=["mon-fri", "[sat, sun]"]
     )
     """Day of the week on which the exam is, by the site's calendar."""
-    exists: Annotated[tuple[OrderValue, ...], NotEmpty(), OneOrMany()] = Field(
-        default=(), examples=["[location, station_ae_title]"]
+    exists: Annotated[tuple[AnyOrderValue, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=["[location, PV1-3.4, worklist.PatientState]"]
     )
-    """What the order must say, whatever it is. Under `not`: what it must not say; nothing else than this asks
-    for what is missing."""
+    """What the order must say, whatever it is: one of its values, a place in its message, or a worklist's
+    attribute. Under `not`: what it must not say. Nothing else than this asks for what is missing."""
+    hl7: Annotated[dict[Place, Asked], NotEmpty()] = Field(
+        default={}, examples=["{OBR-24: [CT, MR], PV1-3.4: WEST, ZXX-7: {exists: true}}"]
+    )
+    """Any place in the order's last message → a value or a list of them, `*` and `?` being wildcards, or a
+    block of tests. Where a place is said several times, one of them will do."""
+    worklist: Annotated[dict[Keyword, Asked], NotEmpty()] = Field(
+        default={}, examples=['{RequestedProcedurePriority: STAT, PatientWeight: {at_least: "120"}}']
+    )
+    """Any attribute of the order's worklist item, by its DICOM keyword → the same."""
     every: Annotated[tuple[Condition, ...], NotEmpty()] = Field(
         default=(), alias="all", examples=["[{modality: CT}, {priority: stat}]"]
     )
@@ -92,3 +149,12 @@ class Condition(PlacedModel):
         if not self.model_fields_set:
             raise ValueError("an empty block would match every order; leave it out")
         return self
+
+    @property
+    def asks_for(self) -> Iterator[OrderValue]:
+        """The values of an order that it asks for and that may stand in its messages."""
+        yield from (OrderValue(str(path), path=path) for path in self.hl7)
+        yield from self.exists
+        yield from (OrderValue(name) for name in places.SOURCES if getattr(self, name))
+        for inner in (*self.every, *self.some, *((self.none,) if self.none else ())):
+            yield from inner.asks_for

@@ -61,7 +61,8 @@ def as_order(row: Mapping[Any, Any]) -> model.Order:
         other_ids=documents.read_patient_ids(row["other_patient_ids"]),
     )
     own = {name: row[name] for name in _OWN_FIELDS}
-    return model.Order(patient=patient, **(own | {"sayings": documents.read_sayings(row["sayings"])}))
+    own |= {"sayings": documents.read_sayings(row["sayings"]), "segments": tuple(row["segments"])}
+    return model.Order(patient=patient, **own)
 
 
 # --- finding ---------------------------------------------------------------------------------------
@@ -148,9 +149,9 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
 
 
 def save_sayings(c: Connection, order: model.Order) -> None:
-    """Write who said what of an order that is otherwise as it was."""
-    sayings = documents.write_sayings(order.sayings)
-    c.execute(update(orders).where(orders.c.id == order.id).values(sayings=sayings))
+    """Write who said what, and in which message, of an order that is otherwise as it was."""
+    said = {"sayings": documents.write_sayings(order.sayings), "segments": list(order.segments)}
+    c.execute(update(orders).where(orders.c.id == order.id).values(**said))
 
 
 # --- claiming for planning -------------------------------------------------------------------------
@@ -222,6 +223,7 @@ def _values(order: model.Order) -> dict[str, Any]:
         if name != "id" and name not in _WRITTEN_BY_THE_PLANNER
     }
     own |= {"sayings": documents.write_sayings(order.sayings), "worklist": dict(order.worklist)}
+    own["segments"] = list(order.segments)
     patient = {column: getattr(order.patient, name) for name, column in _PATIENT_COLUMNS.items()}
     others = documents.write_patient_ids(order.patient.other_ids)
     return own | patient | {"other_patient_ids": others}

@@ -148,6 +148,7 @@ orders = Table(
     Column("ready_at", UTCDateTime),
     Column("sayings", Document, nullable=False),
     Column("worklist", Document, nullable=False),
+    Column("segments", Document, nullable=False),
     *_lease(),
     _partial("ix_orders_to_plan", "plan_at", where="plan_at IS NOT NULL"),
     _partial("ix_orders_to_plan_stat", "plan_at", where="plan_at IS NOT NULL AND priority = 0"),

@@ -51,6 +51,7 @@ def test_an_order_comes_back_as_it_was_saved(queue: Queue) -> None:
         plan_attempts=2,
         plan_problem="offsite did not answer",
         fetch_now=True,
+        segments=(["OBR", "1", [["P1", "HIS"]]], ["ZXX", ["a", [["b", "c"], "d"]]]),
     )
     saved = queue.do(orders.save_order, full)
     assert (replace(full, id=saved.id), saved) == (saved, queue.order_now(saved))

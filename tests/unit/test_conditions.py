@@ -26,6 +26,11 @@ def born(day: str) -> dict[str, Any]:
     return {"patient": Patient(birth_date=day)}
 
 
+def said_by(**segments: list[Any]) -> dict[str, Any]:
+    """An order whose message has these segments."""
+    return {"segments": [[name, *fields] for name, fields in segments.items()]}
+
+
 def at(day: int, hour: int) -> dict[str, Any]:
     """An order for an hour of a day in March, in UTC."""
     return {"scheduled_start": datetime(2026, 3, day, hour, tzinfo=UTC)}
@@ -147,6 +152,72 @@ def at(day: int, hour: int) -> dict[str, Any]:
         ("weekday: sat-mon", {}, YES, "the order's weekday is mon"),
         ("weekday: tue", at(2, 23), YES, "the order's weekday is tue"),
         ("weekday: mon", {"scheduled_start": None}, UNSAID, "the order's weekday is not said"),
+        ("referring_unit: '*onco*'", said_by(ORC=["NW"]), UNSAID, "the order's referring unit is not said"),
+        (
+            "referring_unit: onc",
+            said_by(ORC=[*[""] * 16, [["ONC", "Oncology"]]]),
+            YES,
+            "the order's referring unit is ONC, Oncology",
+        ),
+        (
+            "referring_unit: ward 3",
+            said_by(PV1=[*[""] * 9, "Ward 3"]),
+            YES,
+            "the order's referring unit is “Ward 3”",
+        ),
+        (
+            "referring_unit: onc",
+            {"worklist": {"RequestingService": "CARD"}},
+            NO,
+            "the order's referring unit is CARD, not onc",
+        ),
+        (
+            "referring_physician: miller",
+            said_by(PV1=[*[""] * 7, [["D08", "Miller"]]]),
+            YES,
+            "the order's referring physician is D08, Miller",
+        ),
+        ("hl7: {OBR-24: [MR, CT]}", said_by(OBR=[*[""] * 23, "CT"]), YES, "OBR-24.1 of the message is CT"),
+        ("hl7: {ZXX-1: A*}", said_by(ZXX=[["B", "C"]]), NO, "ZXX-1.1 of the message is B, C, not A*"),
+        ("hl7: {ZXX-1: {like: [A*, C]}}", said_by(ZXX=[["B", "C"]]), YES, "ZXX-1.1 of the message is B, C"),
+        ("hl7: {ZXX-1: A}", {}, UNSAID, "ZXX-1.1 of the message is not said"),
+        ("hl7: {ZXX-1: {exists: true}}", said_by(ZXX=["B"]), YES, "ZXX-1.1 of the message is said"),
+        ("hl7: {ZXX-1: {exists: true}}", {}, NO, "ZXX-1.1 of the message is not said"),
+        ("hl7: {ZXX-1: {exists: false}}", {}, YES, "ZXX-1.1 of the message is not said"),
+        (
+            "hl7: {ZXX-1: {at_least: 5, at_most: 7.5}}",
+            said_by(ZXX=["7.5"]),
+            YES,
+            "ZXX-1.1 of the message is 7.5",
+        ),
+        (
+            "hl7: {ZXX-1: {at_least: 5, at_most: 7}}",
+            said_by(ZXX=["7.01"]),
+            NO,
+            "ZXX-1.1 of the message is 7.01, not at least 5 and at most 7",
+        ),
+        (
+            "hl7: {ZXX-1: {at_least: 5}}",
+            said_by(ZXX=["many"]),
+            UNSAID,
+            "ZXX-1.1 of the message is many, which is no number",
+        ),
+        ("hl7: {ZXX-1: {at_least: 5}}", {}, UNSAID, "ZXX-1.1 of the message is not said"),
+        (
+            "worklist: {PatientWeight: {at_least: 120}}",
+            {"worklist": {"PatientWeight": "130"}},
+            YES,
+            "PatientWeight of the worklist is 130",
+        ),
+        (
+            "worklist: {PatientState: 'contagious*'}",
+            {"worklist": {"PatientState": "well"}},
+            NO,
+            "PatientState of the worklist is well, not contagious*",
+        ),
+        ("worklist: {PatientState: x}", {}, UNSAID, "PatientState of the worklist is not said"),
+        ("exists: ZXX-1", said_by(ZXX=["B"]), YES, "the order's ZXX-1 is said"),
+        ("exists: worklist.PatientState", {}, NO, "the order's worklist.PatientState is not said"),
         ("exists: location", {"location": "ICU"}, YES, "the order's location is said"),
         ("exists: [modality, location]", {}, NO, "the order's location is not said"),
         ("not: {exists: [location]}", {}, YES, "the order's location is not said"),
@@ -213,6 +284,10 @@ leaves = st.sampled_from(
             "sex: F",
             "time_of_day: '07:00-17:00'",
             "weekday: sat-sun",
+            "hl7: {ZXX-1: A*}",
+            "hl7: {ZXX-1: {at_least: 5}}",
+            "worklist: {PatientState: A}",
+            "referring_unit: A",
         )
     ]
 )
@@ -234,6 +309,10 @@ values = st.fixed_dictionaries(
         "born": st.sampled_from(["19700101", "20200101"]),
         "sex": st.sampled_from("FM"),
         "start": st.sampled_from([at(2, 9), at(7, 22)]),
+        "segments": st.sampled_from([said_by(ZXX=["A"]), said_by(ZXX=["7"]), said_by(ORC=[*[""] * 16, "A"])]),
+        "worklist": st.sampled_from(
+            [{"worklist": {"PatientState": "A"}}, {"worklist": {"RequestingService": "B"}}]
+        ),
     }
 )
 
@@ -247,10 +326,16 @@ def order_saying(said: dict[str, Any]) -> Order:
         procedure_description=description,
         patient=Patient(birth_date=said.get("born"), sex=said.get("sex")),
         **said.get("start", {"scheduled_start": None}),
+        **said.get("segments", {}),
+        **said.get("worklist", {}),
     )
 
 
-@given(trees, values, st.sets(st.sampled_from(["location", "procedure", "born", "sex", "start"])))
+@given(
+    trees,
+    values,
+    st.sets(st.sampled_from(["location", "procedure", "born", "sex", "start", "segments", "worklist"])),
+)
 def test_what_is_missing_never_makes_any_rule_match_more(
     asked: Condition, said: dict[str, Any], missing: set[str]
 ) -> None:

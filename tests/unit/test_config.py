@@ -543,3 +543,13 @@ def test_the_example_of_one_node_is_right(tmp_path: Path) -> None:
     (tmp_path / "prefetch.yaml").write_text(example.replace("rules: rules", f"rules: {root / 'rules'}"))
     report = config.examine(tmp_path / "prefetch.yaml")
     assert ((), True) == (report.problems, report.config is not None)
+
+
+def test_the_places_that_decide_a_destination_are_watched(tmp_path: Path) -> None:
+    """A patient who is moved may be read elsewhere."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.yaml").write_text(
+        "rules: [{name: a, when: {hl7: {ZXX-7: A}}, priors: [{newest: 1}]}]"
+    )
+    found = load(tmp_path, with_key("planning.to", "{by: PV1-3.4, map: {A: room}}"))
+    assert ["PV1-3.4"] == [str(path) for path in found.watched if path.segment == "PV1"]

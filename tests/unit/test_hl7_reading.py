@@ -520,4 +520,4 @@ def test_events_have_a_plain_form() -> None:
     """What `prefetch read --json` prints has every field that a message can say, under its name."""
     plain: dict[str, Any] = hl7.to_json(one(PID, ORC, OBR))
     assert (plain["action"], plain["patient_id"], plain["cleared"]) == ("new", "4711", [])
-    assert [*plain, "worklist"] == list(OrderEvent.__dataclass_fields__)
+    assert [*plain, "worklist", "segments"] == list(OrderEvent.__dataclass_fields__)

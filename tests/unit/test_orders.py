@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch import orders
+from prefetch.fieldpath import FieldPath
 from prefetch.model import Action, Order, OrderEvent, OrderStatus, Priority
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -347,3 +348,43 @@ def _exam_of(told: list[tuple[OrderEvent, str]], arrival: Iterable[int]) -> dict
     assert order is not None
     heard = ("version", "created_at", "changed_at", "message_time", "sayings", "source", "plan_at")
     return {name: value for name, value in asdict(order).items() if name not in heard}
+
+
+def fields(**said: str) -> OrderEvent:
+    """An event whose message has these fields in a segment of its own."""
+    return event(segments=(["ZXX", *said.values()],))
+
+
+def test_other_fields_of_a_message_are_kept_and_change_nothing() -> None:
+    """A time of transaction differs in every message."""
+    order = replace(order_of(fields(sent="8:00")), plan_at=None)
+    after = orders.apply(order, fields(sent="8:05"), source="ris", clock=CLOCK, now=NOW)
+    assert ((["ZXX", "8:05"],), order.version, None) == (after.segments, after.version, after.plan_at)
+
+
+def test_a_field_that_rules_ask_for_makes_a_change() -> None:
+    """The order is planned again, and only for that field."""
+    order = replace(order_of(fields(sent="8:00", ward="A")), plan_at=None)
+    watched = [FieldPath.parse("ZXX-2")]
+    same, other = (
+        orders.apply(
+            order, fields(sent="8:05", ward=ward), source="ris", clock=CLOCK, now=NOW, watched=watched
+        )
+        for ward in ("A", "B")
+    )
+    assert [(1, None), (2, NOW)] == [(one.version, one.plan_at) for one in (same, other)]
+
+
+def test_a_message_that_comes_late_does_not_replace_the_fields_of_a_newer_one() -> None:
+    """As with all that is said of an order."""
+    order = order_of(fields(ward="B"))
+    late = orders.apply(
+        order, fields(ward="A"), source="ris", at=NOW - timedelta(hours=1), clock=CLOCK, now=NOW
+    )
+    assert (["ZXX", "B"],) == late.segments
+
+
+def test_what_speaks_of_the_patient_alone_leaves_the_fields() -> None:
+    """An ADT message is not the order's."""
+    order = order_of(fields(ward="A"), event(patient_name="Muster^Anna"))
+    assert (["ZXX", "A"],) == order.segments

@@ -132,6 +132,35 @@ BAD: dict[str, tuple[str, str]] = {
         "when: {exists: [station]}",
         "4:19: rules.0.when.exists.0: “station” is not possible; did you mean station_name?",
     ),
+    "Condition.referring_unit": (
+        "when: {referring_unit: []}",
+        "4:26: rules.0.when.referring_unit: must not be empty",
+    ),
+    "Condition.referring_physician": (
+        "when: {referring_physician: ''}",
+        "4:31: rules.0.when.referring_physician: must not be empty",
+    ),
+    "Condition.hl7": (
+        "when: {hl7: {ORB-24: CT}}",
+        "4:24: rules.0.when.hl7.ORB-24: ORB is no segment of an order, booking or ADT message; did you mean",
+    ),
+    "Condition.worklist": (
+        "when: {worklist: {PatientSate: x}}",
+        "4:34: rules.0.when.worklist.PatientSate: “PatientSate” is no keyword of DICOM PS3.6; did you mean",
+    ),
+    "ValueTest.like": ("when: {hl7: {ZXX-1: {like: []}}}", "4:30: rules.0.when.hl7.ZXX-1.like: must not be"),
+    "ValueTest.at_least": (
+        "when: {hl7: {ZXX-1: {at_least: much}}}",
+        "4:34: rules.0.when.hl7.ZXX-1.at_least: expected a number, found “much”",
+    ),
+    "ValueTest.at_most": (
+        "when: {hl7: {ZXX-1: {at_most: 1e3}}}",
+        "4:33: rules.0.when.hl7.ZXX-1.at_most: expected a number, found “1e3”",
+    ),
+    "ValueTest.exists": (
+        "when: {hl7: {ZXX-1: {}}}",
+        "4:23: rules.0.when.hl7.ZXX-1: asks nothing; write a value, or like, at_least, at_most or exists",
+    ),
     "Condition.all": ("when: {all: []}", "4:15: rules.0.when.all: must not be empty"),
     "Condition.any": (
         "when: {any: {modality: CT}}",
@@ -371,3 +400,15 @@ def test_any_text_fits_itself_and_the_star(text: str) -> None:
 def test_a_pattern_of_many_stars_is_quick() -> None:
     """A careless pattern and a long text do not stop the planner."""
     assert not Pattern("*a" * 40 + "b").matches("a" * 5000)
+
+
+def test_the_places_that_rules_ask_for_are_known(tmp_path: Path) -> None:
+    """In conditions however deep, and in look-ups; so that a change there makes a change of the order."""
+    when = "{any: [{hl7: {ZXX-7: A}}, {not: {exists: [PV1-3.4, location]}}, {referring_unit: A}]}"
+    loaded = load(
+        tmp_path,
+        a=f"- {{name: a, when: {when}, to: {{by: PV1-3.1, map: {{A: b}}}}, priors: [{{}}]}}",
+        b="- {name: b, priors: [{}]}",
+    )
+    unit = {"ORC-17.1", "ORC-17.2", "ORC-21.1", "PV1-10.1"}
+    assert {"ZXX-7.1", "PV1-3.4", "PV1-3.1", *unit} == set(map(str, loaded.watched))

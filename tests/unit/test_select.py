@@ -155,6 +155,13 @@ ROOMS = "planning: {to: [room-1, room-2, room-1]}\n"
         ("to: {by: station_ae_title, map: {'*': room-2}, otherwise: room-1}, ", {}, ("room-1",)),
         ("to: {by: modality, map: {MR: room-1, CT: [room-1, room-2]}}, ", {}, ("room-1", "room-2")),
         ("to: {by: location, map: {A: room-1, 'A*': room-2}}, ", {"location": "A"}, ("room-1",)),
+        ("to: {by: ZXX-2, map: {B: room-2}}, ", {"segments": (["ZXX", "A", ["C", "B"]],)}, ("room-2",)),
+        (
+            "to: {by: worklist.PatientState, map: {'b*': room-2}}, ",
+            {"worklist": {"PatientState": "BAD"}},
+            ("room-2",),
+        ),
+        ("to: {by: region, map: {head: room-1, chest: room-2}}, ", {}, ("room-2",)),
     ],
 )
 def test_priors_go_where_the_rule_says(

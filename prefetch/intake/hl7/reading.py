@@ -7,7 +7,7 @@ back: what cannot be understood has its reason in `problem`, and the feed goes o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from prefetch import errors
 from prefetch.intake import charset, control
 from prefetch.intake import header as headers
 from prefetch.intake.header import AcknowledgmentCode, Header
-from prefetch.intake.hl7 import forms, groups, lookup, patient, segments
+from prefetch.intake.hl7 import forms, groups, keeping, lookup, patient, segments
 from prefetch.intake.hl7 import mapping as mappings
 from prefetch.intake.hl7.groups import Scope
 from prefetch.intake.hl7.segments import Segment
@@ -96,9 +96,15 @@ def lines(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: str = "")
     return [header.delimiters.field.join(segment.fields).replace("\n", " ⏎ ") for segment in cut]
 
 
+_NOT_SHOWN = frozenset({"worklist", "segments"})
+"""Fields of an event that only repeat what it was read from."""
+
+
 def to_json(event: OrderEvent) -> dict[str, Any]:
     """An event as `prefetch read --json` prints it: the keys of the model, in its order."""
-    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "worklist"}
+    values = {
+        field.name: getattr(event, field.name) for field in fields(event) if field.name not in _NOT_SHOWN
+    }
     others = [asdict(one) for one in event.other_patient_ids]
     return values | {"cleared": sorted(event.cleared), "other_patient_ids": others}
 
@@ -192,7 +198,9 @@ class _Reader:
             yield self._made(effect, values, problem)
 
     def _of_order(self, effect: control.Effect, scope: Scope) -> _Said:
-        said = self._made(effect, self._values(scope, mappings.ALL_FIELDS))
+        made = self._made(effect, self._values(scope, mappings.ALL_FIELDS))
+        segments = keeping.keep(scope, self.header.delimiters)
+        said = replace(made, event=replace(made.event, segments=segments))
         if said.event.identifies_an_order or effect.action is Action.IGNORE:
             return said
         return _Said(said.event, said.origins, "no order, accession or appointment number: no order to keep")

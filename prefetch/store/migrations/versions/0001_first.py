@@ -162,6 +162,7 @@ def upgrade() -> None:
         sa.Column("ready_at", UTCDateTime),
         sa.Column("sayings", Document, nullable=False),
         sa.Column("worklist", Document, nullable=False),
+        sa.Column("segments", Document, nullable=False),
         sa.Column("owner", Name),
         sa.Column("lease_until", UTCDateTime),
         sqlite_autoincrement=True,
