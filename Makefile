@@ -41,8 +41,10 @@ type: $(READY)
 docs: $(READY)            ## write what is generated of the manual
 	$(BIN)/python docs/generate.py
 
-bench: $(READY)
-	$(BIN)/python -m tests.bench.end_to_end
+bench: $(READY)           ## figures, side by side with what a site would use instead (docs/benches.md)
+	$(BIN)/python -m tests.bench.end_to_end --orders 80 --rounds 3
+	$(BIN)/python -m tests.bench.acknowledge
+	$(BIN)/python -m tests.bench.life
 
 lock:                     ## resolve the dependencies anew
 	$(PYTHON) -m venv $(VENV)-lock
