@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import subprocess
 import sys
 import time
@@ -48,10 +49,10 @@ class Seen:
         return self.acknowledged / self.seconds
 
 
-def send(*, host: str, port: int, senders: int, seconds: float) -> Seen:
+def send(*, host: str, port: int, senders: int, seconds: float, junk: float = 0.0) -> Seen:
     """Run the program and read what it saw."""
     command = [sys.executable, "-m", "tests.bench.senders", host, str(port)]
-    command += ["--senders", str(senders), "--seconds", str(seconds)]
+    command += ["--senders", str(senders), "--seconds", str(seconds), "--junk", str(junk)]
     ended = subprocess.run(
         command,
         cwd=Path(__file__).parents[2],
@@ -68,13 +69,14 @@ def main(
     *,
     senders: Annotated[int, typer.Option()] = 8,
     seconds: Annotated[float, typer.Option()] = 3.0,
+    junk: Annotated[float, typer.Option(help="Share of the messages that nobody understands.")] = 0.0,
 ) -> None:
     """Send orders until the time is over."""
-    typer.echo(json.dumps(asdict(asyncio.run(_send(host, port, senders, seconds)))))
+    typer.echo(json.dumps(asdict(asyncio.run(_send(host, port, senders, seconds, junk)))))
 
 
-async def _send(host: str, port: int, senders: int, seconds: float) -> Seen:
-    loop, orders = asyncio.get_running_loop(), _orders()
+async def _send(host: str, port: int, senders: int, seconds: float, junk: float) -> Seen:
+    loop, orders = asyncio.get_running_loop(), _mixed(_orders(), junk)
     connections = [
         (await loop.create_connection(lambda: _Sender(orders), host, port))[1] for _ in range(senders)
     ]
@@ -112,6 +114,18 @@ def _orders() -> Iterator[bytes]:
     message = messages.orm(booking, messages.Change.NEW, control_id=f"M{_NUMBER}", now=now)
     parts = (_START + message.encode() + _END).split(_NUMBER.encode())
     return (b"%07d".__mod__(number).join(parts) for number in itertools.count(1))
+
+
+def _mixed(orders: Iterator[bytes], junk: float) -> Iterator[bytes]:
+    """The orders, and among them so large a share of messages with a header and nothing that makes sense."""
+    chance = random.Random(11)  # noqa: S311 (a bench)
+    for order in orders:
+        if chance.random() < junk:
+            head, _, rest = order.partition(b"\r")
+            noise = chance.randbytes(len(rest)).replace(b"\x1c", b"?").replace(b"\x0b", b"?")
+            yield head + b"\r" + noise + _END
+        else:
+            yield order
 
 
 class _Sender(asyncio.Protocol):
