@@ -1,0 +1,87 @@
+"""Promises of pynetdicom's threads that wait, pinned for each release of pynetdicom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+
+from prefetch.dimse import waiting, wire
+from prefetch.sandbox import archive
+
+IDLE = 1.0
+"""Seconds in which the looks of a thread are counted."""
+
+
+@pytest.fixture
+def peer() -> Iterator[archive.Archive]:
+    """A peer that answers at once."""
+    with archive.Archive(ae_title="MAIN") as made:
+        yield made
+
+
+def associate(peer: archive.Archive, handlers: list[evt.EventHandlerType]) -> Association:
+    """An association that has echoed once."""
+    ours = AE("ASKER")
+    ours.add_requested_context("1.2.840.10008.1.1")
+    association = ours.associate(peer.host, peer.port, ae_title="MAIN", evt_handlers=handlers)
+    assert "Status" in association.send_c_echo()
+    return association
+
+
+def looks_while_idle(association: Association, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often its connection's thread looks for something to send, while there is nothing."""
+    looks = 0
+    look = DULServiceProvider._process_recv_primitive  # noqa: SLF001 (what the thread does each time)
+
+    def counted(provider: DULServiceProvider) -> bool:
+        nonlocal looks
+        looks += provider is association.dul
+        return look(provider)
+
+    monkeypatch.setattr(DULServiceProvider, "_process_recv_primitive", counted)
+    time.sleep(IDLE)
+    monkeypatch.undo()
+    return looks
+
+
+def test_an_idle_association_hardly_looks(peer: archive.Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread wakes now and then, and not a thousand times a second."""
+    association = associate(peer, wire.fast_handlers())
+    looks = looks_while_idle(association, monkeypatch)
+    association.release()
+    assert 0 < looks <= 4 * IDLE / waiting.LOOKS_EVERY
+
+
+def test_a_peer_that_goes_away_is_noticed(peer: archive.Archive) -> None:
+    """Nobody asks anything of the association, and its end is seen all the same."""
+    association = associate(peer, wire.fast_handlers())
+    peer.stop()
+    deadline = time.monotonic() + 10
+    while association.is_established and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not association.is_established
+    association.join(10)
+    assert not association.is_alive()
+
+
+def test_every_exchange_is_answered(peer: archive.Archive) -> None:
+    """However quickly one follows the other, no wake-up is lost: none waits for the next look."""
+    association = associate(peer, wire.fast_handlers())
+    slow = 0
+    for _ in range(200):
+        began = time.monotonic()
+        assert "Status" in association.send_c_echo()
+        slow += time.monotonic() - began >= waiting.LOOKS_EVERY
+    association.release()
+    assert slow < 100  # a lost wake-up would make all of them slow; a busy machine makes some
+
+
+def test_what_is_bound_is_still_there() -> None:
+    """The private names that this reaches into: when one is gone, pynetdicom has changed its threads."""
+    assert {"_is_transport_event", "_process_recv_primitive"} <= set(vars(DULServiceProvider))
+    assert "_reactor_checkpoint" in vars(Association(AE("X"), "requestor"))
