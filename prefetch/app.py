@@ -21,7 +21,7 @@ from prefetch import chores, config, daemon, errors, health, model, stage, timin
 from prefetch.daemon import Daemon
 from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
-from prefetch.store import claims, database, history, nodes
+from prefetch.store import claims, database, history, nodes, worklists
 from prefetch.store import orders as order_rows
 
 log = structlog.get_logger()
@@ -29,7 +29,16 @@ log = structlog.get_logger()
 POLL = 0.05
 """Seconds between two looks whether what moves has ended, while the daemon drains."""
 
-AT_START_ONLY = ("ae_title", "time_zone", "store", "listeners", "archives", "workstations", "logging")
+AT_START_ONLY = (
+    "ae_title",
+    "time_zone",
+    "store",
+    "listeners",
+    "worklists",
+    "archives",
+    "workstations",
+    "logging",
+)
 """Keys of prefetch.yaml that a reload cannot change: sockets, peers and the store are made at start."""
 
 
@@ -156,6 +165,7 @@ def _take_over(connection: database.Connection, *, running: Daemon, now: datetim
         nodes.forget_all(connection)
         claims.recover(connection, now=now)
         order_rows.release_orders(connection)
+        worklists.release_polls(connection)
     nodes.see_node(connection, running.owner, now)
     nodes.load_configuration(connection, running.owner, now=now)
     claims.sweep_leases(connection, now)
@@ -178,7 +188,11 @@ async def _drain(running: Daemon, workers: list[asyncio.Task[None]], hurry: asyn
     try:
         await running.store.write(_hand_back, running=running, now=timing.now())
     finally:
-        for remote in (*running.archives.values(), *running.workstations.values()):
+        for remote in (
+            *running.archives.values(),
+            *running.workstations.values(),
+            *running.worklists.values(),
+        ):
             await remote.close()
         for each in running.listeners.values():
             await each.close()

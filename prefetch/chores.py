@@ -35,6 +35,9 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
     clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
     clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
+    for poller in daemon.pollers.values():
+        every = poller.settings.interval.total_seconds()
+        clock.add_job(poller.poll, "interval", seconds=every, next_run_time=timing.now())
     if (seconds := health.watchdog_seconds()) is not None:
         # systemd(1) advises to feed the watchdog twice as often as it looks.
         clock.add_job(_feed_watchdog, "interval", seconds=seconds / 2, args=[daemon])

@@ -12,7 +12,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from prefetch import certificates, crosscheck, errors, rules, timing, yamlfile, yamltree
-from prefetch.peers import Archive, ArchiveTimeouts, Listener, Timeouts, Tls, Verify, Workstation
+from prefetch.peers import (
+    Archive,
+    ArchiveTimeouts,
+    Gone,
+    Listener,
+    Stale,
+    Timeouts,
+    Tls,
+    Verify,
+    Worklist,
+    Workstation,
+)
 from prefetch.relevance import comparison
 from prefetch.rules import Mode
 from prefetch.settings import (
@@ -34,6 +45,7 @@ __all__ = [
     "ArchiveTimeouts",
     "Config",
     "Footing",
+    "Gone",
     "Identity",
     "Limits",
     "Listener",
@@ -46,9 +58,11 @@ __all__ = [
     "Retention",
     "Retrieval",
     "Retry",
+    "Stale",
     "Timeouts",
     "Tls",
     "Verify",
+    "Worklist",
     "Workstation",
     "examine",
     "load",

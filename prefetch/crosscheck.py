@@ -71,7 +71,7 @@ def _destination_names(to: rules.Lookup | tuple[str, ...] | None) -> Iterator[tu
 
 
 def _unknown_feeds(site: Site) -> Iterator[Problem]:
-    known = (*site.config.listeners, *rules.OTHER_FEEDS)
+    known = (*site.config.listeners, *site.config.worklists, *rules.OTHER_FEEDS)
     folded = set(map(rules.fold, known))
     for source in site.sources:
         named: list[tuple[yamltree.Where, str]]
@@ -118,6 +118,20 @@ def _same_peers(site: Site) -> Iterator[Problem]:
         ((name, (peer.host, peer.port)) for name, peer in config.listeners.items() if peer.port),
         "listens at the same place as",
     )
+    yield from _same(
+        site,
+        "worklists",
+        ((name, (peer.ae_title, peer.host, peer.port)) for name, peer in config.worklists.items()),
+        "is the same as",
+    )
+
+
+def _same_sources(site: Site) -> Iterator[Problem]:
+    """A feed is known by its name alone, in rules as in `prefetch explain`."""
+    for name in site.config.worklists:
+        if name in site.config.listeners:
+            message = f"a listener is called {name} as well; nobody could tell who said what"
+            yield site.document.problem(("worklists", name), message, at_key=True)
 
 
 def _same(site: Site, section: str, peers: Iterable[tuple[str, Hashable]], words: str) -> Iterator[Problem]:
@@ -227,8 +241,9 @@ def _unused(
 
 
 def _nothing_to_do(site: Site) -> Iterator[Problem]:
-    if not site.config.listeners:
-        yield site.document.problem((), "no listener: no order will ever come", severity="warning")
+    if not (site.config.listeners or site.config.worklists):
+        message = "neither listener nor worklist: no order will ever come"
+        yield site.document.problem((), message, severity="warning")
     if site.sources and not site.enabled:
         yield site.document.problem(("rules",), "every rule is switched off", severity="warning")
 
@@ -271,6 +286,7 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _no_destination,
     _same_peers,
     _unknown_listeners,
+    _same_sources,
     _begins_too_late,
     _never_taken,
     _no_limit,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prefetch import bell, certificates, config, dialling, health, orders, timing
 from prefetch.dimse import association
 from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, reader
+from prefetch.intake.worklist import poller
 from prefetch.planning import inquiries, planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
@@ -27,9 +28,11 @@ class Daemon:
     bells: bell.Bells
     archives: dict[str, association.RemoteAE]
     workstations: dict[str, association.RemoteAE]
+    worklists: dict[str, association.RemoteAE]
     pool: parsing.ReaderPool
     listeners: dict[str, listener.Listener]
     reader: reader.Reader
+    pollers: dict[str, poller.Poller]
     planner: planner.Planner
     movers: dict[str, mover.Mover]
     verifiers: dict[str, verifier.Verifier]
@@ -62,6 +65,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         for name in site.workstations
         if (peer := dialling.workstation(site, name)) is not None
     }
+    worklists = {name: association.RemoteAE(dialling.worklist(site, name)) for name in site.worklists}
     clock = orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
     pool = parsing.ReaderPool()
     pool.senders = hl7.Senders(site.senders)
@@ -78,6 +82,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         bells=bells,
         archives=archives,
         workstations=workstations,
+        worklists=worklists,
         pool=pool,
         listeners={name: _listener(name, said, door) for name, said in site.listeners.items()},
         reader=reader.Reader(
@@ -88,6 +93,18 @@ def build(site: config.Config, store: database.Database) -> Daemon:
             bells=bells,
             watched=site.watched,
         ),
+        pollers={
+            name: poller.Poller(
+                site=site,
+                worklist=name,
+                ask=remote.find_worklist,
+                store=store,
+                clock=clock,
+                now=timing.now,
+                bells=bells,
+            )
+            for name, remote in worklists.items()
+        },
         planner=planner.Planner(
             site=site, store=store, asking=asking, owner=owner, now=timing.now, bells=bells
         ),

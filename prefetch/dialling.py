@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefetch import config
 from prefetch.dimse import peer
 
@@ -17,11 +19,8 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         port=said.port,
         calling_ae_title=site.ae_title,
         max_associations=said.max_associations,
-        timeouts=peer.Timeouts(
-            connect=waits.connect.total_seconds(),
-            acse=waits.acse.total_seconds(),
-            idle=waits.idle.total_seconds(),
-            find_total=waits.find_total.total_seconds(),
+        timeouts=replace(
+            _waits(waits),
             move_idle=waits.move_idle.total_seconds(),
             move_total=waits.move_total.total_seconds(),
         ),
@@ -36,7 +35,6 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
     said = site.workstations[name]
     if said.verify is config.Verify.COUNTERS or said.host is None or said.port is None:
         return None
-    waits = said.timeouts
     return peer.Peer(
         name=name,
         ae_title=said.query_ae_title or said.ae_title,
@@ -44,12 +42,35 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         port=said.port,
         calling_ae_title=site.ae_title,
         max_associations=said.max_associations,
-        timeouts=peer.Timeouts(
-            connect=waits.connect.total_seconds(),
-            acse=waits.acse.total_seconds(),
-            idle=waits.idle.total_seconds(),
-            find_total=waits.find_total.total_seconds(),
-        ),
+        timeouts=_waits(said.timeouts),
         send_issuer=False,
         answer_limit=site.planning.answer_limit,
+    )
+
+
+def worklist(site: config.Config, name: str) -> peer.Peer:
+    """A worklist as a remote AE."""
+    said = site.worklists[name]
+    return peer.Peer(
+        name=name,
+        ae_title=said.ae_title,
+        host=said.host,
+        port=said.port,
+        calling_ae_title=site.ae_title,
+        max_associations=said.max_associations,
+        timeouts=_waits(said.timeouts),
+        send_issuer=False,
+        character_set=said.character_set,
+        answer_limit=said.answer_limit,
+        is_worklist=True,
+    )
+
+
+def _waits(said: config.Timeouts) -> peer.Timeouts:
+    """How long we wait for any peer that is asked."""
+    return peer.Timeouts(
+        connect=said.connect.total_seconds(),
+        acse=said.acse.total_seconds(),
+        idle=said.idle.total_seconds(),
+        find_total=said.find_total.total_seconds(),
     )

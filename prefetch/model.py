@@ -313,6 +313,34 @@ class MoveResult:
     milliseconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorklistKeys:
+    """What a worklist is asked for; what is None matches all."""
+
+    first_day: date | None = None
+    last_day: date | None = None
+    station_ae_title: str | None = None
+    modality: str | None = None
+    accession_number: str | None = None
+    study_instance_uid: str | None = None
+    scheduled_procedure_step_id: str | None = None
+    patient_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorklistAnswer:
+    """All items that a worklist answered, or why there are none. `items` is whole only on `SUCCESS`.
+
+    An item is its attributes by keyword: a text as it was sent, or for a sequence a list of the same.
+    """
+
+    outcome: Outcome
+    items: tuple[Mapping[str, Any], ...] = ()
+    status: int | None = None
+    because: str = ""
+    milliseconds: float = 0.0
+
+
 # --- what we decide --------------------------------------------------------------------------------
 
 

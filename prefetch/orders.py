@@ -162,12 +162,20 @@ def _is_step_of_the_same(event: OrderEvent, other: OrderEvent) -> bool:
 
 def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
     stronger = _DECISIVE[: _DECISIVE.index(than)] if than in _DECISIVE else _DECISIVE
-    if any(_differ(getattr(event, key), getattr(order, key)) for key in stronger):
+    if any(
+        _differ(getattr(event, key), getattr(order, key)) for key in stronger if _decides(key, event, order)
+    ):
         return True
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
     weak = than not in _DECISIVE or _is_appointment(event, than)
     return weak and patients.are_others(patients.said_by(event), order.patient.ids)
+
+
+def _decides(key: str, event: OrderEvent, order: Order) -> bool:
+    """Steps of one Requested Procedure are one exam, whichever of them is spoken of."""
+    procedure = event.requested_procedure_id
+    return key != "scheduled_procedure_step_id" or not procedure or procedure != order.requested_procedure_id
 
 
 def _is_appointment(event: OrderEvent, key: str) -> bool:

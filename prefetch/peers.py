@@ -1,4 +1,4 @@
-"""Whom we speak with, as prefetch.yaml says it: listeners, archives, workstations."""
+"""Whom we speak with, as prefetch.yaml says it: listeners, worklists, archives, workstations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Annotated, Self
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from prefetch import certificates
-from prefetch.rules import Count, Mode, Patterns, Text
-from prefetch.spans import Duration
+from prefetch.rules import Count, Modality, Mode, Patterns, Text
+from prefetch.spans import Duration, read_duration
 from prefetch.yamlfile import Model, OneOrMany, PlacedModel
 
 # --- values ----------------------------------------------------------------------------------------
@@ -70,6 +70,16 @@ def _read_network(said: object) -> Network:
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AllowedNetwork = Annotated[Network, PlainValidator(_read_network), WithJsonSchema({"type": "string"})]
 PerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _read_interval(said: object) -> timedelta:
+    interval = read_duration(said)
+    if interval < timedelta(seconds=1):
+        raise ValueError("must be at least 1s")
+    return interval
+
+
+Interval = Annotated[timedelta, PlainValidator(_read_interval), WithJsonSchema({"type": "string"})]
 
 
 class Verify(StrEnum):
@@ -245,6 +255,61 @@ class Timeouts(Model):
     """For the next C-FIND response."""
     find_total: Duration = Field(default=timedelta(minutes=2), examples=["2m"])
     """For a whole query, however many answers come in between."""
+
+
+class Gone(StrEnum):
+    """What becomes of an exam whose worklist item has gone."""
+
+    CANCEL = "cancel"
+    KEEP = "keep"
+
+
+class Stale(Model):
+    """What follows when an item is no longer answered, or nothing is."""
+
+    absences: Count = Field(default=3, examples=["3"])
+    """Whole answers in a row without an item before the worklist is asked for it by its numbers; only where
+    that finds nothing either has it gone."""
+    then: Gone = Field(default=Gone.CANCEL, examples=["keep"])
+    """`cancel` the exam of an item that has gone, or `keep` it until a message cancels it."""
+    begun: Duration = Field(default=timedelta(hours=1), examples=["2h"])
+    """An item that goes so long before its exam's start, or later, has begun early and is not cancelled:
+    many worklists drop what is under way."""
+    silent: Duration = Field(default=timedelta(minutes=15), examples=["1h"])
+    """`prefetch status` names a worklist that has not answered wholly for so long."""
+
+
+class Worklist(PlacedModel):
+    """A Modality Worklist that is asked again and again."""
+
+    ae_title: AETitle = Field(examples=["RIS"])
+    """Its AE Title."""
+    host: Host = Field(examples=["ris.example.org"])
+    """Its host name or address."""
+    port: Port = Field(examples=["104"])
+    """Its port."""
+    interval: Interval = Field(default=timedelta(minutes=1), examples=["2m"])
+    """How often it is asked."""
+    stations: Annotated[tuple[AETitle, ...], OneOrMany()] = Field(default=(), examples=["[CT1, MR1]"])
+    """Scheduled Station AE Titles of interest, each asked for by itself. Left out: all."""
+    modalities: Annotated[tuple[Modality, ...], OneOrMany()] = Field(default=(), examples=["[CT, MR, XR]"])
+    """Modalities of interest, each asked for by itself. Left out: all."""
+    back: Duration = Field(default=timedelta(), examples=["1d"])
+    """The date window begins with the day that was so long ago."""
+    ahead: Duration = Field(default=timedelta(days=7), examples=["14d"])
+    """The date window ends with the day that will be then."""
+    issuer: Text | None = Field(default=None, examples=["HOSP"])
+    """Assigning authority of its patient IDs where an item names no Issuer of Patient ID."""
+    stale: Stale = Field(default=Stale(), examples=["{absences: 5, then: keep}"])
+    """What follows when an item is no longer answered, or nothing is."""
+    max_associations: Count = Field(default=1, examples=["1"])
+    """Associations that we open to it at a time."""
+    answer_limit: Annotated[int, Field(ge=1, le=100_000)] = Field(default=10_000, examples=["10000"])
+    """More items than this are not taken from one answer."""
+    character_set: Text = Field(default="ISO_IR 100", examples=["ISO_IR 192"])
+    """Specific Character Set of the queries, and of items that name none."""
+    timeouts: Timeouts = Field(default=Timeouts(), examples=["{idle: 1m}"])
+    """How long to wait for it."""
 
 
 class ArchiveTimeouts(Timeouts):

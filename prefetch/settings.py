@@ -16,7 +16,7 @@ from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
 from prefetch import lifecycle, logs, modalities, sizes, spans
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
-from prefetch.peers import AETitle, Archive, Listener, Workstation
+from prefetch.peers import AETitle, Archive, Listener, Worklist, Workstation
 from prefetch.relevance import comparison
 from prefetch.relevance.comparison import Comparison
 from prefetch.rules import Count, Destinations, Lookup, Modality, Mode, RuleSet, Version, places
@@ -302,6 +302,10 @@ class Config(Footing):
     )
     """How a sender writes, where it differs from most, by a name of your own. The first that fits a message
     is taken; a message that none fits is read in the usual way."""
+    worklists: dict[Name, Worklist] = Field(
+        default={}, examples=["{ris-worklist: {ae_title: RIS, host: ris.example.org, port: 104}}"]
+    )
+    """Modality Worklists to ask for exams, by a name of your own."""
     archives: Annotated[dict[Name, Archive], NotEmpty()] = Field(
         examples=["{main-archive: {ae_title: PACS, host: pacs.example.org, port: 104}}"]
     )

@@ -1,4 +1,4 @@
-"""Real peers from Debian: Orthanc, dcmqrscp and storescp, each on a free port in a directory of its own.
+"""Real peers from Debian: Orthanc, dcmqrscp, storescp, wlmscpfs, each on a free port in its own directory.
 
     with Storescp(ae_title="WS", directory=tmp) as workstation:
         with Orthanc(ae_title="MAIN", directory=tmp, knows=[workstation]) as archive:
@@ -346,6 +346,56 @@ class Storescp(Server):
             str(self.received),
         ]
         return [*own, *self._options, str(self.port)]
+
+
+class Wlmscpfs(Server):
+    """dcmtk's worklist: each item is a file in a directory that is named like its AE title."""
+
+    program = "/usr/bin/wlmscpfs"
+
+    def __init__(self, *, ae_title: str, directory: Path, options: Sequence[str] = ()) -> None:
+        """`options` are wlmscpfs' own, such as `--verbose`."""
+        super().__init__(ae_title=ae_title, directory=directory)
+        self.items = self.directory / "worklists" / ae_title
+        self.items.mkdir(parents=True)
+        (self.items / "lockfile").touch()
+        self._options = options
+
+    def load(self, paths: Iterable[Path]) -> None:
+        """Put files among its items; an item that is there already is replaced."""
+        for path in paths:
+            shutil.copy(path, self.items)
+
+    def instances(self) -> dict[str, pydicom.Dataset]:
+        """A worklist holds none."""
+        return {}
+
+    def _arguments(self) -> Sequence[str]:
+        return ["--data-files-path", str(self.items.parent), *self._options, str(self.port)]
+
+
+class OrthancWorklist(Orthanc):
+    """Orthanc with its worklist plug-in; each item is a file in `items`."""
+
+    _PLUGIN = "/usr/share/orthanc/plugins/libModalityWorklists.so"
+
+    def __init__(self, *, ae_title: str, directory: Path) -> None:
+        """Make the directory of its items."""
+        self.items = directory / ae_title / "worklists"
+        plugin = {"Enable": True, "Database": str(self.items), "FilterIssuerAet": False, "LimitAnswers": 0}
+        # It answers only whom it knows.
+        settings = {
+            "Plugins": [installed(self._PLUGIN)],
+            "Worklists": plugin,
+            "DicomModalities": {"PREFETCH": ["PREFETCH", HOST, free_port()]},
+        }
+        super().__init__(ae_title=ae_title, directory=directory, settings=settings)
+        self.items.mkdir()
+
+    def load(self, paths: Iterable[Path]) -> None:
+        """Put files among its items; an item that is there already is replaced."""
+        for path in paths:
+            shutil.copy(path, self.items)
 
 
 def _by_uid(instances: Iterator[pydicom.Dataset]) -> dict[str, pydicom.Dataset]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prefetch import readiness, timing
-from prefetch.cli import terms
+from prefetch.cli import terms, worklists
 from prefetch.model import RetrieveState
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False)
         ("retrieves", facts["retrieves"]),
     ):
         typer.echo(f"{name:<16} {_counted(counts)}")
+    for line in worklists.lines(facts["worklists"], site):
+        typer.echo(f"worklist         {line}")
     for trouble in facts["trouble"]:
         typer.echo(f"!                {trouble}")
 
@@ -149,6 +151,7 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
     words = Counter(readiness.judge(exam, now).value for exam in exams)
     messages = inbox.count_messages(connection, since=day)
     states = retrieves.count_retrieves(connection, since=day)
+    polled = worklists.rows(connection, site)
     return {
         "mode": site.mode.value,
         "daemons": [_daemon(node, now) for node in nodes.list_nodes(connection)],
@@ -157,7 +160,12 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
         "exams": dict(words),
         "messages": {state.value: count for state, count in messages.items()},
         "retrieves": {state.value: count for state, count in states.items()},
-        "trouble": [*_trouble(connection, now), *_dead(messages)],
+        "worklists": polled,
+        "trouble": [
+            *_trouble(connection, now),
+            *_dead(messages),
+            *worklists.trouble(polled, site, now),
+        ],
     }
 
 

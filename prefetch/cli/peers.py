@@ -26,7 +26,8 @@ _COLUMNS = {
 
 def echo(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[PEER]...", help="Archives and workstations; all if none.")
+        list[str] | None,
+        typer.Argument(metavar="[PEER]...", help="Worklists, archives and workstations; all if none."),
     ] = None,
     *,
     config: terms.ConfigOption = None,
@@ -34,11 +35,16 @@ def echo(
 ) -> None:
     """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent."""
     site = terms.load_site(config)
-    known = [*site.archives, *site.workstations]
+    peers = [
+        *(("worklist", name) for name in site.worklists),
+        *(("archive", name) for name in site.archives),
+        *(("workstation", name) for name in site.workstations),
+    ]
+    known = [name for _, name in peers]
     unknown = [name for name in names or () if name not in known]
     if unknown:
         terms.stop(terms.Exit.WRONG_USE, f"no peer is called {unknown[0]!r}; there are: {', '.join(known)}")
-    rows = asyncio.run(_ask_all(site, names or known))
+    rows = asyncio.run(_ask_all(site, [peer for peer in peers if not names or peer[1] in names]))
     if json:
         terms.print_lines(rows)
     else:
@@ -49,30 +55,45 @@ def echo(
         terms.stop(terms.Exit.NO)
 
 
-async def _ask_all(site: Config, names: list[str]) -> list[dict[str, Any]]:
+async def _ask_all(site: Config, peers: list[tuple[str, str]]) -> list[dict[str, Any]]:
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_ask(site, name)) for name in names]
+        asking = [group.create_task(_ask(site, kind, name)) for kind, name in peers]
     return [task.result() for task in asking]
 
 
-async def _ask(site: Config, name: str) -> dict[str, Any]:
+_NEEDED = {
+    "worklist": ("Modality Worklist",),
+    "archive": ("C-FIND", "C-MOVE"),
+    "workstation": ("C-FIND",),
+}
+"""Kind of peer → the services without which it is of no use."""
+
+
+async def _ask(site: Config, kind: str, name: str) -> dict[str, Any]:
     from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.dimse import association  # noqa: PLC0415 (the same)
 
-    remote = dialling.archive(site, name) if name in site.archives else dialling.workstation(site, name)
+    dial = {"worklist": dialling.worklist, "archive": dialling.archive, "workstation": dialling.workstation}
+    remote = dial[kind](site, name)
     if remote is None:
         return _silent(site, name)
     async with association.RemoteAE(remote) as ae:
         answer = await ae.echo()
         knows = {}
-        if name in site.archives and answer.reachable:
+        if kind == "archive" and answer.reachable:
             knows = {
                 workstation: await ae.knows_destination(said.ae_title)
                 for workstation, said in site.workstations.items()
             }
-    offers = {"C-ECHO": answer.verified, "C-FIND": answer.find, "C-MOVE": answer.move}
-    needed = ("C-FIND", "C-MOVE") if name in site.archives else ("C-FIND",)
-    missing = [f"does not offer {service}" for service in needed if answer.reachable and not offers[service]]
+    offers = {
+        "C-ECHO": answer.verified,
+        "C-FIND": answer.find,
+        "C-MOVE": answer.move,
+        "Modality Worklist": answer.worklist,
+    }
+    missing = [
+        f"does not offer {service}" for service in _NEEDED[kind] if answer.reachable and not offers[service]
+    ]
     strangers = [
         f"does not know {workstation} ({site.workstations[workstation].ae_title}): {introduction.because}"
         for workstation, introduction in knows.items()
@@ -80,7 +101,7 @@ async def _ask(site: Config, name: str) -> dict[str, Any]:
     ]
     return {
         "peer": name,
-        "kind": "archive" if name in site.archives else "workstation",
+        "kind": kind,
         "ae_title": remote.ae_title,
         "host": remote.host,
         "port": remote.port,

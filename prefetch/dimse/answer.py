@@ -42,7 +42,7 @@ def read_study(identifier: Dataset, *, archive: str, character_set: str = "") ->
     uid = text(identifier, "StudyInstanceUID")
     if not uid or not _UID.fullmatch(uid):
         return None
-    encodings = _encodings(identifier, character_set)
+    encodings = encodings_of(identifier, character_set)
     return model.Study(
         study_instance_uid=uid,
         archive=archive,
@@ -105,7 +105,7 @@ def _bytes(identifier: Dataset, keyword: str) -> bytes:
     return raw if isinstance(raw, bytes) else b""
 
 
-def _encodings(identifier: Dataset, fallback: str) -> list[str]:
+def encodings_of(identifier: Dataset, fallback: str) -> list[str]:
     """Python's names for what the answer is written in, as it says itself or, silent, as configured."""
     declared = _decode(_bytes(identifier, "SpecificCharacterSet"), ("ascii",)).strip(" \0")
     if declared:

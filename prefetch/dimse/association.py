@@ -23,7 +23,7 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import errors, model
-from prefetch.dimse import echo, find, identifier, move, peer, status, turns, wire
+from prefetch.dimse import echo, find, identifier, move, peer, status, turns, wire, worklist
 from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
 
@@ -99,6 +99,15 @@ class RemoteAE:
         """How many instances of a study it holds, counted one by one; `None` where that cannot be told."""
         counting = partial(find.count_instances, study_instance_uid=study_instance_uid, of=self.peer)
         return await self._run(counting, needs=wire.FIND, instead=lambda _: None)
+
+    async def find_worklist(self, keys: model.WorklistKeys) -> model.WorklistAnswer:
+        """The items of its worklist; raises `UnsafeKeyError` for a key never sent."""
+        asked = worklist.query(keys, character_set=self.peer.character_set)
+        return await self._run(
+            partial(worklist.find_items, asked=asked, of=self.peer),
+            needs=wire.WORKLIST,
+            instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
+        )
 
     async def move_study(self, *, study_instance_uid: str, destination_ae_title: str) -> model.MoveResult:
         """Have it send a study to a Move Destination."""

@@ -22,6 +22,8 @@ class EchoResult:
     """Whether it offers Study Root C-FIND."""
     move: bool = False
     """Whether it offers Study Root C-MOVE."""
+    worklist: bool = False
+    """Whether it offers the Modality Worklist."""
     problem: str | None = None
     milliseconds: float = 0.0
     """Of the C-ECHO alone."""
@@ -36,6 +38,7 @@ def echo(association: Association, *, of: peer.Peer) -> EchoResult:
         verified=problem is None,
         find=wire.accepts(association, wire.FIND),
         move=wire.accepts(association, wire.MOVE),
+        worklist=wire.accepts(association, wire.WORKLIST),
         problem=problem,
         milliseconds=(time.monotonic() - began) * 1000,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydicom import Dataset
+from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import model
@@ -16,31 +18,57 @@ from prefetch.model import Outcome
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What was read of the answers to one query, and what became of it."""
+
+    read: list[T]
+    verdict: status.Verdict
+    status: int | None
+    milliseconds: float
+
+
 def find_studies(association: Association, query: Dataset, *, of: peer.Peer) -> model.FindResult:
-    """Ask, and read all the answers; at more than the limit the first are kept and the association ends."""
+    """Ask for studies, and read all the answers."""
+    asked = ask(association, query, wire.FIND, of=of, read=partial(_read, of=of))
+    return model.FindResult(
+        outcome=asked.verdict.outcome,
+        studies=answer.collapse(asked.read),
+        status=asked.status,
+        because=asked.verdict.because,
+        milliseconds=asked.milliseconds,
+    )
+
+
+def ask(
+    association: Association,
+    query: Dataset,
+    sop_class: UID,
+    *,
+    of: peer.Peer,
+    read: Callable[[Dataset], T | None],
+) -> Answers[T]:
+    """Ask, and read all the answers; at more than the limit the first are kept and the association ends.
+
+    `read` gives None for an answer that says nothing of use: then the whole is no Success.
+    """
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
-    answers: list[model.Study | None] = []
+    answers: list[T | None] = []
     cut = False
-    for each in _ask(association, query, asking):
+    for each in asking.ask(partial(association.send_c_find, query, sop_class)):
         cut = len(answers) == of.answer_limit
         if cut:
             # After a C-CANCEL an archive may send on, and the next query would take that for its answers.
             association.abort(block=False)
             break
-        answers.append(_read(each, of))
-    studies = [study for study in answers if study is not None]
+        answers.append(None if each is None else read(each))
+    readable = [each for each in answers if each is not None]
     if cut:
         because = f"more than {of.answer_limit} answers; only the first {of.answer_limit} were read"
         verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
     else:
-        verdict = _judge(asking.last, readable=len(studies) == len(answers))
-    return model.FindResult(
-        outcome=verdict.outcome,
-        studies=answer.collapse(studies),
-        status=asking.last.status,
-        because=verdict.because,
-        milliseconds=asking.milliseconds,
-    )
+        verdict = _judge(asking.last, readable=len(readable) == len(answers))
+    return Answers(readable, verdict, asking.last.status, asking.milliseconds)
 
 
 def count_instances(association: Association, *, study_instance_uid: str, of: peer.Peer) -> int | None:
@@ -79,25 +107,20 @@ def _collect(
 ) -> list[T] | None:
     """What is read in each answer; `None` unless all of them came and can be read."""
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
-    answers = [None if each is None else read(each) for each in _ask(association, query, asking)]
+    send = partial(association.send_c_find, query, wire.FIND)
+    answers = [None if each is None else read(each) for each in asking.ask(send)]
     readable = [each for each in answers if each is not None]
     whole = asking.last.status == status.SUCCESS and len(readable) == len(answers)
     return readable if whole else None
 
 
-def _ask(association: Association, query: Dataset, asking: exchange.Exchange) -> Iterator[Dataset | None]:
-    return asking.ask(partial(association.send_c_find, query, wire.FIND))
-
-
-def _read(response: Dataset | None, of: peer.Peer) -> model.Study | None:
-    if response is None:
-        return None
+def _read(response: Dataset, of: peer.Peer) -> model.Study | None:
     return answer.read_study(response, archive=of.name, character_set=of.character_set)
 
 
 def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:
     verdict = status.classify_find(last.status, comment=last.comment, lost=last.lost)
     if verdict.outcome is Outcome.SUCCESS and not readable:
-        because = "Success, but there were answers that cannot be decoded or name no study"
+        because = "Success, but there were answers that cannot be decoded or name nothing"
         return status.Verdict(outcome=Outcome.WARNING, because=because)
     return verdict

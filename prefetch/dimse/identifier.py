@@ -77,7 +77,7 @@ def study(study_instance_uid: str) -> Dataset:
     """What a C-MOVE of one study names: its unique key and no more (PS3.4 C.4.2.1.4)."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "STUDY"
-    _set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
+    set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
     return identifier
 
 
@@ -92,11 +92,12 @@ def _query(
         setattr(query, keyword, "")
     for keyword, values in keys.items():
         if values:
-            _set_key(query, keyword, values, character_set)
+            set_key(query, keyword, values, character_set)
     return query
 
 
-def _set_key(identifier: Dataset, keyword: str, values: Sequence[str], character_set: str) -> None:
+def set_key(identifier: Dataset, keyword: str, values: Sequence[str], character_set: str) -> None:
+    """Put a matching key in; raises `UnsafeKeyError` for what would match more than it says."""
     for value in values:
         _refuse_unsafe(keyword, value, character_set)
     tag = tag_for_keyword(keyword)

@@ -22,7 +22,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A remote AE that we ask: an archive, or a workstation that answers C-FIND."""
+    """A remote AE that we ask: an archive, a workstation that answers C-FIND, or a worklist."""
 
     name: str
     ae_title: str
@@ -38,3 +38,5 @@ class Peer:
     """Specific Character Set of our queries, and of answers that do not say theirs; empty is ASCII."""
     answer_limit: int = 2000
     """Answers to one query that are kept; at one more the query is cancelled."""
+    is_worklist: bool = False
+    """Whether it is asked for its worklist, and for nothing else."""

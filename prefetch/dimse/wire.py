@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -26,6 +26,8 @@ FIND: Final = UID("1.2.840.10008.5.1.4.1.2.2.1")
 """Study Root Query/Retrieve Information Model – FIND."""
 MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.2.2")
 """Study Root Query/Retrieve Information Model – MOVE."""
+WORKLIST: Final = UID("1.2.840.10008.5.1.4.31")
+"""Modality Worklist Information Model – FIND."""
 
 ENDS_WITHIN = 0.5
 """Seconds that an abort has for leaving before its connection is cut."""
@@ -57,7 +59,7 @@ def associate(
     """
     _say_nothing_of_patients()
     entity = AE(ae_title=to.calling_ae_title)
-    entity.requested_contexts = _contexts()
+    entity.requested_contexts = _contexts(to)
     entity.connection_timeout = to.timeouts.connect
     entity.acse_timeout = to.timeouts.acse
     entity.network_timeout = None  # whoever holds the association releases it
@@ -140,11 +142,16 @@ def discard(association: Association) -> None:
             thread.join()
 
 
-def _contexts() -> list[PresentationContext]:
+def _services(of: peer.Peer) -> Mapping[UID, str]:
+    """What we ask a peer for, and what it is called."""
+    if of.is_worklist:
+        return {ECHO: "Verification", WORKLIST: "Modality Worklist"}
+    return {ECHO: "Verification", FIND: "Study Root C-FIND", MOVE: "C-MOVE"}
+
+
+def _contexts(to: peer.Peer) -> list[PresentationContext]:
     """What we ask with; deflated and big endian are left out, as some peers choose badly among four."""
-    return [
-        build_context(each, [ImplicitVRLittleEndian, ExplicitVRLittleEndian]) for each in (ECHO, FIND, MOVE)
-    ]
+    return [build_context(each, [ImplicitVRLittleEndian, ExplicitVRLittleEndian]) for each in _services(to)]
 
 
 def _say_nothing_of_patients() -> None:
@@ -159,7 +166,8 @@ def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> sta
     if association.is_rejected and answer is not None:
         return status.classify_rejection(answer.result, answer.result_source, answer.diagnostic)
     if answer is not None and answer.result == 0:
-        because = f"{to.ae_title} accepts none of Verification, Study Root C-FIND and C-MOVE"
+        *others, last = _services(to).values()
+        because = f"{to.ae_title} accepts none of {', '.join(others)} and {last}"
         return status.Verdict(outcome=Outcome.PERMANENT, because=because)
     if connected:
         because = f"{to.ae_title} did not answer the association request"

@@ -113,19 +113,23 @@ class Upserts:
     watched: Sequence[FieldPath] = ()
     """Places in messages that rules ask for."""
 
-    def apply(self, event: model.OrderEvent) -> Iterable[model.Order]:
-        """Upsert what one event speaks of; gives the orders that it changed."""
+    def apply(self, event: model.OrderEvent, news: model.OrderEvent | None = None) -> Iterable[model.Order]:
+        """Upsert what one event speaks of; gives the orders that it changed.
+
+        `news` is the part of it that counts as said now: a worklist repeats the rest since long ago.
+        """
         if event.action is Action.IGNORE:
             return self._plan_again(event) if self._moves_patient_data else ()
+        news = event if news is None else news
         if event.action is not Action.MERGE:
-            event = self._as_it_lives_on(event)
+            event, news = self._as_it_lives_on(event), self._as_it_lives_on(news)
         if not event.identifies_an_order:
             return self._to_patient(event)
         order = orders.match(event, order_rows.orders_sharing_keys(self.connection, event))
         if order is None:
             created = orders.create(event, **self._said(event))
             return () if created is None else (self._keep(created, "order_created"),)
-        after = orders.apply(order, event, watched=self.watched, **self._said(event))
+        after = orders.apply(order, news, watched=self.watched, **self._said(event))
         return self._changed(order, after, "order_changed")
 
     def _said(self, event: model.OrderEvent) -> _Said:

@@ -157,6 +157,13 @@ class Scp:
             (evt.EVT_C_FIND, self._find),
         ]
 
+    def _look_up(self, identifier: Dataset) -> list[Dataset]:
+        """The answers to a C-FIND."""
+        answers = self.holdings.find(identifier)
+        for answer in answers:
+            answer.RetrieveAETitle = self.ae_title
+        return answers
+
     def _begin(self, event: evt.Event, service: Service, identifier: Dataset) -> Operation:
         """Note the operation and let the faults have their first word."""
         association = event.assoc
@@ -219,7 +226,7 @@ class Scp:
         for fault in self.faults:
             fault.hears(operation, keys)
         try:
-            answers = self.holdings.find(keys)
+            answers = self._look_up(keys)
         except IdentifierError:
             yield IDENTIFIER_DOES_NOT_MATCH, None
             return
@@ -233,7 +240,6 @@ class Scp:
             if event.is_cancelled:
                 yield CANCELLED, None
                 return
-            answer.RetrieveAETitle = self.ae_title
             yield PENDING, answer
 
     def _aborts(self, event: evt.Event, operation: Operation, so_far: int) -> bool:

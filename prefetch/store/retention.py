@@ -18,6 +18,7 @@ from prefetch.store.tables import (
     orders,
     retrieves,
     wants,
+    worklist_items,
 )
 
 
@@ -30,6 +31,7 @@ def forget(c: Connection, *, history_before: datetime, messages_before: datetime
     never_wanted = ~exists().where(wants.c.retrieve_id == retrieves.c.id)
     old = {
         inbox: (inbox.c.received_at < messages_before) & (inbox.c.state != MessageState.WAITING),
+        worklist_items: worklist_items.c.last_seen < messages_before,
         events: events.c.at < history_before,
         answers: answers.c.asked_at < history_before,
         orders: (day_of_order < history_before) & (orders.c.changed_at < history_before),

@@ -202,6 +202,38 @@ cross_references = Table(
 )
 """What the PIX manager last said of an ID."""
 
+# --- what the worklists said -----------------------------------------------------------------------
+
+worklists = Table(
+    "worklists",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("due_at", UTCDateTime),
+    Column("asked_at", UTCDateTime),
+    Column("answered_at", UTCDateTime),
+    Column("outcome", worded(model.Outcome, "outcome")),
+    Column("because", Words()),
+    Column("items", Integer),
+    Column("milliseconds", Float),
+)
+"""`asked_at` is the last time that it was asked, `answered_at` the last time that it answered wholly."""
+
+worklist_items = Table(
+    "worklist_items",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("worklist", Name, nullable=False),
+    Column("item_key", Name, nullable=False),
+    Column("document", Document, nullable=False),
+    Column("absences", Integer, nullable=False),
+    Column("first_seen", UTCDateTime, nullable=False),
+    Column("last_seen", UTCDateTime, nullable=False),
+    Column("gone_at", UTCDateTime),
+    Index("uq_worklist_items_item", "worklist", "item_key", unique=True),
+    Index("ix_worklist_items_last_seen", "last_seen"),
+    sqlite_autoincrement=True,
+)
+
 # --- what the archives said and what we made of it -------------------------------------------------
 
 answers = Table(

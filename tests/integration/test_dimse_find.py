@@ -96,7 +96,7 @@ def test_answer_that_cannot_be_read_is_told(odd: bytes) -> None:
 
     result = ask(script)
     assert (result.outcome, len(result.studies)) == (Outcome.WARNING, 1)
-    assert result.because == "Success, but there were answers that cannot be decoded or name no study"
+    assert result.because == "Success, but there were answers that cannot be decoded or name nothing"
 
 
 def test_character_set_of_the_peer_is_the_fallback() -> None:

@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
-from prefetch.config import Config, Mode, NameConflict, Verify
+from prefetch.config import Config, Gone, Mode, NameConflict, Verify
 from prefetch.peers import Acknowledgement, Allow, AllowedSender, Case, PatientIdForm
 from tests import models
 
 SITE = """\
 time_zone: Europe/Berlin
 listeners: {ris: {port: 2575}}
+worklists: {mwl: {ae_title: RIS, host: ris.example.org, port: 104}}
 archives: {main: {ae_title: PACS, host: pacs.example.org, port: 104}}
 workstations: {room: {ae_title: READ1, host: 10.1.2.3, port: 11112}}
 """
@@ -36,7 +37,7 @@ def with_key(dotted: str, value: str) -> str:
     if top == "senders":
         steps = [*rest.split("."), key]
         return SITE + f"senders: {'{' + ': {'.join(steps)}: {value}{'}' * len(steps)}\n"
-    if top in {"archives", "workstations", "listeners"}:
+    if top in {"archives", "workstations", "listeners", "worklists"}:
         _, _, inner = rest.partition(".")
         line = f"{key}: {value}"
         for step in reversed(inner.split(".") if inner else []):
@@ -106,6 +107,23 @@ GOOD: dict[str, tuple[str, str, Any]] = {
             senders=(AllowedSender.model_validate({"application": "RIS"}),),
         ),
     ),
+    "worklists.mwl.ae_title": ("OTHER", "worklists.mwl.ae_title", "OTHER"),
+    "worklists.mwl.host": ("10.0.0.1", "worklists.mwl.host", "10.0.0.1"),
+    "worklists.mwl.port": ("4242", "worklists.mwl.port", 4242),
+    "worklists.mwl.interval": ("30s", "worklists.mwl.interval", timedelta(seconds=30)),
+    "worklists.mwl.stations": ("CT1", "worklists.mwl.stations", ("CT1",)),
+    "worklists.mwl.modalities": ("ct", "worklists.mwl.modalities", ("CT",)),
+    "worklists.mwl.back": ("1d", "worklists.mwl.back", timedelta(days=1)),
+    "worklists.mwl.ahead": ("2d", "worklists.mwl.ahead", timedelta(days=2)),
+    "worklists.mwl.issuer": ("HOSP", "worklists.mwl.issuer", "HOSP"),
+    "worklists.mwl.stale.absences": ("5", "worklists.mwl.stale.absences", 5),
+    "worklists.mwl.stale.then": ("keep", "worklists.mwl.stale.then", Gone.KEEP),
+    "worklists.mwl.stale.begun": ("2h", "worklists.mwl.stale.begun", timedelta(hours=2)),
+    "worklists.mwl.stale.silent": ("1h", "worklists.mwl.stale.silent", timedelta(hours=1)),
+    "worklists.mwl.max_associations": ("2", "worklists.mwl.max_associations", 2),
+    "worklists.mwl.answer_limit": ("10", "worklists.mwl.answer_limit", 10),
+    "worklists.mwl.character_set": ("ISO_IR 192", "worklists.mwl.character_set", "ISO_IR 192"),
+    "worklists.mwl.timeouts.connect": ("1s", "worklists.mwl.timeouts.connect", timedelta(seconds=1)),
     "archives.main.ae_title": ("OTHER", "archives.main.ae_title", "OTHER"),
     "archives.main.host": ("10.0.0.1", "archives.main.host", "10.0.0.1"),
     "archives.main.port": ("4242", "archives.main.port", 4242),
@@ -256,6 +274,29 @@ BAD: dict[str, tuple[str, str]] = {
         "1.1",
         "“1.1” is not possible; did you mean 1.3? possible: 1.2, 1.3",
     ),
+    "worklists": ("104", "expected keys and values, found “104”"),
+    "worklists.mwl.ae_title": ("A\\B", f"“A\\B” {AE_TITLE}"),
+    "worklists.mwl.host": ("-ris", "“-ris” is neither a host name nor an IP address"),
+    "worklists.mwl.port": ("0", "must be at least 1, found 0"),
+    "worklists.mwl.interval": ("0s", "must be at least 1s"),
+    "worklists.mwl.stations": ("[ÄÖÜ]", f"“ÄÖÜ” {AE_TITLE}"),
+    "worklists.mwl.modalities": ("[CTT]", "“CTT” is not a modality; did you mean CT?"),
+    "worklists.mwl.back": ("soon", DURATION),
+    "worklists.mwl.ahead": ("soon", DURATION),
+    "worklists.mwl.issuer": ("''", "must not be empty"),
+    "worklists.mwl.stale": ("keep", "expected keys and values, found “keep”"),
+    "worklists.mwl.stale.absences": ("0", "must be at least 1, found 0"),
+    "worklists.mwl.stale.then": ("drop", "“drop” is not possible; possible: cancel, keep"),
+    "worklists.mwl.stale.begun": ("soon", DURATION),
+    "worklists.mwl.stale.silent": ("soon", DURATION),
+    "worklists.mwl.max_associations": ("0", "must be at least 1, found 0"),
+    "worklists.mwl.answer_limit": ("0", "must be at least 1, found 0"),
+    "worklists.mwl.character_set": ("''", "must not be empty"),
+    "worklists.mwl.timeouts": ("30s", "expected keys and values, found “30s”"),
+    "worklists.mwl.timeouts.connect": ("soon", DURATION),
+    "worklists.mwl.timeouts.acse": ("soon", DURATION),
+    "worklists.mwl.timeouts.idle": ("soon", DURATION),
+    "worklists.mwl.timeouts.find_total": ("soon", DURATION),
     "archives": ("{}", "must not be empty"),
     "archives.main.ae_title": ("A\\B", f"“A\\B” {AE_TITLE}"),
     "archives.main.host": ("10.0.0.256", "“10.0.0.256” is neither a host name nor an IP address"),
@@ -392,7 +433,7 @@ def test_a_bad_value_has_its_message(tmp_path: Path, dotted: str) -> None:
 
 def keys_named(dotted: str) -> str:
     """`archives.NAME.port` of `archives.main.port`."""
-    return re.sub(r"^(archives|workstations|listeners|senders)\.\w+", r"\1.NAME", dotted)
+    return re.sub(r"^(archives|workstations|listeners|worklists|senders)\.\w+", r"\1.NAME", dotted)
 
 
 def every_path(model: type[yamlfile.Model], prefix: str = "") -> set[str]:
@@ -435,6 +476,7 @@ def test_every_key_is_described_with_an_example_that_is_right(
     required = {
         "Config": SITE,
         "Archive": "ae_title: PACS\nhost: h\nport: 104\n",
+        "Worklist": "ae_title: RIS\nhost: h\nport: 104\n",
         "Workstation": "ae_title: READ1\nverify: counters\nhost: h\nport: 104\n",
         "Waits": "first: 1s\nlongest: 1s\n",
         "Retry": "attempts: 1\nfirst: 1s\nlongest: 1s\n",

@@ -220,7 +220,7 @@ def test_peers_that_nothing_uses_are_told(tmp_path: Path) -> None:
 def test_a_site_that_does_nothing_is_told(tmp_path: Path) -> None:
     """No order comes in, or no rule is on."""
     silent = SITE.replace("listeners: {ris: {port: 2575}}\n", "")
-    assert ["prefetch.yaml:1:1: no listener: no order will ever come"] == warnings(
+    assert ["prefetch.yaml:1:1: neither listener nor worklist: no order will ever come"] == warnings(
         tmp_path, RULE, site=silent
     )
     off = warnings(tmp_path, "{name: a, enabled: false, priors: [{newest: 1}]}")

@@ -328,3 +328,30 @@ def upgrade() -> None:
         sa.Column("refused_by", Words()),
     )
     _index("ix_wants_retrieve_id", "wants", "retrieve_id")
+
+    op.create_table(
+        "worklist_items",
+        sa.Column("id", Identifier, primary_key=True),
+        sa.Column("worklist", Name, nullable=False),
+        sa.Column("item_key", Name, nullable=False),
+        sa.Column("document", Document, nullable=False),
+        sa.Column("absences", sa.Integer, nullable=False),
+        sa.Column("first_seen", UTCDateTime, nullable=False),
+        sa.Column("last_seen", UTCDateTime, nullable=False),
+        sa.Column("gone_at", UTCDateTime),
+        sqlite_autoincrement=True,
+    )
+    _index("ix_worklist_items_last_seen", "worklist_items", "last_seen")
+    _index("uq_worklist_items_item", "worklist_items", "worklist", "item_key", unique=True)
+
+    op.create_table(
+        "worklists",
+        sa.Column("name", Name, primary_key=True),
+        sa.Column("due_at", UTCDateTime),
+        sa.Column("asked_at", UTCDateTime),
+        sa.Column("answered_at", UTCDateTime),
+        sa.Column("outcome", _word("outcome", _OUTCOMES)),
+        sa.Column("because", Words()),
+        sa.Column("items", sa.Integer),
+        sa.Column("milliseconds", sa.Float),
+    )
