@@ -161,6 +161,7 @@ def _needs_restart(before: config.Config, after: config.Config) -> list[str]:
 def _take_over(connection: database.Connection, *, running: Daemon, now: datetime) -> None:
     """What a process that died left claimed is free again: on SQLite this is the only process."""
     archive_rows.know_archives(connection, running.site.archives)
+    worklists.know_worklists(connection, running.site.worklists)
     if connection.dialect.name == "sqlite":
         nodes.forget_all(connection)
         claims.recover(connection, now=now)

@@ -83,8 +83,8 @@ def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False)
         ("retrieves", facts["retrieves"]),
     ):
         typer.echo(f"{name:<16} {_counted(counts)}")
-    for line in worklists.lines(facts["worklists"], site):
-        typer.echo(f"worklist         {line}")
+    for worklist in facts["worklists"]:
+        typer.echo(f"worklist         {worklists.line(worklist, site.time_zone)}")
     for trouble in facts["trouble"]:
         typer.echo(f"!                {trouble}")
 
@@ -145,13 +145,14 @@ def _verified(exam: readiness.Exam) -> int:
 
 def _status(connection: Connection, site: Footing, *, day: datetime, now: datetime) -> dict[str, Any]:
     from prefetch.store import inbox, nodes, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+    from prefetch.store import worklists as worklist_rows  # noqa: PLC0415 (the same)
 
     exams = _exams(connection, since=day, until=now + timedelta(days=1), limit=100_000)
     share = readiness.share(exams, now)
     words = Counter(readiness.judge(exam, now).value for exam in exams)
     messages = inbox.count_messages(connection, since=day)
     states = retrieves.count_retrieves(connection, since=day)
-    polled = worklists.rows(connection, site)
+    polled = worklist_rows.list_worklists(connection)
     return {
         "mode": site.mode.value,
         "daemons": [_daemon(node, now) for node in nodes.list_nodes(connection)],
@@ -160,11 +161,11 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
         "exams": dict(words),
         "messages": {state.value: count for state, count in messages.items()},
         "retrieves": {state.value: count for state, count in states.items()},
-        "worklists": polled,
+        "worklists": [worklists.row(asked) for asked in polled],
         "trouble": [
             *_trouble(connection, now),
             *_dead(messages),
-            *worklists.trouble(polled, site, now),
+            *worklists.trouble(polled, site.time_zone, now),
         ],
     }
 

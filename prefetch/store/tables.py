@@ -211,12 +211,14 @@ worklists = Table(
     Column("due_at", UTCDateTime),
     Column("asked_at", UTCDateTime),
     Column("answered_at", UTCDateTime),
+    Column("silent_at", UTCDateTime),
     Column("outcome", worded(model.Outcome, "outcome")),
     Column("because", Words()),
     Column("items", Integer),
     Column("milliseconds", Float),
 )
-"""`asked_at` is the last time that it was asked, `answered_at` the last time that it answered wholly."""
+"""`asked_at` is when it was asked last, `answered_at` when it last answered wholly; without another whole answer
+it counts as silent from `silent_at` on."""
 
 worklist_items = Table(
     "worklist_items",

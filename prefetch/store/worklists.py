@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from prefetch import model
 from prefetch.store.dialects import insert_unless_known
@@ -25,6 +25,8 @@ class Asked:
     asked_at: datetime
     answered_at: datetime | None
     """When it answered wholly for the last time."""
+    silent_at: datetime
+    """When it counts as silent unless it answers wholly before."""
     outcome: model.Outcome
     because: str | None
     items: int
@@ -47,6 +49,11 @@ def claim_poll(c: Connection, name: str, *, now: datetime, next_at: datetime) ->
     due = or_(worklists.c.due_at.is_(None), worklists.c.due_at <= now)
     claimed = update(worklists).where(worklists.c.name == name, due).values(due_at=next_at)
     return c.execute(claimed).rowcount == 1
+
+
+def know_worklists(c: Connection, names: Collection[str]) -> None:
+    """Forget how worklists answered that are no longer asked."""
+    c.execute(delete(worklists).where(worklists.c.name.not_in(names)))
 
 
 def release_polls(c: Connection) -> None:
@@ -100,18 +107,28 @@ def lose_item(c: Connection, number: int, *, now: datetime) -> None:
 
 
 def record_poll(
-    c: Connection, name: str, answer: model.WorklistAnswer, *, doubt: str | None, now: datetime
+    c: Connection,
+    name: str,
+    answer: model.WorklistAnswer,
+    *,
+    doubt: str | None,
+    silent_at: datetime,
+    now: datetime,
 ) -> None:
-    """Write how a worklist answered; `doubt` is why that is no word on what is not in it."""
+    """Write how a worklist answered; `doubt` is why that is no word on what is not in it.
+
+    `silent_at` is when it counts as silent unless it answers wholly before.
+    """
     values: dict[str, Any] = {
         "asked_at": now,
         "outcome": answer.outcome,
         "because": doubt,
         "items": len(answer.items),
         "milliseconds": answer.milliseconds,
+        "silent_at": func.coalesce(worklists.c.silent_at, silent_at),
     }
     if doubt is None:
-        values["answered_at"] = now
+        values |= {"answered_at": now, "silent_at": silent_at}
     c.execute(update(worklists).where(worklists.c.name == name).values(**values))
 
 

@@ -75,7 +75,8 @@ def record(
     """Keep how the worklist answered, and which items it did and did not hold."""
     worklists.see_items(connection, [one.id for one in found.seen if not one.gone], now=by.at)
     worklists.miss_items(connection, {one.id: one.absences for one in found.absent})
-    worklists.record_poll(connection, by.name, answer, doubt=doubt, now=by.at)
+    silent_at = by.at + by.settings.stale.silent
+    worklists.record_poll(connection, by.name, answer, doubt=doubt, silent_at=silent_at, now=by.at)
 
 
 def _has_begun(gone: Known, by: Voice) -> bool:

@@ -329,6 +329,11 @@ def upgrade() -> None:
     )
     _index("ix_wants_retrieve_id", "wants", "retrieve_id")
 
+    _make_worklists()
+
+
+def _make_worklists() -> None:
+    """Make the tables of the worklists."""
     op.create_table(
         "worklist_items",
         sa.Column("id", Identifier, primary_key=True),
@@ -350,6 +355,7 @@ def upgrade() -> None:
         sa.Column("due_at", UTCDateTime),
         sa.Column("asked_at", UTCDateTime),
         sa.Column("answered_at", UTCDateTime),
+        sa.Column("silent_at", UTCDateTime),
         sa.Column("outcome", _word("outcome", _OUTCOMES)),
         sa.Column("because", Words()),
         sa.Column("items", sa.Integer),
