@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from prefetch.cli import terms
 
@@ -25,7 +26,7 @@ def row(asked: Asked) -> dict[str, Any]:
     }
 
 
-def trouble(worklists: Iterable[Asked], zone: tzinfo, now: datetime) -> Iterator[str]:
+def trouble(worklists: Iterable[Asked], zone: ZoneInfo, now: datetime) -> Iterator[str]:
     """Worklists that have not answered wholly for longer than the site bears."""
     for asked in worklists:
         if now > asked.silent_at:
@@ -36,7 +37,7 @@ def trouble(worklists: Iterable[Asked], zone: tzinfo, now: datetime) -> Iterator
             )
 
 
-def line(row: dict[str, Any], zone: tzinfo) -> str:
+def line(row: dict[str, Any], zone: ZoneInfo) -> str:
     """For a person: what a worklist answered last."""
     at = terms.local(row["asked_at"], zone)
     return f"{row['worklist']}: {row['items']} items, {row['outcome']} ({at})"

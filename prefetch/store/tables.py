@@ -217,8 +217,8 @@ worklists = Table(
     Column("items", Integer),
     Column("milliseconds", Float),
 )
-"""`asked_at` is when it was asked last, `answered_at` when it last answered wholly; without another whole answer
-it counts as silent from `silent_at` on."""
+"""`asked_at` is when it was asked last, `answered_at` when it last answered wholly, and `silent_at` when it
+counts as silent unless it does so before."""
 
 worklist_items = Table(
     "worklist_items",
