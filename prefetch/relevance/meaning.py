@@ -29,9 +29,12 @@ _C_SPINE, _T_SPINE = _BIT[Region.CERVICAL_SPINE], _BIT[Region.THORACIC_SPINE]
 _L_SPINE = _BIT[Region.LUMBAR_SPINE]
 _NECK, _CHEST, _BREAST = _BIT[Region.NECK], _BIT[Region.CHEST], _BIT[Region.BREAST]
 _LONG_BONES = _BIT[Region.ARM] | _BIT[Region.LEG]
+_HIP = _BIT[Region.HIP]
+_ABOUT_HIP = _HIP | _BIT[Region.PELVIS] | _BIT[Region.LEG]
 _TRUNK = _CHEST | _BIT[Region.ABDOMEN] | _BIT[Region.PELVIS]
 
 _PLAIN = {"XR"}
+_DENSITY = ("DXA",)
 _MORE_THAN_PLAIN = frozenset({"DXA", "MG", "RF", "XA"})
 """Beside these a view or a film is theirs, and no X-ray exam of its own."""
 _SOFT_TISSUE = frozenset({"US", "NM", "PT"})
@@ -126,6 +129,8 @@ def modalities(sums: Sums, given: tuple[str, ...]) -> tuple[str, ...]:
 def regions(sums: Sums, stated: tuple[str, ...]) -> int:
     """The regions named, else those suggested; the whole body stands for all of its parts."""
     named = sums.regions | _levels(sums, stated)
+    if stated == _DENSITY:
+        named = _measured(named)
     beside = sums.beside
     if named & anatomy.LIMBS:
         beside &= ~_LONG_BONES  # a joint with the end of its long bone stays the joint's film
@@ -135,6 +140,14 @@ def regions(sums: Sums, stated: tuple[str, ...]) -> int:
     if not named and sums.bits & _SPINE_HINT:
         named = anatomy.SPINE
     return anatomy.WHOLE_BODY if named & anatomy.WHOLE_BODY else named
+
+
+def _measured(named: int) -> int:
+    """Where bone density is measured: of the whole spine its lumbar part, of femur and pelvis the hip."""
+    if named & anatomy.SPINE == anatomy.SPINE:
+        named &= ~(_C_SPINE | _T_SPINE)
+    about_hip = named & _ABOUT_HIP
+    return named & ~about_hip | _HIP if about_hip else named
 
 
 def _levels(sums: Sums, stated: tuple[str, ...]) -> int:

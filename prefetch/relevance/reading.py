@@ -160,9 +160,28 @@ def _settled(terms: list[_Term]) -> tuple[Found, ...]:
     """One sense for each term, or none for a term that nothing in the text vouches for."""
     if all(len(term.possible) == 1 and not term.guessed and not term.possible[0].shy for term in terms):
         return tuple(Found(term.words, term.possible[0]) for term in terms)
+    terms = [_joined(terms, place) for place in range(len(terms))]
     spoken = _spoken(terms)
     chosen = ((term, _choose(term, spoken)) for term in terms)
     return tuple(Found(term.words, sense) for term, sense in chosen if sense)
+
+
+_AND = FLAG["and"]
+
+
+def _joined(terms: list[_Term], place: int) -> _Term:
+    """A term that may be an “and” or something else is one between two of a kind: tórax e abdome, joelho E."""
+    term = terms[place]
+    joining = [bool(sense.bits & _AND) for sense in term.possible]
+    if all(joining) or not any(joining):
+        return term
+    inside = 0 < place < len(terms) - 1
+    joins = inside and _names_region(terms[place - 1]) == _names_region(terms[place + 1])
+    return term._replace(possible=tuple(s for s, j in zip(term.possible, joining, strict=True) if j == joins))
+
+
+def _names_region(term: _Term) -> bool:
+    return any(sense.bits & senses.ANY_REGION for sense in term.possible)
 
 
 def _spoken(terms: list[_Term]) -> Counter[str]:

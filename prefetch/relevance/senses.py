@@ -61,6 +61,9 @@ SUGGESTED = len(_REGION)
 FLAG = {name: 1 << (2 * len(_REGION) + place) for place, name in enumerate(GRAMMAR)}
 _SILENT = FLAG["skipped"] | FLAG["nothing"] | FLAG["and"]
 SIDES = FLAG["left"] | FLAG["right"] | FLAG["both"]
+_LEVELS = FLAG["cervical"] | FLAG["thoracic"] | FLAG["dorsal"] | FLAG["lumbar"] | FLAG["sacral"]
+ANY_REGION = REGIONS | REGIONS << SUGGESTED | FLAG["spine"] | FLAG["spine?"] | _LEVELS
+"""All that tells where, if only roughly."""
 
 
 @dataclass(frozen=True, slots=True)
