@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefetch import errors
-from prefetch.relevance import codes, words
+from prefetch.relevance import codes, lines, words
 from prefetch.relevance.codes import ProcedureCodes
 from prefetch.relevance.description import Description, describe
 from prefetch.relevance.lexicon import Vocabulary
@@ -45,15 +45,15 @@ class Unmapped:
 
 def read_catalogue(file: Path) -> list[Procedure]:
     """The lines of a CSV or TSV file whose first line names the columns, at least the description."""
-    rows = iter(codes.read_table(file))
-    columns = _columns(next(rows, []))
+    rows = codes.read_table(file)
+    _, header = next(rows, (1, []))
+    columns = _columns(header)
     if "description" not in columns:
         message = "the first line names the columns: description, and where there are: code, modality, count"
-        raise errors.ConfigurationError(
-            [errors.Problem(file=file, line=1, column=1, path="", message=message)]
-        )
+        raise errors.ConfigurationError([lines.problem(file, 1, message)])
     return [
-        _procedure({name: row[place] for name, place in columns.items() if place < len(row)}) for row in rows
+        _procedure({name: row[place] for name, place in columns.items() if place < len(row)})
+        for _, row in rows
     ]
 
 

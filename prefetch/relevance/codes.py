@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prefetch import errors
+from prefetch.relevance import glossary, lines, reading
+from prefetch.relevance.lexicon import Vocabulary
 
 _ANATOMY = Path(__file__).parent / "anatomic-regions.tsv"
 
@@ -20,10 +22,9 @@ _ANATOMY = Path(__file__).parent / "anatomic-regions.tsv"
 def anatomic_regions() -> Mapping[str, str]:
     """SNOMED CT or SNOMED-RT code of an Anatomic Region (PS3.16 CID 4 and its kin) → what it says."""
     said: dict[str, str] = {}
-    for line in _ANATOMY.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            says, codes, _ = line.split("\t")
-            said.update((code, says) for code in codes.split(", "))
+    for _, line in lines.read(_ANATOMY):
+        says, codes, _ = line.split("\t")
+        said.update((code, says) for code in codes.split(", "))
     return said
 
 
@@ -45,67 +46,77 @@ class ProcedureCodes:
         return None
 
 
-def load_procedure_codes(file: Path) -> ProcedureCodes:
-    """Read a map of codes: `code,words` lines of a CSV or TSV file, or `code: words` of a YAML file."""
-    rows = list(_from_yaml(file) if file.suffix in {".yaml", ".yml"} else _from_table(file))
+def load_procedure_codes(file: Path, *, vocabulary: Vocabulary | None = None) -> ProcedureCodes:
+    """Read a map of codes: `code,words` lines of a CSV or TSV file, or `code: words` of a YAML file.
+
+    Raises `ConfigurationError`, also for words that the vocabulary does not hold.
+    """
+    problems: list[errors.Problem] = []
+    rows = (_from_yaml if file.suffix in {".yaml", ".yml"} else _from_table)(file, problems)
+    vocabulary = vocabulary or glossary.shipped()
     exact: dict[str, str] = {}
     prefixes: dict[str, str] = {}
-    for code, said in rows:
-        if code.endswith("*"):
+    for code, said, place in rows:
+        if unknown := reading.read(said, vocabulary).unknown:
+            message = f"“{unknown[0]}” is not understood; `prefetch describe` shows what is"
+            problems.append(replace(place, message=message))
+        elif code.endswith("*"):
             prefixes[code[:-1]] = said
         else:
             exact[code] = said
+    if problems:
+        raise errors.ConfigurationError(sorted(problems, key=lambda problem: problem.line))
     return ProcedureCodes(exact, prefixes)
 
 
-def _from_table(file: Path) -> Iterator[tuple[str, str]]:
-    problems = []
-    rows = []
-    for number, row in enumerate(read_table(file), 1):
+Row = tuple[str, str, errors.Problem]
+"""A code, its words, and their place for whatever is wrong with them."""
+
+
+def _from_table(file: Path, problems: list[errors.Problem]) -> Iterator[Row]:
+    for number, row in read_table(file):
         code, said = [*(cell.strip() for cell in row), "", ""][:2]
         if not (code and said):
-            problem = "a line holds a code and, after a comma, semicolon or tab, what it stands for"
-            problems.append(_problem(file, number, problem))
+            message = "a line holds a code and, after a comma, semicolon or tab, what it stands for"
+            problems.append(lines.problem(file, number, message))
         elif (number, code.lower()) != (1, "code"):
-            rows.append((code, said))
-    if problems:
-        raise errors.ConfigurationError(problems)
-    return iter(rows)
+            yield code, said, lines.problem(file, number, "")
 
 
-def _from_yaml(file: Path) -> Iterator[tuple[str, str]]:
+def _from_yaml(file: Path, problems: list[errors.Problem]) -> Iterator[Row]:
     from prefetch import yamltree  # noqa: PLC0415 (a YAML reader costs a third of the start-up; only who needs it)
 
     document = yamltree.read(file)
+    problems += document.problems
     if not document.problems and not isinstance(document.value, dict):
-        document.problems.append(document.problem((), "a mapping of codes is expected, `CTTHX: CT chest`"))
-    if document.problems:
-        raise errors.ConfigurationError(document.problems)
-    problems = []
+        problems.append(document.problem((), "a mapping of codes is expected, `CTTHX: CT chest`"))
+    if problems:
+        return
     for code, said in document.value.items():
         if isinstance(said, str) and said.strip():
-            yield code, said.strip()
+            yield code, said.strip(), document.problem((code,), "")
         else:
             problems.append(document.problem((code,), "words are expected, as in `CTTHX: CT chest`"))
-    if problems:
-        raise errors.ConfigurationError(problems)
 
 
-def read_table(file: Path) -> Iterable[list[str]]:
-    """The rows of a CSV or TSV file, whichever separator it uses; UTF-8, or Latin-1 where it is not."""
+def read_table(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV or TSV file with their lines, whichever separator it uses.
+
+    UTF-8, or Latin-1 where it is not; rows without anything in them are left out.
+    """
     try:
         raw = file.read_bytes()
     except OSError as error:
-        raise errors.ConfigurationError([_problem(file, 1, f"cannot be read: {error.strerror}")]) from error
+        message = f"cannot be read: {error.strerror}"
+        raise errors.ConfigurationError([lines.problem(file, 1, message)]) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = text.replace("\0", "").splitlines()
-    first = lines[0] if lines else ""
-    separator = max("\t;,", key=first.count)
-    return csv.reader((line for line in lines if line.strip()), delimiter=separator)
-
-
-def _problem(file: Path, line: int, message: str) -> errors.Problem:
-    return errors.Problem(file=file, line=line, column=1, path="", message=message)
+    rows = text.replace("\0", "").splitlines()
+    separator = max("\t;,", key=next(iter(rows), "").count)
+    reader = csv.reader(rows, delimiter=separator)
+    try:
+        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+    except csv.Error as error:
+        raise errors.ConfigurationError([lines.problem(file, reader.line_num, str(error))]) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefetch import errors
-from prefetch.relevance import senses, words
+from prefetch.relevance import lines, senses, words
 from prefetch.relevance.lexicon import LONGEST_TERM, Key, Vocabulary
 from prefetch.relevance.senses import Sense
 
@@ -40,7 +40,7 @@ class Line:
 
     def problem(self, message: str) -> errors.Problem:
         """A mistake in this line."""
-        return errors.Problem(file=self.file, line=self.number, column=1, path="", message=message)
+        return lines.problem(self.file, self.number, message)
 
 
 def files(directory: Path) -> list[Path]:
@@ -53,10 +53,9 @@ def files(directory: Path) -> list[Path]:
 def read_lines(directory: Path) -> Iterator[Line]:
     """Every line of a directory's files, mistakes and all."""
     for file in files(directory):
-        for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            if text.strip() and not text.startswith("#"):
-                says, _, terms = text.partition("\t")
-                yield Line(says.strip(), tuple(term.strip() for term in terms.split(",")), file, number)
+        for number, text in lines.read(file):
+            says, _, terms = text.partition("\t")
+            yield Line(says.strip(), tuple(term.strip() for term in terms.split(",")), file, number)
 
 
 def load(*directories: Path) -> Vocabulary:
@@ -67,10 +66,10 @@ def load(*directories: Path) -> Vocabulary:
     vocabulary = Vocabulary()
     problems: list[errors.Problem] = []
     for directory in directories:
-        lines = list(read_lines(directory))
-        problems += mistakes(lines)
+        written = list(read_lines(directory))
+        problems += mistakes(written)
         if not problems:
-            _add(vocabulary, lines)
+            _add(vocabulary, written)
     if problems:
         raise errors.ConfigurationError(problems)
     return vocabulary
@@ -82,10 +81,10 @@ def shipped() -> Vocabulary:
     return load(SHIPPED)
 
 
-def mistakes(lines: Iterable[Line]) -> list[errors.Problem]:
+def mistakes(written: Iterable[Line]) -> list[errors.Problem]:
     """What cannot be read: too long a term, a star in its middle, a thing that cannot be said."""
     found = []
-    for line in lines:
+    for line in written:
         if unsayable := senses.unsayable(line.says):
             found.append(
                 line.problem(f"“{unsayable[0]}” is no region, modality, facet or other thing to say")
@@ -96,14 +95,16 @@ def mistakes(lines: Iterable[Line]) -> list[errors.Problem]:
                 found.append(line.problem(f"“{term}”: a tab, then terms of one to {LONGEST_TERM} words"))
             elif "!" in bare or ("*" in bare and any("*" in word[:-1] for word in bare.split())):
                 found.append(line.problem(f"“{term}”: * stands at the end of a word, ! before the term"))
+            elif not (bare[0].isalnum() or words.cut(bare)):
+                found.append(line.problem(f"“{term}” has neither letters nor digits"))
     return found
 
 
-def contradictions(lines: Iterable[Line]) -> list[errors.Problem]:
+def contradictions(written: Iterable[Line]) -> list[errors.Problem]:
     """Terms that say two things, or the same twice, in one language: what no company could settle."""
     found = []
     said: dict[tuple[str, Path, bool], Line] = {}
-    for line in lines:
+    for line in written:
         for term in line.terms:
             places = [(spelling, line.file, term[0] == "!") for spelling in words.spellings(term.lstrip("!"))]
             former = [said[place] for place in places if place in said]
@@ -114,13 +115,12 @@ def contradictions(lines: Iterable[Line]) -> list[errors.Problem]:
     return found
 
 
-def _add(vocabulary: Vocabulary, lines: Iterable[Line]) -> None:
+def _add(vocabulary: Vocabulary, written: Iterable[Line]) -> None:
     gathered: dict[Key, list[Sense]] = {}
-    for line in lines:
+    for line in written:
         bold = senses.parse(line.says, line.languages)
-        shy = replace(bold, shy=True)
         for term in line.terms:
-            sense, bare = (shy, term[1:]) if term[0] == "!" else (bold, term)
+            sense, bare = (replace(bold, shy=True), term[1:]) if term[0] == "!" else (bold, term)
             for spelling in words.spellings(bare):
                 gathered.setdefault(tuple(spelling.split()), []).append(sense)
     for keys, found in gathered.items():

@@ -174,8 +174,13 @@ class Vocabulary:
 
     def _agreed(self, known: Sequence[str]) -> str | None:
         """The first of some words, if they all say one and the same thing."""
-        says = {tuple(sense.says for sense in self.senses(word)) for word in known}
+        says = {self._says(word) for word in known}
         return known[0] if len(says) == 1 and () not in says else None
+
+    def _says(self, word: str) -> tuple[str, ...]:
+        """What a word says by itself, or the stem that it begins with."""
+        found = (self.senses(key) for key in (word, *self.keys(word)))
+        return tuple(sense.says for sense in next(filter(None, found), ()))
 
 
 def _begins_nearly(word: str, stem: str) -> bool:

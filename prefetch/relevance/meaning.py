@@ -21,6 +21,7 @@ _PROJECTION, _UNSIDED = FLAG["projection"], FLAG["unsided"]
 _WITH, _WITHOUT, _CONTRAST, _NATIVE = FLAG["with"], FLAG["without"], FLAG["contrast"], FLAG["native"]
 _INCLUDING, _EXCLUDING, _AND = FLAG["including"], FLAG["excluding"], FLAG["and"]
 _OPTIONAL = FLAG["optional"]
+_SKIPPED = FLAG["skipped"]
 _JOINING = _INCLUDING | _EXCLUDING | _AND | _OPTIONAL
 _CONTRAST_WORDS = _WITH | _WITHOUT | _CONTRAST | _NATIVE
 
@@ -71,8 +72,8 @@ def add_up(found: Iterable[Found]) -> Sums:
             continue
         if sense.bits & _CONTRAST_WORDS:
             _note_contrast(sums, sense.bits)
-        elif not sense.is_silent:
-            sums.pending &= ~_WITH  # with something else
+        elif not sense.bits & _SKIPPED:
+            sums.pending &= ~_WITH  # with something else: with 3D
         if joining & _EXCLUDING and sense.bits & senses.REGIONS:
             joining &= ~_EXCLUDING
             continue

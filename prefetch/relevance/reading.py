@@ -68,15 +68,17 @@ _ENDING = 2
 def _tokens(word: str, vocabulary: Vocabulary, *, last: bool) -> list[_Token]:
     """A word as the vocabulary knows it: itself, its parts, or what was meant; nothing if it is not known."""
     keys = vocabulary.keys(word)
-    if keys:
+    if keys and (keys[0] == word or any(map(vocabulary.senses, keys))):
         first = [_Token(word, keys)]
         if keys[0] == word or len(word) - len(keys[0]) < _ENDING:
             return first
         return first + _known(vocabulary.behind(word, keys[0]), vocabulary)
-    if parts := vocabulary.parts(word):
+    if not keys and (parts := vocabulary.parts(word)):
         return _known(parts, vocabulary)
     if meant := vocabulary.meant(word, cut_off=last):
-        return [_Token(meant, vocabulary.keys(meant), guessed=True)]
+        return [_Token(meant, vocabulary.keys(meant) + keys, guessed=True)]
+    if keys:  # a stem that says something only in a longer term
+        return [_Token(word, keys)]
     if "?" in word:  # no lost letter, but a question: pain?left
         return [token for piece in word.split("?") for token in _tokens(piece, vocabulary, last=False)]
     return []
@@ -170,7 +172,7 @@ _AND = FLAG["and"]
 
 
 def _joined(terms: list[_Term], place: int) -> _Term:
-    """A term that may be an “and” or something else is one between two of a kind: tórax e abdome, joelho E."""
+    """What may be an “and” is one between two of a kind: tórax e abdome, but joelho E."""
     term = terms[place]
     joining = [bool(sense.bits & _AND) for sense in term.possible]
     if all(joining) or not any(joining):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefetch import errors, modalities
-from prefetch.relevance import anatomy, senses
+from prefetch.relevance import anatomy, lines, senses
 from prefetch.relevance.anatomy import Region
 from prefetch.relevance.description import Description
 
@@ -21,6 +21,8 @@ EVERYWHERE = -1
 
 Families = frozenset[str] | None
 """Families of modalities; None for `any`."""
+_Read = Callable[["Table", list[str]], None]
+"""Reads the cells of a line into the table; a `ValueError` says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,47 +182,47 @@ def _each(mask: int) -> Iterator[int]:
 
 
 def load(*directories: Path) -> Table:
-    """The tables of some directories; the lines of a later one come after those of an earlier one."""
+    """The tables of some directories; the lines of a later one come after those of an earlier one.
+
+    Raises `ConfigurationError` with all mistakes of all files.
+    """
     table = Table()
-    problems: list[errors.Problem] = []
-    for directory in directories:
-        for name, read in _READERS.items():
-            for cells in _lines(directory / name):
-                try:
-                    read(table, cells.values)
-                except (KeyError, ValueError) as error:
-                    problems.append(cells.problem(f"cannot be read: {error}"))
+    problems = [found for directory in directories for found in _read_directory(table, directory)]
     if problems:
         raise errors.ConfigurationError(problems)
     table.comparisons.reverse()
     table.ages.reverse()
-    for lines in table.near.values():
-        lines.reverse()
+    for near in table.near.values():
+        near.reverse()
     return table
+
+
+def _read_directory(table: Table, directory: Path) -> Iterator[errors.Problem]:
+    """Read a directory's files into the table; what is wrong in them is told."""
+    for file in sorted(directory.glob("*.tsv")):
+        if file.name in _READERS:
+            yield from _read_file(table, file, *_READERS[file.name])
+        else:
+            yield lines.problem(file, 1, f"no table is called so; there are {', '.join(_READERS)}")
+
+
+def _read_file(table: Table, file: Path, read: _Read, columns: int) -> Iterator[errors.Problem]:
+    for number, line in lines.read(file):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) != columns:
+            message = f"{columns} columns are expected, parted by tabs; here are {len(cells)}"
+            yield lines.problem(file, number, message)
+            continue
+        try:
+            read(table, cells)
+        except ValueError as error:
+            yield lines.problem(file, number, str(error))
 
 
 @functools.cache
 def shipped() -> Table:
     """The tables that come with the product, read once when first asked for."""
     return load(SHIPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    file: Path
-    number: int
-    values: list[str]
-
-    def problem(self, message: str) -> errors.Problem:
-        return errors.Problem(file=self.file, line=self.number, column=1, path="", message=message)
-
-
-def _lines(file: Path) -> Iterator[_Line]:
-    if not file.exists():
-        return
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip() and not line.startswith("#"):
-            yield _Line(file, number, [cell.strip() for cell in line.split("\t")])
 
 
 def _read_near(table: Table, cells: list[str]) -> None:
@@ -250,7 +252,7 @@ def _read_comparison(table: Table, cells: list[str]) -> None:
 
 def _read_aging(table: Table, cells: list[str]) -> None:
     study, regions, days, less, least = cells
-    table.ages.append(Aging(_families(study), _regions(regions), int(days), _grade(less), _grade(least)))
+    table.ages.append(Aging(_families(study), _regions(regions), _days(days), _grade(less), _grade(least)))
 
 
 def _read_kind(table: Table, cells: list[str]) -> None:
@@ -277,19 +279,26 @@ def _read_assumed(table: Table, cells: list[str]) -> None:
     table.assumed[_family(modality)] = _regions(regions)
 
 
-_READERS: dict[str, Callable[[Table, list[str]], None]] = {
-    "regions.tsv": _read_near,
-    "modalities.tsv": _read_comparison,
-    "ages.tsv": _read_aging,
-    "kinds.tsv": _read_kind,
-    "sides.tsv": _read_side,
-    "unknown.tsv": _read_assumed,
+_READERS: dict[str, tuple[_Read, int]] = {
+    "regions.tsv": (_read_near, 8),
+    "modalities.tsv": (_read_comparison, 4),
+    "ages.tsv": (_read_aging, 5),
+    "kinds.tsv": (_read_kind, 7),
+    "sides.tsv": (_read_side, 2),
+    "unknown.tsv": (_read_assumed, 2),
 }
+"""File → how a line of it is read, and its columns."""
 
 
 def _grade(cell: str) -> int:
     if cell not in {"0", "1", "2", "3"}:
         raise ValueError(f"“{cell}” is no grade from 0 to 3")
+    return int(cell)
+
+
+def _days(cell: str) -> int:
+    if not cell.isdecimal():
+        raise ValueError(f"“{cell}” is no number of days")
     return int(cell)
 
 
@@ -316,6 +325,8 @@ def _families(cell: str) -> Families:
 
 
 def _bits(cell: str) -> list[int]:
+    if unknown := [name for name in cell.split() if name not in anatomy.BIT]:
+        raise ValueError(f"“{unknown[0]}” is no region; there are {', '.join(anatomy.BIT)}")
     return [anatomy.BIT[Region(name)] for name in cell.split()]
 
 

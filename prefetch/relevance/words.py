@@ -59,13 +59,22 @@ def is_hangul(word: str) -> bool:
 
 
 def spellings(term: str) -> set[str]:
-    """The folded forms of a vocabulary term: `Schädel` is also typed Schaedel, `hånd` haand."""
-    if term.isascii():
-        return {term.lower()}
+    """The forms of a vocabulary term, cut as texts are: `Schädel` is also typed Schaedel, `hånd` haand."""
+    if _PLAIN_TERM.fullmatch(term):
+        return {term}
     lowered = _SCRIPTS_MEET.sub(" ", term.casefold())  # x光 is cut in two
-    return {fold(lowered), fold(lowered.translate(_TYPED_OUT))}
+    typed_out = lowered.translate(_TYPED_OUT)
+    return {_as_cut(lowered)} if typed_out == lowered else {_as_cut(lowered), _as_cut(typed_out)}
 
 
+def _as_cut(term: str) -> str:
+    """A term's words, and the stars behind them."""
+    if _PLAIN_TERM.fullmatch(folded := fold(term)):
+        return folded
+    return " ".join(" ".join(cut(word)) + "*" * word.endswith("*") for word in term.split())
+
+
+_PLAIN_TERM = re.compile(r"[a-z]+\*?(?: [a-z]+\*?)*")
 _TYPED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 
