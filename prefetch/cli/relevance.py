@@ -7,7 +7,6 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,8 @@ import typer
 
 from prefetch import errors
 from prefetch.cli import terms
-from prefetch.relevance import catalogue, codes, description, glossary, grading, lexicon, tables
+from prefetch.relevance import Description, catalogue, comparison, grading
+from prefetch.relevance.comparison import Comparison
 
 Texts = Annotated[
     list[str] | None,
@@ -55,6 +55,15 @@ UnmappedOption = Annotated[
         show_default=False,
     ),
 ]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Use the words, codes and tables that this configuration names.",
+        show_default=False,
+    ),
+]
 AgeOption = Annotated[
     float | None, typer.Option("--age-days", help="Days from the study to the exam.", show_default=False)
 ]
@@ -80,19 +89,20 @@ def describe(
     unmapped: UnmappedOption = None,
     vocabulary: VocabularyOption = None,
     code_map: CodesOption = None,
+    config: SiteOption = None,
 ) -> None:
     """Show modality, regions and side as the daemon reads them in a description; needs no configuration."""
-    reader = _reader(vocabulary, code_map)
+    compared = _comparison(config, vocabulary, code_map)
     if unmapped is not None:
-        _print_unmapped(unmapped, reader, as_json=as_json)
+        _print_unmapped(unmapped, compared, as_json=as_json)
         return
     if not texts:
         terms.stop(terms.Exit.WRONG_USE, "a description is expected, or - for standard input")
     if as_json and texts == ["-"]:
-        _answer_lines(lambda row: row | _shown(_described(row, reader)))
+        _answer_lines(lambda row: row | _shown(_described(row, compared)))
         return
     lines = (line.decode(errors="replace").strip() for line in sys.stdin.buffer) if texts == ["-"] else texts
-    rows = ({"text": line} | _shown(reader.describe(line)) for line in lines)
+    rows = ({"text": line} | _shown(compared.describe(line)) for line in lines)
     _print_rows(rows, _DESCRIBED, as_json=as_json)
 
 
@@ -104,13 +114,12 @@ def relevance(
     vocabulary: VocabularyOption = None,
     code_map: CodesOption = None,
     tables_of_site: GradingOption = None,
+    config: SiteOption = None,
 ) -> None:
     """Show how much a study is worth to an order, 0 to 3, and why; needs no configuration."""
-    reader = _reader(vocabulary, code_map)
-    with _site_files():
-        table = tables.load(tables.SHIPPED, tables_of_site) if tables_of_site else tables.shipped()
+    compared = _comparison(config, vocabulary, code_map, tables_of_site)
     if pair == ["-"]:
-        _answer_lines(lambda row: _graded(row, reader, table))
+        _answer_lines(lambda row: _graded(row, compared))
         return
     if not pair or len(pair) != 2:  # noqa: PLR2004 (a pair)
         terms.stop(terms.Exit.WRONG_USE, "two descriptions are expected, an order's and a study's, or -")
@@ -118,38 +127,24 @@ def relevance(
         "order": {"procedure_description": pair[0]},
         "study": {"study_description": pair[1], "age_days": age_days},
     }
-    answer = _graded(row, reader, table)
-    _print_rows([answer], {"grade": "grade", "because": "because"}, as_json=as_json)
+    _print_rows([_graded(row, compared)], {"grade": "grade", "because": "because"}, as_json=as_json)
 
 
 # --- what is read --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reader:
-    """Describes with the site's words and codes beside the product's."""
-
-    vocabulary: lexicon.Vocabulary
-    procedure_codes: codes.ProcedureCodes | None
-
-    def describe(
-        self, text: str, modality: str | list[str] | None = None, code: str | None = None
-    ) -> description.Description:
-        return description.describe(
-            text,
-            modality=modality,
-            code=code,
-            procedure_codes=self.procedure_codes,
-            vocabulary=self.vocabulary,
-        )
-
-
-def _reader(vocabulary: Path | None, code_map: Path | None) -> _Reader:
+def _comparison(
+    config: Path | None, vocabulary: Path | None, code_map: Path | None, grading: Path | None = None
+) -> Comparison:
+    """The words, codes and tables of the configuration, or else of these files."""
     with _site_files():
-        return _Reader(
-            vocabulary=glossary.load(glossary.SHIPPED, vocabulary) if vocabulary else glossary.shipped(),
-            procedure_codes=codes.load_procedure_codes(code_map) if code_map else None,
-        )
+        if config is None:
+            return comparison.load(vocabulary=vocabulary, procedure_codes=code_map, grading_tables=grading)
+        if vocabulary or code_map or grading:
+            terms.stop(terms.Exit.WRONG_USE, "--config names the site's files; leave the other options out")
+        from prefetch import config as configuration  # noqa: PLC0415 (costs more than all else here)
+
+        return configuration.load(terms.config_path(config)).comparison
 
 
 @contextmanager
@@ -161,10 +156,9 @@ def _site_files() -> Iterator[None]:
         terms.stop(terms.Exit.WRONG_USE, str(error))
 
 
-def _described(row: Row, reader: _Reader) -> description.Description:
-    return reader.describe(
-        _text(row, "text"), modality=_texts(row, "modality"), code=_text(row, "code", optional=True)
-    )
+def _described(row: Row, compared: Comparison) -> Description:
+    modalities, code = _texts(row, "modality"), _text(row, "code", optional=True)
+    return compared.describe(_text(row, "text"), modalities=modalities, code=code)
 
 
 _DESCRIBED = {
@@ -177,7 +171,7 @@ _DESCRIBED = {
 }
 
 
-def _shown(said: description.Description) -> Row:
+def _shown(said: Description) -> Row:
     return {
         "modality": list(said.modalities),
         "regions": list(said.regions),
@@ -200,17 +194,16 @@ def _joined(row: Row) -> Row:
     return {key: " ".join(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
-def _graded(row: Row, reader: _Reader, table: tables.Table) -> Row:
+def _graded(row: Row, compared: Comparison) -> Row:
     order, study = _object(row, "order"), _object(row, "study")
     order_code, study_code = (_text(of, "procedure_code", optional=True) for of in (order, study))
     order_text = _text(order, "procedure_description", optional=True)
     study_text = _text(study, "study_description", optional=True)
-    graded = grading.grade(
-        reader.describe(order_text, _texts(order, "modality"), order_code),
-        reader.describe(study_text, _texts(study, "modalities_in_study"), study_code),
+    graded = compared.grade(
+        compared.describe(order_text, modalities=_texts(order, "modality"), code=order_code),
+        compared.describe(study_text, modalities=_texts(study, "modalities_in_study"), code=study_code),
         age_days=_number(study, "age_days"),
         same_code=grading.is_same_procedure(order_code, study_code, order_text, study_text),
-        table=table,
     )
     return {"grade": int(graded.value), "because": graded.because}
 
@@ -294,12 +287,10 @@ def _object(row: Row, key: str) -> Row:
 # --- a catalogue ---------------------------------------------------------------------------------------
 
 
-def _print_unmapped(file: Path, reader: _Reader, *, as_json: bool) -> None:
+def _print_unmapped(file: Path, compared: Comparison, *, as_json: bool) -> None:
     with _site_files():
         procedures = catalogue.read_catalogue(file)
-    left = catalogue.find_unmapped(
-        procedures, vocabulary=reader.vocabulary, procedure_codes=reader.procedure_codes
-    )
+    left = catalogue.find_unmapped(procedures, compared)
     rows = [
         {
             "count": unmapped.procedure.count,

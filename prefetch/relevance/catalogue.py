@@ -8,9 +8,8 @@ from pathlib import Path
 
 from prefetch import errors
 from prefetch.relevance import codes, lines, words
-from prefetch.relevance.codes import ProcedureCodes
-from prefetch.relevance.description import Description, describe
-from prefetch.relevance.lexicon import Vocabulary
+from prefetch.relevance.comparison import Comparison
+from prefetch.relevance.description import Description
 
 _HEADINGS = {
     "description": "description text name procedure procedure_description bezeichnung beschreibung leistung"
@@ -77,25 +76,16 @@ def _procedure(cells: dict[str, str]) -> Procedure:
     )
 
 
-def find_unmapped(
-    procedures: list[Procedure], *, vocabulary: Vocabulary, procedure_codes: ProcedureCodes | None = None
-) -> list[Unmapped]:
+def find_unmapped(procedures: list[Procedure], compared: Comparison) -> list[Unmapped]:
     """The procedures without a region or a modality, most used first; then as the catalogue has them."""
-    found = list(_unmapped(procedures, vocabulary, procedure_codes))
+    found = list(_unmapped(procedures, compared))
     return sorted(found, key=lambda unmapped: -(unmapped.procedure.count or 0))
 
 
-def _unmapped(
-    procedures: list[Procedure], vocabulary: Vocabulary, procedure_codes: ProcedureCodes | None
-) -> Iterator[Unmapped]:
+def _unmapped(procedures: list[Procedure], compared: Comparison) -> Iterator[Unmapped]:
     for procedure in procedures:
-        said = describe(
-            procedure.description,
-            modality=procedure.modality,
-            code=procedure.code,
-            procedure_codes=procedure_codes,
-            vocabulary=vocabulary,
-        )
+        stated = (procedure.modality or "").split("\\")
+        said = compared.describe(procedure.description, modalities=stated, code=procedure.code)
         if missing := _missing(said):
             yield Unmapped(procedure=procedure, missing=missing, unknown=said.unknown)
 

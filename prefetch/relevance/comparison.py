@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 from prefetch import errors
 from prefetch.relevance import codes, glossary, grading, tables
@@ -21,6 +22,7 @@ from prefetch.relevance.tables import Table
 REMEMBERED = 20_000
 """Texts of which the description is kept; more than a hospital's catalogue with its slips of the pen."""
 
+_Read = TypeVar("_Read")
 _Describe = Callable[[str, tuple[str, ...], str | None, str | None], Description]
 
 
@@ -75,18 +77,23 @@ def usual() -> Comparison:
 def load(
     *, vocabulary: Path | None = None, procedure_codes: Path | None = None, grading_tables: Path | None = None
 ) -> Comparison:
-    """Read a site's own files; raises `ConfigurationError` with the mistakes of the first that is wrong."""
+    """Read a site's own files; raises `ConfigurationError` with the mistakes of all of them."""
     if not (vocabulary or procedure_codes or grading_tables):
         return usual()
-    for directory in filter(None, (vocabulary, grading_tables)):
-        if not directory.is_dir():
-            raise errors.ConfigurationError([_not_there(directory)])
-    return Comparison(
-        vocabulary=glossary.load(glossary.SHIPPED, vocabulary) if vocabulary else None,
-        procedure_codes=codes.load_procedure_codes(procedure_codes) if procedure_codes else None,
-        table=tables.load(tables.SHIPPED, grading_tables) if grading_tables else None,
-    )
+    problems: list[errors.Problem] = []
+    words = _tried(problems, glossary.load, glossary.SHIPPED, vocabulary)
+    table = _tried(problems, tables.load, tables.SHIPPED, grading_tables)
+    read_codes = partial(codes.load_procedure_codes, vocabulary=words)
+    code_map = _tried(problems, read_codes, procedure_codes)
+    if problems:
+        raise errors.ConfigurationError(problems)
+    return Comparison(vocabulary=words, procedure_codes=code_map, table=table)
 
 
-def _not_there(directory: Path) -> errors.Problem:
-    return errors.Problem(file=directory, line=1, column=1, path="", message="is not a directory")
+def _tried(problems: list[errors.Problem], read: Callable[..., _Read], *paths: Path | None) -> _Read | None:
+    """What is read from the paths, if all are said; mistakes are noted."""
+    try:
+        return read(*paths) if all(paths) else None
+    except errors.ConfigurationError as error:
+        problems += error.problems
+        return None

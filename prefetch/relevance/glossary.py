@@ -45,9 +45,7 @@ class Line:
 
 def files(directory: Path) -> list[Path]:
     """The vocabulary files of a directory in the order of their say."""
-    return sorted(
-        directory.glob("*.tsv"), key=lambda file: (*(file.stem != first for first in _FIRST), file.stem)
-    )
+    return sorted(lines.files(directory), key=lambda file: [file.stem != first for first in _FIRST])
 
 
 def read_lines(directory: Path) -> Iterator[Line]:

@@ -22,6 +22,13 @@ def read(file: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def files(directory: Path) -> list[Path]:
+    """The data files of a directory by name; raises `ConfigurationError`."""
+    if not directory.is_dir():
+        raise errors.ConfigurationError([problem(directory, 1, "is not a directory")])
+    return sorted(directory.glob("*.tsv"))
+
+
 def problem(file: Path, line: int, message: str) -> errors.Problem:
     """A mistake in a line of a file."""
     return errors.Problem(file=file, line=line, column=1, path="", message=message)

@@ -75,6 +75,11 @@ def _tokens(word: str, vocabulary: Vocabulary, *, last: bool) -> list[_Token]:
         return first + _known(vocabulary.behind(word, keys[0]), vocabulary)
     if not keys and (parts := vocabulary.parts(word)):
         return _known(parts, vocabulary)
+    return _mended(word, keys, vocabulary, last=last)
+
+
+def _mended(word: str, keys: Key, vocabulary: Vocabulary, *, last: bool) -> list[_Token]:
+    """What was meant by a word that says nothing by itself."""
     if meant := vocabulary.meant(word, cut_off=last):
         return [_Token(meant, vocabulary.keys(meant) + keys, guessed=True)]
     if keys:  # a stem that says something only in a longer term

@@ -199,7 +199,7 @@ def load(*directories: Path) -> Table:
 
 def _read_directory(table: Table, directory: Path) -> Iterator[errors.Problem]:
     """Read a directory's files into the table; what is wrong in them is told."""
-    for file in sorted(directory.glob("*.tsv")):
+    for file in lines.files(directory):
         if file.name in _READERS:
             yield from _read_file(table, file, *_READERS[file.name])
         else:

@@ -1,7 +1,7 @@
 """How fast descriptions are read and studies graded on one core: `python -m tests.bench.relevance`.
 
-Every text is read once and no answer is kept: 40,000 descriptions, each different, a fifth of them with a slip
-or a foreign word. Start-up is measured in a process of its own.
+Every text is read once and no answer is kept: 40,000 descriptions, each different, a fifth of them with a
+slip of the pen. Start-up is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def start() -> None:
 
 def _seconds(program: str) -> float:
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 (our own programs)
+    subprocess.run([sys.executable, "-c", program], check=True)
     return time.perf_counter() - begun
 
 

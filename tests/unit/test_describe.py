@@ -367,6 +367,7 @@ def test_a_map_in_latin_1_is_read(tmp_path: Path) -> None:
     [
         ("codes.csv", "A,CT\n\nB,\n", ":3:1: a line holds a code and, after a comma, semicolon or tab"),
         ("codes.csv", "A,CT\nonly\n", ":2:1: a line holds a code and, after a comma, semicolon or tab"),
+        ("codes.csv", "A,CT\nB,C" + "T" * 200_000, ":2:1: field larger than field limit"),
         ("codes.csv", "A,qwrtz\n", ":1:1: “qwrtz” is not understood"),
         ("codes.yaml", "- A\n", "a mapping of codes is expected"),
         ("codes.yaml", "A: CT\nB: {x: 1}\n", ":2:4: B: words are expected"),

@@ -1,0 +1,111 @@
+"""What an unknown word may have meant, by a small vocabulary of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prefetch.relevance import glossary
+from prefetch.relevance.lexicon import Vocabulary
+
+WORDS = """\
+chest\tthorax, lung*, 胸部, 胸
+abdomen\tober bauch, bauch*, 복부, 위
+head\tschädel*, kopf
+knee\tknie, kniegelenk*
+XR\taufnahme*, x
+US\tsonographie, sono*
+CT\tct, !schicht
+guidance\tbiopsie*
+hand\tfingerlang*
+nothing\tkontrolle, rundherd
+"""
+
+
+@pytest.fixture(name="known")
+def _known(tmp_path: Path) -> Vocabulary:
+    """The vocabulary of these words."""
+    (tmp_path / "german.tsv").write_text(WORDS, encoding="utf-8")
+    return glossary.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("ctthorax", ["ct", "thorax"]),
+        ("thoraxct", ["thorax", "ct"]),
+        ("kopfaufnahme", ["kopf", "aufnahme"]),
+        ("lungenrundherdkontrolle", ["lung", "rundherd", "kontrolle"]),
+        ("kopfsbiopsie", ["kopf", "biopsie"]),
+        ("thoraxbiopsien", ["thorax", "biopsien"]),
+        ("thoraxschicht", []),  # counts only in company, and makes no part of another word
+        ("thoraxxx", []),
+        ("kopfkopfkopfkopfkopf", []),
+        ("ctus", []),
+        ("胸部", ["胸部"]),
+        ("全胸部胸", ["胸部", "胸"]),
+        ("부위복부", ["복부"]),  # no single syllable of Korean hides in another word
+        ("위", ["위"]),
+    ],
+)
+def test_compounds_are_taken_apart(known: Vocabulary, word: str, parts: list[str]) -> None:
+    """Into known words that make up the whole; in scripts without blanks, into those that stand in it."""
+    assert parts == known.parts(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "stem", "after"),
+    [
+        ("schadelaufnahme", "schadel*", ["aufnahme"]),
+        ("kniegelenksaufnahmen", "kniegelenk*", ["aufnahmen"]),
+        ("kniegelenkskontrollaufnahme", "kniegelenk*", []),
+        ("lungensonographie", "lung*", ["sonographie"]),
+        ("bauchsonobiopsie", "bauch*", ["sonobiopsie", "biopsie"]),
+        ("bauchkopfaufnahme", "bauch*", ["kopf", "aufnahme"]),
+        ("bauchschmerz", "bauch*", []),
+    ],
+)
+def test_words_behind_a_stem_are_found(known: Vocabulary, word: str, stem: str, after: list[str]) -> None:
+    """What follows the stem with which a compound begins."""
+    assert after == known.behind(word, stem)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("thorxa", "thorax"),
+        ("kniegelnk", "kniegelenk*"),
+        ("schdelbasis", "schadel*"),
+        ("kopff", None),
+        ("thoxar", None),
+        ("sonograpie", "sonographie"),
+        ("qwrtzuiop", None),
+    ],
+)
+def test_one_slip_is_mended(known: Vocabulary, word: str, meant: str | None) -> None:
+    """In a long word; two slips, or a short word, may mean anything."""
+    assert meant == known.meant(word, cut_off=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("kontr", "kontrolle"), ("kon", None), ("sonogr", "sonographie"), ("thorx", None)]
+)
+def test_a_word_that_was_cut_off_is_completed(known: Vocabulary, word: str, meant: str | None) -> None:
+    """At the end of a text, if only one thing can be meant."""
+    assert meant == known.meant(word, cut_off=True)
+    assert None is known.meant(word, cut_off=False)
+
+
+def test_what_may_mean_two_things_means_none(tmp_path: Path) -> None:
+    """Neither a slip nor a cut-off word is guessed at then."""
+    (tmp_path / "german.tsv").write_text("head\tfinnling\nknee\tfinnlang\nfoot\tfinnlingus\n", encoding="utf-8")
+    known = glossary.load(tmp_path)
+    assert None is known.meant("finnlung", cut_off=False)
+    assert None is known.meant("finnl", cut_off=True)
+
+
+def test_a_term_is_looked_up_by_its_words(known: Vocabulary) -> None:
+    """And is nothing but what it is."""
+    assert ["abdomen"] == [sense.says for sense in known.senses("ober", "bauch")]
+    assert () == known.senses("ober", "lung")
