@@ -99,7 +99,9 @@ def test_a_word_that_was_cut_off_is_completed(known: Vocabulary, word: str, mean
 
 def test_what_may_mean_two_things_means_none(tmp_path: Path) -> None:
     """Neither a slip nor a cut-off word is guessed at then."""
-    (tmp_path / "german.tsv").write_text("head\tfinnling\nknee\tfinnlang\nfoot\tfinnlingus\n", encoding="utf-8")
+    (tmp_path / "german.tsv").write_text(
+        "head\tfinnling\nknee\tfinnlang\nfoot\tfinnlingus\n", encoding="utf-8"
+    )
     known = glossary.load(tmp_path)
     assert None is known.meant("finnlung", cut_off=False)
     assert None is known.meant("finnl", cut_off=True)
