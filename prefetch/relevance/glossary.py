@@ -73,6 +73,13 @@ def load(*directories: Path) -> Vocabulary:
     return vocabulary
 
 
+def compiled(written: Iterable[Line]) -> Vocabulary:
+    """The vocabulary of some lines, all of one say."""
+    vocabulary = Vocabulary()
+    _add(vocabulary, written)
+    return vocabulary
+
+
 @functools.cache
 def shipped() -> Vocabulary:
     """The vocabulary that comes with the product, read once when first asked for."""

@@ -261,7 +261,7 @@ anything = st.none() | st.text(max_size=12) | st.sampled_from(["19650301", "1965
 @given(st.tuples(anything, anything, anything, anything, anything))
 def test_any_answer_has_a_verdict(said: tuple[str | None, ...]) -> None:
     """And a patient compared with its own values never conflicts."""
-    patient_id, issuer, name, birth_date, sex = said[0] or "4711", *said[1:]
+    patient_id, issuer, name, birth_date, sex = (said[0] or "").strip() or "4711", *said[1:]
     ours = Patient(
         patient_id=patient_id, issuer_of_patient_id=issuer, name=name, birth_date=birth_date, sex=sex
     )
