@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test check setup fmt lint type docs bench lock clean
+.PHONY: demo test check setup fmt lint type docs bench fuzz lock clean
 
 demo: $(READY)            ## a hospital in a box on loopback
 	$(BIN)/prefetch demo
@@ -45,6 +45,11 @@ bench: $(READY)           ## figures, side by side with what a site would use in
 	$(BIN)/python -m tests.bench.end_to_end --orders 80 --rounds 3
 	$(BIN)/python -m tests.bench.acknowledge
 	$(BIN)/python -m tests.bench.life
+
+fuzz: $(READY)            ## a million messages gone wrong, then a fuzzer led by coverage
+	$(BIN)/pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.million
+	$(BIN)/python -m tests.fuzz.guided
 
 lock:                     ## resolve the dependencies anew
 	$(PYTHON) -m venv $(VENV)-lock

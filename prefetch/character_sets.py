@@ -73,7 +73,8 @@ def codec(name: str) -> str | None:
     if key in _NAMES:
         return _NAMES[key]
     if found := re.fullmatch(r"(?:iso)?8859(\d{1,2})", key):
-        return f"iso8859_{found[1]}" if int(found[1]) in {*range(1, 12), *range(13, 17)} else None
+        part = int(found[1])
+        return f"iso8859_{part}" if part in {*range(1, 12), *range(13, 17)} else None
     if found := re.fullmatch(r"(?:iso)?(?:2022)?ir(\d+)", key):
         return _ISO_IR.get(found[1])
     found = _CODE_PAGES.fullmatch(key)

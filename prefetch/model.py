@@ -101,6 +101,8 @@ class OrderEvent:
     prior_patient_id: str | None = None
     prior_issuer_of_patient_id: str | None = None
     message_time: str | None = None
+    creates: bool = True
+    """Whether an order that is not known is made of it; a number that is assigned (ORC-1 NA) makes none."""
     cleared: frozenset[str] = frozenset()
     worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The attributes of a worklist item, by keyword; empty where a message speaks."""

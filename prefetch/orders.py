@@ -202,6 +202,8 @@ def create(
     """
     if event.action not in {Action.NEW, Action.CHANGE, Action.CANCEL} or not event.identifies_an_order:
         return None
+    if not event.creates:
+        return None
     blank = Order(
         id=0,
         version=0,

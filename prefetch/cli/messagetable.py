@@ -60,7 +60,8 @@ def _by_effect(table: Mapping[str, Effect]) -> Iterator[tuple[str, str]]:
 
 
 def _words(effect: Effect) -> str:
-    return effect.action.value + (f", {effect.status.value}" if effect.status else "")
+    status = f", {effect.status.value}" if effect.status else ""
+    return effect.action.value + status + ("" if effect.creates else ", creates nothing")
 
 
 def _listed(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 from prefetch.intake import mllp
 
-_BEGINS = re.compile(rb"(?:^|(?<=[\r\n]))[ \t\x0b]*(?=MSH[^\w\s])")
+_BEGINS = re.compile(rb"(?:^|(?<=[\r\n]))[ \t\x0b]*(?=MSH[!-/:-@\[-`{-~])")
 _BATCH = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*")
 
 

@@ -104,13 +104,17 @@ _SWITCHED = ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_3", "iso2022_kr")
 
 
 def _decode_switched(raw: bytes) -> Decoded:
-    """ISO 2022: escape sequences switch the character set (PS3.3 C.12.1.1.2 names the same ones)."""
+    """ISO 2022: escape sequences switch the character set (PS3.3 C.12.1.1.2 names the same ones).
+
+    A line begins in ASCII, whatever was not switched back at the end of the one before (HL7 v2.5.1 2.7.2).
+    """
+    lines = re.split(rb"([\r\n])", raw)
     for codec in _SWITCHED:
         try:
-            return Decoded(raw.decode(codec), codec)
+            return Decoded("".join(line.decode(codec) for line in lines), codec)
         except UnicodeDecodeError:
             continue
-    return Decoded(raw.decode(_SWITCHED[0], "replace"), _SWITCHED[0])
+    return Decoded("".join(line.decode(_SWITCHED[0], "replace") for line in lines), _SWITCHED[0])
 
 
 def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:

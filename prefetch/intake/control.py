@@ -17,11 +17,14 @@ class Effect:
 
     action: Action
     status: OrderStatus | None = None
+    creates: bool = True
+    """Whether it makes an order that is not known yet."""
 
 
 _NEW = Effect(action=Action.NEW)
 _CHANGE = Effect(action=Action.CHANGE)
 _CANCEL = Effect(action=Action.CANCEL)
+_NUMBER_ASSIGNED = Effect(action=Action.CHANGE, creates=False)
 _MERGE = Effect(action=Action.MERGE)
 _IGNORE = Effect(action=Action.IGNORE)
 _HOLD = Effect(action=Action.CHANGE, status=OrderStatus.ON_HOLD)
@@ -30,7 +33,8 @@ _RESUME = Effect(action=Action.CHANGE, status=OrderStatus.SCHEDULED)
 # HL7 v2.5.1 table 0119, v2.8 table 0119. A replacement is two orders: RP or RU ends the old one, RO is new.
 ORDER_CONTROL: dict[str, Effect] = {
     **dict.fromkeys(("NW", "SN", "PA", "CH", "RO"), _NEW),
-    **dict.fromkeys(("XO", "XX", "XR", "SC", "NA"), _CHANGE),
+    **dict.fromkeys(("XO", "XX", "XR", "SC"), _CHANGE),
+    "NA": _NUMBER_ASSIGNED,
     **dict.fromkeys(("CA", "DC", "OC", "OD", "CR", "DR", "UA", "RP", "RQ", "RU"), _CANCEL),
     **dict.fromkeys(("HD", "OH", "HR"), _HOLD),
     **dict.fromkeys(("RL", "OE", "OR"), _RESUME),

@@ -20,7 +20,7 @@ APPLICATION = "PREFETCH"
 VERSION = "2.5.1"
 """Said in an acknowledgement where the message itself says neither."""
 
-_MSH = re.compile(rb"MSH(?P<separator>[^\w\s])[^\r\n]*?(?P=separator)")
+_MSH = re.compile(rb"MSH(?P<separator>[!-/:-@\[-`{-~])[^\r\n]*?(?P=separator)")
 _BATCH = (b"FHS", b"BHS")
 _LONGEST_LINE = 16_384
 _PEEKED = 64 * 1024

@@ -118,6 +118,12 @@ def test_order_control_says_what_is_asked(
     assert (event.action, event.status) == (action, status)
 
 
+def test_a_number_that_is_assigned_makes_no_order() -> None:
+    """ORC-1 NA brings the filler's number to an order that is known (HL7 v2.5.1 4.5.1.1)."""
+    event = one(PID, "ORC|NA|P77^HIS|F77^RIS", OBR)
+    assert (Action.CHANGE, False, "F77") == (event.action, event.creates, event.filler_order_number)
+
+
 def test_exam_of_tomorrow_is_not_in_progress() -> None:
     """A booking that arrives as SC with "in process" is scheduled while its time is still to come."""
     event = one(PID, "ORC|SC|P77|||IP||^^^20260303093000", OBR)

@@ -58,6 +58,11 @@ def test_a_message_without_any_number_makes_nothing() -> None:
     assert orders.create(nameless, source="adt", clock=CLOCK, now=NOW) is None
 
 
+def test_a_number_for_an_order_that_never_came_makes_nothing() -> None:
+    """ORC-1 NA names an order that is known; it is none by itself."""
+    assert orders.create(event(Action.CHANGE, creates=False), source="ris", clock=CLOCK, now=NOW) is None
+
+
 def test_a_message_that_changes_nothing_causes_no_planning() -> None:
     """Thousands a day say what is known already: kept is only that it was said again."""
     order = replace(order_of(event(modality="CT")), plan_at=None)

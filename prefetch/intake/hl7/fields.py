@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hl7apy import parser
 from hl7apy.consts import VALIDATION_LEVEL
@@ -23,6 +24,10 @@ NULL = '""'
 
 _LONGEST = 4096
 """Of one repetition; no field that is read has more to say."""
+
+
+_REMEMBERED = 1024
+"""Fields kept as they were read: a feed says the same procedure, class and authority again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def read_field(text: str, name: str, delimiters: Delimiters) -> tuple[Repetition
 def _read_repetition(text: str, name: str, delimiters: Delimiters) -> Repetition:
     if delimiters.component not in text and delimiters.subcomponent not in text:
         return Repetition(((unescape(text, delimiters).strip(),),))
-    components = _parse(text, name, delimiters) or text.split(delimiters.component)
+    components = _parse(text, name, delimiters) or tuple(text.split(delimiters.component))
     return Repetition(
         tuple(
             tuple(unescape(part, delimiters).strip() for part in component.split(delimiters.subcomponent))
@@ -67,7 +72,8 @@ def _read_repetition(text: str, name: str, delimiters: Delimiters) -> Repetition
     )
 
 
-def _parse(text: str, name: str, delimiters: Delimiters) -> list[str] | None:
+@lru_cache(_REMEMBERED)
+def _parse(text: str, name: str, delimiters: Delimiters) -> tuple[str, ...] | None:
     """The components as hl7apy reads them; None where it does not read what was sent.
 
     Beyond a data type's last component it loses places, it writes numbers anew (007 is 7 to it), and it
@@ -88,7 +94,7 @@ def _parse(text: str, name: str, delimiters: Delimiters) -> list[str] | None:
     except (HL7apyException, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
     read = [components.get(place, "") for place in range(1, max(components, default=0) + 1)]
-    return read if delimiters.component.join(read) == text.rstrip(delimiters.component) else None
+    return tuple(read) if delimiters.component.join(read) == text.rstrip(delimiters.component) else None
 
 
 def _place(name: str | None) -> int:

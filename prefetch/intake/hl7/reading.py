@@ -116,7 +116,10 @@ def _messages(
     if not headers.is_of_interest(header) and raw.count(b"MSH") == 1:
         return
     text = _decode(raw, header, mapping)
-    for number, message in enumerate(segments.messages(segments.cut(text, header.delimiters))):
+    found = list(segments.messages(segments.cut(text, header.delimiters)))
+    if not found:
+        raise errors.UnreadableMessageError("its text, decoded, has no MSH segment left")
+    for number, message in enumerate(found):
         line = header.delimiters.field.join(message[0].fields)
         each = header if number == 0 else headers.read_header(line.encode())
         if each is not None and headers.is_of_interest(each):
@@ -225,6 +228,7 @@ class _Reader:
         event = OrderEvent(
             action=effect.action,
             status=status,
+            creates=effect.creates,
             message_time=sent,
             cleared=frozenset(values.cleared),
             other_patient_ids=values.other_patient_ids,

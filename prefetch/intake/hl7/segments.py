@@ -57,7 +57,7 @@ def cut(text: str, delimiters: Delimiters) -> Sequence[Segment]:
 def messages(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
     """Each message of a batch (HL7 v2.5.1 2.10.3); file and batch headers and trailers are left out."""
     starts = [at for at, segment in enumerate(segments) if segment.name == "MSH"]
-    for start, end in zip(starts, [*starts[1:], len(segments)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(segments)], strict=False):
         yield [segment for segment in segments[start:end] if segment.name not in {"FHS", "BHS", "BTS", "FTS"}]
 
 
