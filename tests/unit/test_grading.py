@@ -41,7 +41,8 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("CT HEAD", "MRI BRAIN", USEFUL),
         ("CT HEAD", "XR SKULL", MARGINAL),
         ("US RENAL", "CT ABDOMEN PELVIS", USEFUL),
-        ("US ABDOMEN", "XR ABDOMEN 1 VIEW", MARGINAL),
+        ("US ABDOMEN", "XR ABDOMEN 1 VIEW", USEFUL),
+        ("US THYROID", "XR NECK SOFT TISSUE", MARGINAL),
         # regions that cover one another, and neighbours
         ("CT CHEST", "CT CHEST ABDOMEN PELVIS", MUST),
         ("CT CHEST", "PET CT SKULL BASE TO MID THIGH", MUST),
@@ -96,16 +97,18 @@ def test_worth(order: str, study: str, worth: Worth) -> None:
 @pytest.mark.parametrize(
     ("order", "study", "years", "worth"),
     [
-        ("US ABDOMEN", "US ABDOMEN", 4, MUST),
-        ("US ABDOMEN", "US ABDOMEN", 6, USEFUL),
-        ("CT ABDOMEN", "US ABDOMEN", 6, MARGINAL),
+        ("US ABDOMEN", "US ABDOMEN", 6, MUST),
+        ("US ABDOMEN", "US ABDOMEN", 8, USEFUL),
+        ("CT ABDOMEN", "US ABDOMEN", 8, MARGINAL),
         ("US ABDOMEN", "US ABDOMEN", 11, MARGINAL),
         ("CT ABDOMEN", "US ABDOMEN", 11, NONE),
         ("MAM SCREENING", "MAM SCREENING", 6, MUST),
         ("MAM SCREENING", "MAM SCREENING", 30, USEFUL),
-        ("US BREAST", "US BREAST", 6, MUST),
+        ("US BREAST", "US BREAST", 8, MUST),
         ("CT CHEST", "CT CHEST", 9, MUST),
         ("CT CHEST", "CT CHEST", 11, USEFUL),
+        ("CT CHEST", "XR CHEST", 11, USEFUL),
+        ("CT CHEST", "XR CHEST", 21, MARGINAL),
         ("CT ABDOMEN", "FL BARIUM ENEMA", 1, USEFUL),
         ("CT ABDOMEN", "FL BARIUM ENEMA", 3, MARGINAL),
     ],
@@ -139,14 +142,14 @@ def test_the_reason_is_in_words(order: str, study: str, words: str) -> None:
 
 def test_the_reason_tells_an_age_that_counted() -> None:
     """In years, or in days below one."""
-    assert because("US ABDOMEN", "US ABDOMEN", 6 * YEAR).endswith("; 6 years old")
+    assert because("US ABDOMEN", "US ABDOMEN", 8 * YEAR).endswith("; 8 years old")
     assert "old" not in because("US ABDOMEN", "US ABDOMEN", YEAR)
 
 
 def test_the_same_code_is_the_strongest_witness() -> None:
     """Whatever the texts say; only the age is asked about."""
     assert MUST == grade("qwrtz", "CT CHEST", same_code=True)
-    assert USEFUL == grade("qwrtz", "US ABDOMEN", same_code=True, age_days=6 * YEAR)
+    assert USEFUL == grade("qwrtz", "US ABDOMEN", same_code=True, age_days=8 * YEAR)
 
 
 @pytest.mark.parametrize(

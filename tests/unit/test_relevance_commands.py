@@ -260,13 +260,13 @@ def test_pairs_are_graded_in_order() -> None:
     assert [
         {"grade": 3, "because": "chest in both; CT as well"},
         {"grade": 0, "because": "knee for chest: another region"},
-        {"grade": 2, "because": "abdomen in both; US as well; 6 years old"},
+        {"grade": 2, "because": "abdomen in both; US as well; 8 years old"},
         {"grade": 2, "because": "chest in both; XR for CT"},
     ] == ask(
         "relevance",
         pair("CT CHEST", "CT Thorax"),
         pair("CT CHEST", "MR knee"),
-        pair("US ABDOMEN", "US ABDOMEN limited", age_days=2200),
+        pair("US ABDOMEN", "US ABDOMEN limited", age_days=2900),
         pair("CT CHEST", "Thorax", modalities_in_study=["CR", "PR"]),
     )
 
@@ -282,8 +282,8 @@ def test_the_same_code_is_graded_highest() -> None:
 
 def test_one_pair_is_graded() -> None:
     """On the command line, with an age if it is known."""
-    result = run("relevance", "US ABDOMEN", "US abdomen limited", "--age-days", "2200", "--json")
-    assert [{"grade": 2, "because": "abdomen in both; US as well; 6 years old"}] == answers(result)
+    result = run("relevance", "US ABDOMEN", "US abdomen limited", "--age-days", "2900", "--json")
+    assert [{"grade": 2, "because": "abdomen in both; US as well; 8 years old"}] == answers(result)
     assert ["grade", "because"] == run("relevance", "CT", "CT").stdout.split("\n")[0].split()
 
 
