@@ -17,9 +17,23 @@ from prefetch.intake.rate import Rate
 from prefetch.intake.refusals import Refusals
 from prefetch.intake.room import Room
 
-CHUNK = 64 * KILOBYTE
+CHUNK = 16 * KILOBYTE
+"""Taken in at a time: what little messages there may be in it must not keep the others waiting for long."""
 
-Answer = Callable[[mllp.Frame | mllp.Oversized, str], Coroutine[None, None, bytes]]
+_EMPTY_FRAME = 16
+"""An empty frame is as much work as so many bytes of noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered to a message."""
+
+    acknowledgement: bytes
+    """In its frame; nothing where none is wanted."""
+    refused: bool
+
+
+Ask = Callable[[mllp.Frame | mllp.Oversized, str], Coroutine[None, None, Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +41,8 @@ class Shared:
     """What the connections of a listener have in common."""
 
     limits: Limits
-    answer: Answer
-    """Has a message stored, and gives its acknowledgement in its frame; nothing where none is wanted."""
+    ask: Ask
+    """Has a message stored."""
     room: Room
     large: asyncio.Semaphore
     rate: Rate
@@ -77,11 +91,13 @@ class Connection:
     _decoder: mllp.Decoder = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
     _rate: Rate = field(init=False)
-    _answers: asyncio.Queue[asyncio.Task[bytes] | None] = field(default_factory=asyncio.Queue)
+    _answers: asyncio.Queue[asyncio.Task[Answer] | None] = field(default_factory=asyncio.Queue)
     _reading: asyncio.Task[None] | None = None
     _serving: asyncio.Task[None] | None = None
     _garbage: int = 0
     """Bytes outside frames since the last message."""
+    _resume_at: float = 0.0
+    """When the next message is taken: who was refused is not listened to for a moment."""
     has_place: bool = False
     """Whether it has one of the places for large messages."""
     _lost: bool = False
@@ -135,15 +151,21 @@ class Connection:
             events = self._decoder.feed(data)
             for event in events:
                 await self._begin(event, group)
-            if self._garbage + self._decoder.garbage > self.shared.limits.max_garbage_bytes:
+            if self._noise > self.shared.limits.max_garbage_bytes:
                 self.because = "does not speak MLLP"
                 self._refuse("connection_dropped", self.because)
+                await asyncio.sleep(self.shared.limits.noise_seconds)
                 return
             if not self._decoder.receiving:
                 progress.began = None
             elif events:
                 progress.began = clock()
             progress.began = await self._find_place(progress.began)
+
+    @property
+    def _noise(self) -> int:
+        """What has come since the last message and was no part of one."""
+        return self._garbage + self._decoder.garbage + self._decoder.empty * _EMPTY_FRAME
 
     async def _next_chunk(self, progress: _Progress) -> bytes:
         """What comes next; nothing at the end, `because` saying which."""
@@ -166,12 +188,13 @@ class Connection:
             return
         self._garbage = 0
         shared, now = self.shared, asyncio.get_running_loop().time()
-        if delay := max(shared.rate.reserve(now), self._rate.reserve(now)):
+        delay = max(shared.rate.reserve(now), self._rate.reserve(now), self._resume_at - now)
+        if delay > 0:
             await asyncio.sleep(delay)
         await self._slots.acquire()
         taken = await shared.room.take(_size(event))
         self.messages += 1
-        task = group.create_task(shared.answer(event, str(self.peer)))
+        task = group.create_task(shared.ask(event, str(self.peer)))
         # Not in the task itself: one that is cancelled before its first step never comes to its end.
         task.add_done_callback(lambda _: shared.room.give(taken))
         self._answers.put_nowait(task)
@@ -197,7 +220,10 @@ class Connection:
 
     async def _write_answers(self) -> None:
         while (answer := await self._answers.get()) is not None:
-            await self._write(await answer)
+            answered = await answer
+            if answered.refused:
+                self._resume_at = asyncio.get_running_loop().time() + self.shared.limits.refused_seconds
+            await self._write(answered.acknowledgement)
             self._slots.release()
 
     async def _write(self, answer: bytes) -> None:

@@ -29,6 +29,10 @@ class Limits:
     idle_seconds: float = 3600.0
     message_seconds: float = 30.0
     """How long a message may take from its first byte to its last, and an acknowledgement to be taken."""
+    refused_seconds: float = 0.1
+    """How long a sender is not listened to after a message of its was refused."""
+    noise_seconds: float = 1.0
+    """How long one that is dropped for noise keeps its place, unheard, before it may come again."""
     handshake_seconds: float = 10.0
     """How long a TLS handshake may take."""
     messages_per_second: float | None = None

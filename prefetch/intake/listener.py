@@ -21,7 +21,7 @@ import structlog
 from prefetch import errors, timing
 from prefetch.intake import acknowledging, header, mllp
 from prefetch.intake.admission import Admission
-from prefetch.intake.connection import CHUNK, Connection, Peer, Shared
+from prefetch.intake.connection import CHUNK, Answer, Connection, Peer, Shared
 from prefetch.intake.header import AcknowledgmentCode
 from prefetch.intake.limits import Limits
 from prefetch.intake.rate import Rate
@@ -31,6 +31,7 @@ from prefetch.intake.room import Room
 log = structlog.get_logger()
 
 _BACKLOG = 100
+_SEND_BUFFER = 64 * 1024
 _PAUSE = 0.1
 """Seconds before the next try when the system has no more sockets to give."""
 _FAREWELL_SECONDS = 2.0
@@ -106,7 +107,7 @@ class Listener:
         self._numbers = itertools.count(1)
         self._shared = Shared(
             limits=self._limits,
-            answer=self._answer,
+            ask=self._answer,
             room=Room(max(self._limits.max_waiting_bytes, self._limits.max_message_bytes)),
             large=asyncio.Semaphore(self._limits.max_large),
             rate=Rate(self._limits.messages_per_second),
@@ -252,8 +253,8 @@ class Listener:
 
     # --- one message --------------------------------------------------------------------------------
 
-    async def _answer(self, event: mllp.Frame | mllp.Oversized, peer: str) -> bytes:
-        """Have a message stored; gives the acknowledgement, in its frame."""
+    async def _answer(self, event: mllp.Frame | mllp.Oversized, peer: str) -> Answer:
+        """Have a message stored; gives the acknowledgement."""
         began = self._now()
         raw = event.payload if isinstance(event, mllp.Frame) else event.head
         read = header.read_header(raw)
@@ -280,9 +281,10 @@ class Listener:
                 **facts,
             )
         if code is None:
-            return b""
+            return Answer(b"", stored is None)
         control_id = f"{began:%Y%m%d%H%M%S}{next(self._numbers):06d}"
-        return mllp.encode(header.acknowledge(read, code, verdict.because, now=began, control_id=control_id))
+        said = header.acknowledge(read, code, verdict.because, now=began, control_id=control_id)
+        return Answer(mllp.encode(said), stored is None)
 
     async def _judge(
         self, event: mllp.Frame | mllp.Oversized, read: header.Header | None, peer: str, now: datetime
@@ -315,6 +317,8 @@ def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
     door = socket.create_server(
         (str(address[0]), int(str(address[1]))), family=family, backlog=_BACKLOG, reuse_port=False
     )
+    # Inherited by each connection. Acknowledgements are small: so a peer that reads none is soon noticed.
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     door.setblocking(False)
     return door
 

@@ -70,6 +70,7 @@ class Decoder:
         self._head = self._tail = b""
         self._skipped = 0
         self._garbage = 0
+        self._empty = 0
         self._events: list[Event] = []
 
     @property
@@ -81,6 +82,11 @@ class Decoder:
     def garbage(self) -> int:
         """Bytes outside frames, blanks not counted, since the last report."""
         return self._garbage
+
+    @property
+    def empty(self) -> int:
+        """Frames without content since the last message; some senders stay connected by them."""
+        return self._empty
 
     @property
     def held(self) -> int:
@@ -126,6 +132,7 @@ class Decoder:
     def _finish(self) -> None:
         self._drop_unfinished()
         payload = bytes(self._buffer).lstrip(START)
+        self._empty = 0 if payload else self._empty + 1
         if payload:
             self._events.append(Frame(payload))
         self._leave()

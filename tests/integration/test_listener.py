@@ -138,6 +138,7 @@ async def door(
 ) -> AsyncIterator[Door]:
     """A listener that is up, and closed at the end."""
     store = store or Store()
+    limits = {"noise_seconds": 0.01, "refused_seconds": 0.0} | limits
     listener = Listener(
         "ris",
         "127.0.0.1",
@@ -599,15 +600,17 @@ def test_sender_that_reads_no_answers_is_dropped() -> None:
     """It holds neither memory nor a place: when its answers are not taken for the time, it is cut off."""
 
     async def test() -> None:
-        async with door(message_seconds=0.3) as at:
-            sender = await at.sender()
-            raw = sender.writer.get_extra_info("socket")
-            sender.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 (a peer that never reads)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            flood = mllp.encode(order("M")) * 100
-            with suppress(ConnectionError):
+        async with door(message_seconds=1.0) as at:
+            with socket.socket() as deaf:
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                deaf.connect(("127.0.0.1", at.port))
+                deaf.setblocking(False)
+                await until(lambda: at.listener.connections == 1)
+                flood = mllp.encode(order("M")) * 100
                 while at.listener.connections:
-                    await sender.send_bytes(flood)
+                    with suppress(BlockingIOError, ConnectionError):
+                        deaf.send(flood)
+                    await asyncio.sleep(0.001)
             await until(lambda: at.listener.connections == 0)
             assert at.listener.refused["takes no answers"] == 1
             assert await (await at.sender()).ask(order("NEXT")) == ("AA", "NEXT")
