@@ -83,7 +83,8 @@ def _without_wants(plan: model.Plan) -> Readiness:
 def _with_wants(exam: Exam, now: datetime) -> Readiness:
     states = {retrieve.state for retrieve in exam.retrieves}
     if states == {RetrieveState.VERIFIED}:
-        return Readiness.READY
+        # An archive that did not answer may hold more: nobody reads “ready” and finds priors missing.
+        return Readiness.INCOMPLETE if exam.plan and exam.plan.problem else Readiness.READY
     if states & _GIVEN_UP:
         return Readiness.INCOMPLETE
     if states <= {RetrieveState.VERIFIED, RetrieveState.QUARANTINED}:
@@ -104,13 +105,11 @@ def stand(exam: Exam, now: datetime) -> Standing:
         return Standing.QUARANTINED
     if exam.order.fetch_from is None or exam.order.created_at > exam.order.fetch_from:
         return Standing.LATE_ORDER
-    return _measured(exam.retrieves, ready_by, readiness, now)
+    return _measured(exam.retrieves, ready_by, now)
 
 
-def _measured(
-    retrieves: Sequence[model.Retrieve], ready_by: datetime, readiness: Readiness, now: datetime
-) -> Standing:
-    if readiness is not Readiness.READY:
+def _measured(retrieves: Sequence[model.Retrieve], ready_by: datetime, now: datetime) -> Standing:
+    if any(retrieve.state is not RetrieveState.VERIFIED for retrieve in retrieves):
         return Standing.MISSED if now > ready_by else Standing.OPEN
     if any(retrieve.verified_by is VerifiedBy.COUNTERS for retrieve in retrieves):
         return Standing.BY_COUNTERS

@@ -109,6 +109,11 @@ class RemoteAE:
             instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
         )
 
+    async def find_modalities(self, *, study_instance_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The modalities of studies, asked series by series; what cannot be told is left out."""
+        asking = partial(find.find_modalities, study_instance_uids=study_instance_uids, of=self.peer)
+        return await self._run(asking, needs=wire.FIND, instead=lambda _: {})
+
     async def move_study(self, *, study_instance_uid: str, destination_ae_title: str) -> model.MoveResult:
         """Have it send a study to a Move Destination."""
         moving = partial(

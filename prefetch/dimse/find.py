@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -86,6 +87,27 @@ def count_instances(association: Association, *, study_instance_uid: str, of: pe
             return None
         total += counted
     return total
+
+
+def find_modalities(
+    association: Association, *, study_instance_uids: Sequence[str], of: peer.Peer
+) -> dict[str, tuple[str, ...]]:
+    """The modalities of studies, asked series by series; what cannot be told in time is left out.
+
+    For archives that answer no Modalities in Study (0008,0061), an optional key (PS3.4 C.6.2.1.2).
+    """
+    deadline = time.monotonic() + of.timeouts.find_total
+    told: dict[str, tuple[str, ...]] = {}
+    for uid in study_instance_uids:
+        series = _collect(association, identifier.series(uid), of, _modality)
+        if series is None or time.monotonic() > deadline:
+            break
+        told[uid] = tuple(sorted(set(series) - {""}))
+    return told
+
+
+def _modality(response: Dataset) -> str:
+    return answer.text(response, "Modality") or ""
 
 
 def _series(response: Dataset) -> tuple[str | None, int | None]:

@@ -63,7 +63,7 @@ def series(study_instance_uid: str) -> Dataset:
     return _query(
         "SERIES",
         {"StudyInstanceUID": [study_instance_uid]},
-        ("SeriesInstanceUID", "NumberOfSeriesRelatedInstances"),
+        ("SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances"),
     )
 
 

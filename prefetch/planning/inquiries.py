@@ -22,6 +22,11 @@ from prefetch.timing import Now
 
 log = structlog.get_logger()
 
+_INFO, _WARNING = 20, 30
+_LEVELS: Mapping[model.Outcome, int] = {
+    model.Outcome.TRANSIENT: _WARNING,
+    model.Outcome.PERMANENT: _WARNING,
+}
 STAGE = "planner"
 """The stage that waits while peers are asked."""
 
@@ -76,7 +81,7 @@ class Inquiries:
         if silent is not None:
             result = model.FindResult(outcome=silent.outcome, because=silent.because)
         else:
-            result = await self._find(key, archive)
+            result = await self._with_modalities(archive, await self._find(key, archive), kept)
             await self._store.write(answers.save_answer, *named, result, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
@@ -88,7 +93,8 @@ class Inquiries:
             result = await self._archives[archive].find_studies(
                 patient_id=key.patient_id, issuer_of_patient_id=key.issuer_of_patient_id
             )
-        log.info(
+        log.log(
+            _LEVELS.get(result.outcome, _INFO),
             "archive_asked",
             archive=archive,
             patient_id=key.patient_id,
@@ -98,6 +104,27 @@ class Inquiries:
             because=result.because,
         )
         return result
+
+    async def _with_modalities(
+        self, archive: str, result: model.FindResult, kept: answers.Answer | None
+    ) -> model.FindResult:
+        """The answer with the modalities that it leaves out, known from the last one or asked for, once."""
+        if all(study.modalities for study in result.studies):
+            return result
+        known = {study.study_instance_uid: study.modalities for study in kept.result.studies} if kept else {}
+        silent = [
+            study.study_instance_uid
+            for study in result.studies
+            if not (study.modalities or known.get(study.study_instance_uid))
+        ]
+        if silent:
+            with self._pulse.waiting_for_peer(STAGE):
+                known |= await self._archives[archive].find_modalities(study_instance_uids=silent)
+        studies = (
+            replace(study, modalities=study.modalities or known.get(study.study_instance_uid, ()))
+            for study in result.studies
+        )
+        return replace(result, studies=tuple(studies))
 
     async def present(self, choices: Sequence[model.Choice], *, site: config.Config) -> set[tuple[str, str]]:
         """What the destinations hold complete already: (study instance UID, destination)."""

@@ -27,7 +27,7 @@ MANY = 5_000
 """Answers of an archive that takes no care how many there are."""
 PENDING_EVERY = 0.25
 """Seconds between the Pending responses of what never ends."""
-LATE = 1.5
+LATE = 3.0
 """Seconds after its Success until an archive really sends."""
 
 

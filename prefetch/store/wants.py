@@ -132,6 +132,7 @@ _STANDING = (
         orders.c.fetch_from,
         orders.c.ready_by,
         orders.c.ready_at,
+        orders.c.plan_problem,
         func.count(wants.c.order_id).label("wanted"),
         func.sum(case((in_state(RetrieveState.VERIFIED), 1), else_=0)).label("verified"),
         func.min(wants.c.start_at).label("first_start"),
@@ -159,11 +160,14 @@ def hold_orders(c: Connection, order_ids: Collection[int]) -> None:
 
 
 def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime) -> list[model.Order]:
-    """Write of each order whether, and by when, all it wants is verified; gives those just ready."""
+    """Write of each order whether, and by when, all it wants is verified; gives those just ready.
+
+    An order whose plan is not whole may want more, and is not ready yet.
+    """
     hold_orders(c, order_ids)
     just_ready: list[int] = []
     for row in c.execute(_STANDING, {"numbers": order_ids}).all():
-        ready = row.wanted > 0 and row.verified == row.wanted
+        ready = row.wanted > 0 and row.verified == row.wanted and row.plan_problem is None
         ready_at = (row.ready_at or now) if ready else None
         after = (row.first_start, row.first_deadline, ready_at)
         if after != (row.fetch_from, row.ready_by, row.ready_at):

@@ -250,6 +250,31 @@ def test_instances_are_counted_series_by_series() -> None:
         assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 10
 
 
+def test_modalities_are_asked_series_by_series() -> None:
+    """An archive that answers no Modalities in Study says them of each series; each is named once."""
+
+    def script(conversation: Conversation) -> None:
+        for modality in ("PT", "CT", "CT", ""):
+            conversation.respond(0xFF00, encoded(SeriesInstanceUID="1.2.3.1", Modality=modality))
+        conversation.respond(0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        told = find.find_modalities(association, study_instance_uids=["1.2.3", "1.2.4"], of=to)
+    assert told == {"1.2.3": ("CT", "PT"), "1.2.4": ("CT", "PT")}
+
+
+def test_modalities_that_cannot_be_told_are_left_out() -> None:
+    """An archive that refuses at SERIES level is not asked of the next study."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xA900 if conversation.number == 2 else 0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        told = find.find_modalities(association, study_instance_uids=["1.2.3", "1.2.4", "1.2.5"], of=to)
+        assert scp.requested == 1
+    assert told == {"1.2.3": ()}
+
+
 def test_series_without_uid_cannot_be_counted() -> None:
     """A series that cannot be asked for leaves the count unknown."""
 

@@ -81,6 +81,7 @@ OBSERVED = Candidate(study=Study(study_instance_uid="1", archive="main"), decisi
     ("subject", "word"),
     [
         (exam(S.VERIFIED, S.VERIFIED), Readiness.READY),
+        (exam(S.VERIFIED, plan=plan(problem="main: away")), Readiness.INCOMPLETE),
         (exam(S.VERIFIED, S.MOVING), Readiness.WAITING),
         (exam(S.VERIFIED, S.QUARANTINED), Readiness.QUARANTINED),
         (exam(S.MOVING, S.QUARANTINED), Readiness.WAITING),
@@ -121,6 +122,7 @@ def verified_late() -> Exam:
     ("subject", "standing"),
     [
         (exam(S.VERIFIED), Standing.ON_TIME),
+        (exam(S.VERIFIED, plan=plan(problem="main: away")), Standing.ON_TIME),
         (verified_late(), Standing.MISSED),
         (exam(S.VERIFIED, S.MOVING), Standing.OPEN),
         (exam(S.MOVING, ready_by=NOW - timedelta(minutes=1)), Standing.MISSED),
