@@ -7,14 +7,19 @@ import socket
 import ssl
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from prefetch import bell, certificates, config, dialling, health, orders, timing
+import structlog
+
+from prefetch import bell, certificates, config, dialling, errors, health, orders, timing
 from prefetch.dimse import association
 from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, reader
 from prefetch.intake.worklist import poller
 from prefetch.planning import inquiries, planner
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,12 +142,33 @@ def build(site: config.Config, store: database.Database) -> Daemon:
     )
 
 
+_REST = timedelta(minutes=1)
+"""How long nothing unreadable is kept of a listener after something was that lay there already."""
+
+
 class Door:
     """Where a listener hands over a message: in the store when this returns, and only then acknowledged."""
 
     def __init__(self, *, store: database.Database, bells: bell.Bells) -> None:
         self._store = store
         self._bells = bells
+        self._kept_enough: dict[str, datetime] = {}
+        """Listeners of which no more is kept for the moment, and until when."""
+
+    async def keep_unreadable(self, source: str, raw: bytes, because: str) -> None:
+        """Keep what is refused for want of a header, so that somebody can see it; never a flood of it."""
+        now = timing.now()
+        if now < self._kept_enough.get(source, now):
+            return
+        try:
+            kept = await self._store.write(
+                inbox.keep_unreadable, source=source, raw=raw, because=because, at=now
+            )
+        except errors.StoreError as error:
+            log.warning("unreadable_not_kept", source=source, because=str(error))
+            return
+        if not kept:
+            self._kept_enough[source] = now + _REST
 
     async def accept(self, received: listener.Received) -> listener.Accepted:
         """Keep one message durably."""
@@ -166,6 +192,7 @@ def _listener(name: str, said: config.Listener, door: Door) -> listener.Listener
         said.host,
         said.port,
         accept=door.accept,
+        keep_unreadable=door.keep_unreadable,
         limits=_limits(said),
         admission=admission.Admission(
             networks=said.allow.networks,

@@ -136,7 +136,7 @@ def _values(event: model.OrderEvent) -> Iterator[tuple[str, str]]:
     """What an event says, in the order of the model."""
     for field in fields(event):
         value = getattr(event, field.name)
-        if value:
+        if value and isinstance(value, str | frozenset):
             yield field.name, ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 

@@ -68,6 +68,12 @@ class _Verdict:
 
 
 Accept = Callable[[Received], Awaitable[Accepted]]
+KeepUnreadable = Callable[[str, bytes, str], Awaitable[None]]
+"""Of a listener's name, what came there without a header, and why it is refused."""
+
+
+async def _keep_nothing(_source: str, _raw: bytes, _because: str) -> None:
+    """Refuse it and forget it."""
 
 
 class Listener:
@@ -80,6 +86,7 @@ class Listener:
         port: int,
         *,
         accept: Accept,
+        keep_unreadable: KeepUnreadable = _keep_nothing,
         limits: Limits | None = None,
         admission: Admission | None = None,
         mode: acknowledging.Mode = acknowledging.Mode.ORIGINAL,
@@ -92,6 +99,7 @@ class Listener:
         self._host = host
         self._port = port
         self._accept = accept
+        self._keep_unreadable = keep_unreadable
         self._limits = limits or Limits()
         self._admission = admission or Admission()
         self._mode = mode
@@ -292,7 +300,9 @@ class Listener:
         if isinstance(event, mllp.Oversized):
             return _rejected(f"message longer than {self._limits.max_message_bytes} bytes")
         if read is None:
-            return _rejected("no MSH segment that can be read")
+            because = "no MSH segment that can be read"
+            await self._keep_unreadable(self._name, event.payload, because)
+            return _rejected(because)
         if not self._admission.hears(read):
             return _rejected("this sending application and facility (MSH-3, MSH-4) may not send here")
         received = Received(source=self._name, peer=peer, raw=event.payload, header=read, received_at=now)

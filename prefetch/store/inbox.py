@@ -16,6 +16,9 @@ from prefetch.store.tables import MessageState, inbox
 REPEAT_WITHIN = timedelta(minutes=10)
 """How long the same bytes with the same control ID are a sender's second try and not a second message."""
 
+MOST_UNREADABLE = 200
+"""Messages without a header that are kept of one listener: enough to see what comes there."""
+
 FRONT, BACK = 0, 1
 """The two lanes of the inbox: STAT, and all others in the order in which they came."""
 
@@ -111,6 +114,21 @@ def accept_message(
     if lane == FRONT and order_number:
         c.execute(_BRING_FORWARD, {"of_source": source, "of_order": order_number})
     return Accepted(message_id=message_id, repeat=False)
+
+
+def keep_unreadable(c: Connection, *, source: str, raw: bytes, because: str, at: datetime) -> bool:
+    """Keep what has no header as a dead letter; false where it, or enough of its kind, lies there."""
+    digest = hashlib.sha256(raw).digest()
+    known = select(inbox.c.digest).where(
+        _is(MessageState.DEAD), inbox.c.source == source, inbox.c.message_type == ""
+    )
+    digests = set(c.execute(known.limit(MOST_UNREADABLE)).scalars())
+    if digest in digests or len(digests) >= MOST_UNREADABLE:
+        return False
+    nothing = {"control_id": "", "message_type": "", "priority": model.Priority.ROUTINE, "lane": BACK}
+    kept = {"source": source, "raw": raw, "digest": digest, "received_at": at, "finished_at": at}
+    c.execute(insert(inbox).values(**nothing, **kept, state=MessageState.DEAD, because=because))
+    return True
 
 
 def waiting_messages(c: Connection, limit: int) -> list[InboxMessage]:

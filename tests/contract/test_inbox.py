@@ -149,3 +149,18 @@ def test_any_text_can_be_stored(queue: Queue, text: str, moment: datetime) -> No
         queue, raw, control_id=text, order_number=text, message_type=text, priority=Priority.STAT
     )
     assert raw in {message.raw for message in queue.do(inbox.waiting_messages, 1000)} or accepted.repeat
+
+
+def test_what_has_no_header_is_kept_once_and_never_in_a_flood(queue: Queue) -> None:
+    """A dead letter at once; the same again is none, and beyond enough of one listener nothing is kept."""
+
+    def keep(raw: bytes, source: str = "ris") -> bool:
+        kept: bool = queue.do(inbox.keep_unreadable, source=source, raw=raw, because="no MSH", at=NOW)
+        return kept
+
+    assert [True, False, True] == [keep(b"hello"), keep(b"hello"), keep(b"hello", "his")]
+    (_, first) = queue.do(inbox.dead_letters, 9)
+    assert (b"hello", "no MSH", "") == (first.raw, first.because, first.message_type)
+    kept = [keep(str(number).encode()) for number in range(inbox.MOST_UNREADABLE)]
+    assert inbox.MOST_UNREADABLE - 1 == sum(kept)
+    assert [] == waiting(queue)

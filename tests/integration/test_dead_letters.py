@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import CliRunner, Result
 
-from prefetch import bell, config, orders, timing
+from prefetch import bell, config, daemon, orders, timing
 from prefetch.cli import feed
 from prefetch.cli.program import program
-from prefetch.intake import hl7
+from prefetch.intake import hl7, mllp
+from prefetch.intake.listener import Listener
 from prefetch.intake.parsing import ReaderPool
 from prefetch.intake.reader import Reader
 from prefetch.store.database import Database
@@ -67,6 +68,22 @@ class Site:
     def read(self) -> None:
         """Read what waits, as the daemon does."""
         asyncio.run(self._read())
+
+    async def hear(self, *frames: bytes) -> list[bytes]:
+        """Send these frames to a listener, as the daemon has it; gives their acknowledgements."""
+        site = config.load(self.file)
+        store = Database.open(site.store)
+        bells = bell.Bells(archives=site.archives, destinations=site.workstations)
+        door = daemon.Door(store=store, bells=bells)
+        at = Listener("ris", "127.0.0.1", 0, accept=door.accept, keep_unreadable=door.keep_unreadable)
+        reader, writer = await asyncio.open_connection("127.0.0.1", await at.start())
+        try:
+            writer.writelines(map(mllp.encode, frames))
+            return [await reader.readuntil(mllp.END + mllp.TERMINATOR) for _ in frames]
+        finally:
+            writer.close()
+            await at.close()
+            store.close()
 
     async def _read(self) -> None:
         site = config.load(self.file)
@@ -174,3 +191,24 @@ def test_letters_of_one_listener_are_listed_alone(site: Site) -> None:
         len(site.run("dead-letters", "list", "--json", "--from", name).stdout.splitlines())
         for name in (feed.SOURCE, "ris")
     ]
+
+
+def test_what_has_no_header_is_refused_and_kept_to_be_seen(site: Site) -> None:
+    """It gets AR, the message after it AA; of the same thing again one is enough."""
+    answers = asyncio.run(site.hear(b"hello", b"hello", NUMBERLESS.encode()))
+    assert [b"AR", b"AR", b"AA"] == [answer.partition(b"MSA|")[2][:2] for answer in answers]
+    (letter,) = site.letters()
+    assert ("ris", 5, "no MSH segment that can be read") == (
+        letter["source"],
+        letter["bytes"],
+        letter["problem"],
+    )
+    assert "hello" in site.run("dead-letters", "show", str(letter["message"])).stdout
+
+
+def test_the_time_zone_of_a_sender_places_its_times(site: Site) -> None:
+    """Half past nine of a sender in Lisbon is half past ten in Berlin."""
+    site.file.write_text(f"{SITE}senders: {{old: {{application: OLDRIS, time_zone: Europe/Lisbon}}}}\n")
+    site.feed(NUMBERLESS.replace("ORC|NW", "ORC|NW|P1|||||^^^202603020930"))
+    (order,) = site.run("orders", "--json", "--days", "99999").stdout.splitlines()
+    assert "2026-03-02T09:30:00+00:00" == json.loads(order)["scheduled_start"]

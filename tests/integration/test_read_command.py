@@ -33,7 +33,9 @@ def test_json_lines_keep_their_contract() -> None:
     assert list(line) == ["file", "control_id", "message_type", "acknowledgement", "events", "problem"]
     assert (line["file"], line["control_id"]) == (str(DATA / "orm_two_orders.hl7"), "N0001")
     assert (line["message_type"], line["acknowledgement"], line["problem"]) == ("ORM^O01", "AA", None)
-    assert [list(event) for event in line["events"]] == [list(OrderEvent.__dataclass_fields__)] * 2
+    # What rules are evaluated on is no value of its own.
+    shown = [name for name in OrderEvent.__dataclass_fields__ if name not in {"segments", "worklist"}]
+    assert [list(event) for event in line["events"]] == [shown] * 2
 
 
 @pytest.mark.parametrize(
