@@ -20,7 +20,7 @@ MESSAGE_TABLES = (
     messagetable.places,
     messagetable.modalities,
 )
-PAGES = {"config": "configuration.md", "rules": "rules.md"}
+PAGES = {"config": "configuration.md", "rules": "rules.md", "tests": "rule-tests.md"}
 
 
 def files() -> Iterator[tuple[Path, str]]:

@@ -67,6 +67,7 @@ __all__ = [
     "examine",
     "load",
     "load_footing",
+    "made_up",
 ]
 
 
@@ -86,6 +87,17 @@ def load(path: Path) -> Config:
     if report.config is None:
         raise errors.ConfigurationError([one for one in report.problems if one.severity == "error"])
     return report.config
+
+
+def made_up(rules_directory: Path) -> Config:
+    """A site with one archive and one workstation, to try rules without one; raises `ConfigurationError`."""
+    said = {
+        "time_zone": "UTC",
+        "rules": str(rules_directory),
+        "archives": {"archive": {"ae_title": "ARCHIVE", "host": "archive.invalid", "port": "104"}},
+        "workstations": {"workstation": {"ae_title": "WORKSTATION", "verify": "counters"}},
+    }
+    return Config.model_validate(said).with_rules(rules.load(rules_directory), None)
 
 
 def load_footing(path: Path) -> tuple[Footing, tuple[errors.Problem, ...]]:

@@ -13,6 +13,7 @@ VERBS: dict[str, str] = {
     "run": "prefetch.cli.daemon",
     "demo": "prefetch.cli.demo",
     "check": "prefetch.cli.rules",
+    "test": "prefetch.cli.ruletests",
     "schema": "prefetch.cli.rules",
     "echo": "prefetch.cli.peers",
     "read": "prefetch.cli.messages",

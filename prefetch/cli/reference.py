@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from pydantic_core import core_schema
 from ruamel.yaml import YAML
 
 from prefetch import rules, spans, yamlfile
+from prefetch.proof import cases
 from prefetch.settings import Config
 
 FILES: Mapping[str, tuple[type[BaseModel], str]] = {
     "config": (Config, "prefetch.yaml"),
     "rules": (rules.RuleFile, "A file of rules"),
+    "tests": (cases.CaseFile, "A file of rule tests"),
 }
 """What `prefetch schema` can print: the model, and what its file is."""
 
@@ -166,6 +168,7 @@ def _flow(said: Mapping[str, str]) -> str:
 _WRITE: Mapping[type, Callable[[Any], str]] = {
     bool: lambda value: str(value).lower(),
     Enum: lambda value: str(value.value),
+    datetime: lambda value: value.strftime("%Y-%m-%d %H:%M"),
     timedelta: spans.say_duration,
     time: lambda value: value.strftime("%H:%M"),
     Path: str,

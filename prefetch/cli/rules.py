@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     CONFIG = "config"
     RULES = "rules"
+    TESTS = "tests"
 
 
 def check(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
@@ -72,7 +73,9 @@ def _list(words: Iterable[str]) -> str:
 
 
 def schema(
-    which: Annotated[Kind, typer.Argument(help="Of prefetch.yaml, or of a file of rules.")] = Kind.RULES,
+    which: Annotated[
+        Kind, typer.Argument(help="Of prefetch.yaml, of a file of rules, or of rule tests.")
+    ] = Kind.RULES,
 ) -> None:
     """Print the JSON Schema by which editors complete and check as you type."""
     typer.echo(reference.schema(which.value), nl=False)

@@ -12,6 +12,7 @@ import pytest
 
 from prefetch import yamlfile
 from prefetch.cli import reference
+from prefetch.proof.cases import CaseFile
 from prefetch.rules import RuleFile
 from prefetch.settings import Config
 from tests import models
@@ -26,7 +27,7 @@ def test_what_is_generated_is_up_to_date(file: Path) -> None:
     assert GENERATED[file] == file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("which", "model"), [("config", Config), ("rules", RuleFile)])
+@pytest.mark.parametrize(("which", "model"), [("config", Config), ("rules", RuleFile), ("tests", CaseFile)])
 def test_the_schema_has_every_key(which: str, model: type[yamlfile.Model]) -> None:
     """With its description, and nothing else is allowed."""
     schema = json.loads(reference.schema(which))
@@ -40,7 +41,7 @@ def test_the_schema_has_every_key(which: str, model: type[yamlfile.Model]) -> No
             assert key["examples"]
 
 
-@pytest.mark.parametrize("which", ["config", "rules"])
+@pytest.mark.parametrize("which", ["config", "rules", "tests"])
 def test_the_schema_names_only_what_it_has(which: str) -> None:
     """Every reference leads somewhere, and no key may be null."""
     schema = json.loads(reference.schema(which))

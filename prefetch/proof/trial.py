@@ -1,0 +1,232 @@
+"""PURE: a rule test and the rules → what of its expectations does not hold, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from prefetch import model, orders, rules
+from prefetch.fieldpath import FieldPath
+from prefetch.planning import matching, select
+from prefetch.planning.circumstances import Circumstances
+from prefetch.proof import cases
+from prefetch.settings import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one test."""
+
+    case: cases.Case
+    failures: tuple[str, ...]
+    """What does not hold; none where all is as expected."""
+    matched: tuple[str, ...]
+    """The rules that matched."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all holds."""
+        return not self.failures
+
+
+def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
+    """Plan the order of a test, and compare."""
+    now = _instant(case.now, site)
+    order = _order(case, site, now)
+    matches = matching.match_rules(rule_set, order, site=site, now=now)
+    studies = {_uid(given): given for given in case.studies}
+    selection = select.select_priors(
+        matches,
+        order,
+        _by_archive(case, site, circumstances := Circumstances.of(site, now), order),
+        circumstances=circumstances,
+    )
+    matched = tuple(match.rule.name for match in matches if match.matched)
+    failures = [
+        *_wrong_rules(case.expect, matches, matched),
+        *_wrong_priors(case.expect, selection, studies),
+        *_wrong_reasons(case.expect, selection, studies),
+    ]
+    return Outcome(case=case, failures=tuple(failures), matched=matched)
+
+
+# --- what is given ---------------------------------------------------------------------------------
+
+
+def _instant(moment: datetime, site: Config) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=site.time_zone)
+
+
+_SAME = (
+    "accession_number",
+    "study_instance_uid",
+    "procedure_code",
+    "procedure_description",
+    "modality",
+    "station_ae_title",
+    "station_name",
+    "location",
+    "patient_class",
+)
+"""Keys of a given order that are the order's own fields."""
+
+
+def _order(case: cases.Case, site: Config, now: datetime) -> model.Order:
+    given = case.order
+    tomorrow = datetime.combine(case.now.date() + timedelta(days=1), cases.EXAM_AT)
+    start = None if given.unscheduled else _instant(given.scheduled_start or tomorrow, site)
+    return model.Order(
+        id=0,
+        version=1,
+        status=model.OrderStatus.SCHEDULED,
+        patient=model.Patient(
+            patient_id="TEST",
+            birth_date=f"{given.birth_date:%Y%m%d}" if given.birth_date else None,
+            sex=given.sex,
+        ),
+        source=given.feed,
+        scheduled_start=start.astimezone(UTC) if start else None,
+        priority=orders.read_priority(given.priority),
+        worklist=given.worklist,
+        segments=_segments(given.hl7),
+        created_at=now,
+        changed_at=now,
+        **{name: getattr(given, name) for name in _SAME},
+    )
+
+
+def _segments(said: Mapping[str, str]) -> Sequence[Sequence[Any]]:
+    """Places and values as the segments of a message (`lastmessage`)."""
+    segments: dict[str, list[Any]] = {}
+    for place, value in said.items():
+        path = FieldPath.parse(place)
+        segment = segments.setdefault(path.segment, [path.segment])
+        segment += [""] * (path.field + 1 - len(segment))
+        repetition = segment[path.field] = segment[path.field] or [[]]
+        components = repetition[0]
+        components += [""] * (path.component - len(components))
+        deeper = [""] * (path.subcomponent - 1)
+        components[path.component - 1] = [*deeper, value] if deeper else value
+    return list(segments.values())
+
+
+def _uid(given: cases.GivenStudy) -> str:
+    return given.study_instance_uid or f"of {given.name}"
+
+
+def _by_archive(
+    case: cases.Case, site: Config, circumstances: Circumstances, order: model.Order
+) -> dict[str, list[model.Study]]:
+    found: dict[str, list[model.Study]] = {name: [] for name in site.archives}
+    day = circumstances.exam(order).day
+    for given in case.studies:
+        study = _study(given, day, default=next(iter(site.archives)))
+        found.setdefault(study.archive, []).append(study)
+    return found
+
+
+def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:
+    return model.Study(
+        study_instance_uid=_uid(given),
+        archive=given.archive or default,
+        patient_id="TEST",
+        study_date=given.age.before(day) if given.age else given.date,
+        accession_number=given.accession_number,
+        description=given.description,
+        institution=given.institution,
+        modalities=given.modality,
+        instances=given.instances,
+    )
+
+
+# --- what does not hold ----------------------------------------------------------------------------
+
+
+def _wrong_rules(
+    expected: cases.Expectation, matches: Iterable[matching.RuleMatch], matched: Sequence[str]
+) -> Iterator[str]:
+    if expected.rules is None:
+        return
+    because = {match.rule.name: match.reason.because for match in matches}
+    for name in expected.rules:
+        if name not in because:
+            yield f"there is no rule {name}"
+        elif name not in matched:
+            yield f"rule {name} should match: {because[name]}"
+    for name in matched:
+        if name not in expected.rules:
+            yield f"rule {name} should not match: {because[name]}"
+
+
+def _wrong_priors(
+    expected: cases.Expectation, selection: select.Selection, studies: Mapping[str, cases.GivenStudy]
+) -> Iterator[str]:
+    taken = _taken(selection, studies)
+    wanted = {prior.study for prior in expected.taken}
+    said = _said(selection, studies)
+    for prior in expected.taken:
+        if prior.study in taken:
+            yield from _wrong_choice(prior, taken[prior.study])
+        else:
+            yield f"“{prior.study}” should be taken; {said[prior.study]}"
+    for name, choices in taken.items():
+        if name not in wanted:
+            yield f"“{name}” should be left; {_why(choices[0].reason)}"
+
+
+def _wrong_choice(prior: cases.ExpectedPrior, choices: Sequence[model.Choice]) -> Iterator[str]:
+    first = choices[0]
+    destinations = sorted(choice.destination for choice in choices)
+    if prior.to and sorted(prior.to) != destinations:
+        yield f"“{prior.study}” should go to {', '.join(prior.to)}; it goes to {', '.join(destinations)}"
+    if prior.rule not in {None, first.rule}:
+        yield f"“{prior.study}” should be taken by rule {prior.rule}; {_why(first.reason)}"
+    if prior.prior_class not in {None, first.prior_class}:
+        yield f"“{prior.study}” should be taken as {prior.prior_class}; {_why(first.reason)}"
+    if prior.because and not any(prior.because.matches(why.because) for why in (first.reason, *first.others)):
+        yield f"“{prior.study}” should be taken because “{prior.because}”; {_why(first.reason)}"
+
+
+def _wrong_reasons(
+    expected: cases.Expectation, selection: select.Selection, studies: Mapping[str, cases.GivenStudy]
+) -> Iterator[str]:
+    """A study that is taken although it should be left is told of already."""
+    reasons = {_name(candidate.study, studies): candidate.reasons for candidate in selection.candidates}
+    taken = _taken(selection, studies)
+    for left in expected.left_alone:
+        said = reasons.get(left.study, ())
+        if left.because is None or left.study in taken:
+            continue
+        if not any(left.because.matches(why.because) for why in said):
+            words = "; ".join(map(_why, said)) or "no rule looks at it"
+            yield f"“{left.study}” should be left because “{left.because}”; {words}"
+
+
+def _taken(
+    selection: select.Selection, studies: Mapping[str, cases.GivenStudy]
+) -> dict[str, list[model.Choice]]:
+    taken: dict[str, list[model.Choice]] = {}
+    for choice in selection.choices:
+        taken.setdefault(_name(choice.study, studies), []).append(choice)
+    return taken
+
+
+def _said(selection: select.Selection, studies: Mapping[str, cases.GivenStudy]) -> dict[str, str]:
+    """Study → why it is left."""
+    said = dict.fromkeys((given.name for given in studies.values()), "no rule looks at it")
+    for candidate in selection.candidates:
+        if candidate.reasons:
+            said[_name(candidate.study, studies)] = "; ".join(map(_why, candidate.reasons))
+    return said
+
+
+def _name(study: model.Study, studies: Mapping[str, cases.GivenStudy]) -> str:
+    return studies[study.study_instance_uid].name
+
+
+def _why(reason: model.Reason) -> str:
+    where = "/".join(part for part in (reason.rule, reason.prior_class) if part)
+    place = f" ({reason.place})" if reason.place else ""
+    return f"{where}{place}: {reason.because}" if where else reason.because
