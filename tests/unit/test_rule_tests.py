@@ -187,7 +187,7 @@ def test_no_tests_are_no_success(rules: Path) -> None:
 def test_rules_that_are_wrong_are_told(rules: Path) -> None:
     """They cannot be tested."""
     write(rules, "{priors: []}")
-    (rules / "chest.yaml").write_text("rules: [{nam: a}]\n")
+    (rules / "chest.yaml").write_text("rules: [{named: a}]\n")
     result = run(rules)
     assert (2, True) == (result.exit_code, "unknown key; did you mean name?" in result.stderr)
 
