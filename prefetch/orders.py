@@ -36,6 +36,14 @@ _DECISIVE = (
     "study_instance_uid",
 )
 
+_DECISIVE_OR_ACCESSION = (
+    "filler_order_number",
+    "placer_order_number",
+    "study_instance_uid",
+    "accession_number",
+)
+"""Numbers by which one order can be told to be another."""
+
 _PATIENT_FIELDS = {
     "patient_name": "name",
     "birth_date": "birth_date",
@@ -134,6 +142,34 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
             if getattr(order, key) == value and not _contradicts(event, order, than=key):
                 return order
     return None
+
+
+def twins(event: OrderEvent, order: Order, candidates: Sequence[Order]) -> list[Order]:
+    """Other orders that an event shows to be the same exam: it names them too, and nothing speaks against it.
+
+    So a RIS order that only its placer number named, and the worklist item that only its accession number
+    did, become one when a message brings both.
+    """
+    return [
+        other
+        for other in candidates
+        if other.id != order.id
+        and any(_is_named(event, other, key) for key in _DECISIVE_OR_ACCESSION)
+        and not _are_two(order, other)
+    ]
+
+
+def _is_named(event: OrderEvent, order: Order, key: str) -> bool:
+    value = getattr(event, key)
+    agree = bool(value) and value == getattr(order, key) and not _is_appointment(event, key)
+    return agree and not _contradicts(event, order, than=key)
+
+
+def _are_two(one: Order, other: Order) -> bool:
+    told_apart = (*_DECISIVE_OR_ACCESSION, "modality")
+    if any(_differ(getattr(one, key), getattr(other, key)) for key in told_apart):
+        return True
+    return patients.are_others(one.patient.ids, other.patient.ids)
 
 
 def first_steps(events: Iterable[OrderEvent]) -> list[OrderEvent]:
@@ -256,6 +292,31 @@ def apply(
         message_time=max(at, order.message_time or at),
     )
     return _due(order, changed, now, more=watched_differ)
+
+
+def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:
+    """The order after another turned out to be the same exam: of each field the freshest word of either."""
+    sayings = provenance.merge(order.sayings, other.sayings)
+    held = {name: saying.said[name] for name, saying in provenance.holding(sayings).items()}
+    said = {name: value for name, value in held.items() if name in _SAID}
+    deleted = frozenset(name for name, value in said.items() if value is None)
+    event = OrderEvent(action=Action.CHANGE, cleared=deleted, **said)  # type: ignore[arg-type] # texts, by name
+    newer = (other.message_time or other.created_at) > (order.message_time or order.created_at)
+    changed = replace(
+        order,
+        sayings=sayings,
+        segments=lastmessage.merge(order.segments, other.segments, newer=newer),
+        patient=_patient(order.patient, event, frozenset(said)),
+        status=_status(order.status, sayings, frozenset(held)),
+        worklist=order.worklist or other.worklist,
+        fetch_now=order.fetch_now or other.fetch_now,
+        created_at=min(order.created_at, other.created_at),
+        version=max(order.version, other.version) + 1,
+        changed_at=now,
+        **_said(event, _ORDER_FIELDS),
+        **_converted(event, frozenset(said), clock),
+    )
+    return _due(order, changed, now)
 
 
 def rekey(

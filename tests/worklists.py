@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
+from pynetdicom.dsutils import decode, encode
 
 from prefetch.sandbox import studies, worklist
 from tests import peers
@@ -27,6 +29,12 @@ def item(name: str, **facts: Any) -> Dataset:
         "scheduled_procedure_step_id": f"S{name}",
     }
     return worklist.item(**{**usual, **facts})
+
+
+def on_the_wire(made: Dataset) -> Dataset:
+    """A data set as it is received: in bytes that nobody has converted yet."""
+    encoded = encode(made, is_implicit_vr=True, is_little_endian=True)
+    return decode(BytesIO(encoded or b""), is_implicit_vr=True, is_little_endian=True)
 
 
 def put(server: RealWorklist, name: str, **facts: Any) -> None:

@@ -125,12 +125,23 @@ class Upserts:
             event, news = self._as_it_lives_on(event), self._as_it_lives_on(news)
         if not event.identifies_an_order:
             return self._to_patient(event)
-        order = orders.match(event, order_rows.orders_sharing_keys(self.connection, event))
+        candidates = order_rows.orders_sharing_keys(self.connection, event)
+        order = orders.match(event, candidates)
         if order is None:
             created = orders.create(event, **self._said(event))
             return () if created is None else (self._keep(created, "order_created"),)
+        for twin in orders.twins(event, order, candidates):
+            order = self._join(order, twin)
         after = orders.apply(order, news, watched=self.watched, **self._said(event))
         return self._changed(order, after, "order_changed")
+
+    def _join(self, order: model.Order, twin: model.Order) -> model.Order:
+        """Make one of two orders that turned out to be the same exam."""
+        because = f"it is the same exam as {order.name}"
+        wants.withdraw_wants(self.connection, twin.id, because=because, now=self.now)
+        joined = orders.absorb(order, twin, clock=self.clock, now=self.now)
+        order_rows.absorb_order(self.connection, order, twin)
+        return self._keep(joined, "orders_joined")
 
     def _said(self, event: model.OrderEvent) -> _Said:
         """Who says an event, and when he said it."""

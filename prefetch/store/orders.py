@@ -24,7 +24,7 @@ from sqlalchemy import (
 from prefetch import model
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
-from prefetch.store.tables import KeyKind, day_of_order, order_keys, order_patient_ids, orders
+from prefetch.store.tables import KeyKind, day_of_order, events, order_keys, order_patient_ids, orders
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -152,6 +152,16 @@ def save_sayings(c: Connection, order: model.Order) -> None:
     """Write who said what, and in which message, of an order that is otherwise as it was."""
     said = {"sayings": documents.write_sayings(order.sayings), "segments": list(order.segments)}
     c.execute(update(orders).where(orders.c.id == order.id).values(**said))
+
+
+def absorb_order(c: Connection, survivor: model.Order, absorbed: model.Order) -> None:
+    """Give an order's numbers and history to the one that is the same exam, and remove it."""
+    numbers = select(order_keys.c.kind, order_keys.c.value).where(order_keys.c.order_id == absorbed.id)
+    rows = [{"order_id": survivor.id, **row} for row in c.execute(numbers).mappings()]
+    if rows:
+        c.execute(insert_unless_known(c, order_keys), rows)
+    c.execute(update(events).where(events.c.order_id == absorbed.id).values(order_id=survivor.id))
+    c.execute(delete(orders).where(orders.c.id == absorbed.id))
 
 
 # --- claiming for planning -------------------------------------------------------------------------
