@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from prefetch import lastmessage, patients, provenance
@@ -123,13 +123,21 @@ def read_time(text: str | None, clock: Clock) -> datetime | None:
 def said_at(message_time: str | None, *, heard_at: datetime, clock: Clock) -> datetime:
     """When a message was made (MSH-7): when it was heard where it does not say so, and never after that.
 
-    A date alone puts no message before another. Of an hour that the clock shows twice it is the nearer one.
+    A date alone puts no message before another. Of an hour that the clock shows twice it is the nearer one,
+    and of the second or minute that was sent the end: else a message would be older than what came before it.
     """
     said = read_time(message_time, clock)
     if said is None or len(message_time or "") <= _DAY:
         return heard_at
     both = (said.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    return min(min(both, key=lambda at: abs(at - heard_at)), heard_at)
+    nearest = min(both, key=lambda at: abs(at - heard_at))
+    return min(nearest + _grain(message_time or ""), heard_at)
+
+
+def _grain(text: str) -> timedelta:
+    """How exact a time is that was sent."""
+    clock = text[_DAY + 1 :].partition("+")[0].partition("-")[0]
+    return timedelta(seconds=1) if len(clock) > len("08:30") else timedelta(minutes=1)
 
 
 def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:

@@ -136,8 +136,12 @@ def test_an_exam_that_goes_on_after_a_cancel_is_planned_again() -> None:
 @pytest.mark.parametrize(
     ("sent", "counts_as"),
     [
-        ("2026-03-02T07:30", datetime(2026, 3, 2, 6, 30, tzinfo=UTC)),
+        ("2026-03-02T07:30", datetime(2026, 3, 2, 6, 31, tzinfo=UTC)),
+        ("2026-03-02T07:30:15", datetime(2026, 3, 2, 6, 30, 16, tzinfo=UTC)),
+        ("2026-03-02T07:30:15-05:00", NOW),
+        ("2026-03-02T01:30-05:00", datetime(2026, 3, 2, 6, 31, tzinfo=UTC)),
         ("2026-03-02T07:30+00:00", NOW),
+        ("2026-03-02T08:00", NOW),
         ("2026-03-02", NOW),
         (None, NOW),
         ("2026-03-09T07:30", NOW),
@@ -146,16 +150,16 @@ def test_an_exam_that_goes_on_after_a_cancel_is_planned_again() -> None:
 def test_a_message_was_said_when_it_says_so_but_never_after_it_was_heard(
     sent: str | None, counts_as: datetime
 ) -> None:
-    """A sender's clock that is ahead, a date alone or no time at all put no message before another."""
+    """Of the second or minute that was sent the end counts; a clock ahead, a date or nothing: as heard."""
     assert counts_as == orders.said_at(sent, heard_at=NOW, clock=CLOCK)
 
 
 @pytest.mark.parametrize("hour", [0, 1], ids=["summer time", "winter time"])
 def test_of_the_hour_that_comes_twice_the_nearer_one_is_meant(hour: int) -> None:
     """When summer time ends, messages of the second hour are not older than those of the first."""
-    heard_at = datetime(2026, 10, 25, hour, 31, tzinfo=UTC)
+    heard_at = datetime(2026, 10, 25, hour, 35, tzinfo=UTC)
     said = orders.said_at("2026-10-25T02:30", heard_at=heard_at, clock=CLOCK)
-    assert heard_at - timedelta(minutes=1) == said
+    assert heard_at - timedelta(minutes=4) == said
 
 
 def test_several_steps_of_one_procedure_are_one_exam_at_the_earliest() -> None:
