@@ -72,7 +72,8 @@ class Site:
         """All orders by accession number."""
         with self.store.snapshot() as connection:
             return {
-                order.accession_number or order.name: order for order in order_rows.list_orders(connection)
+                order.accession_number or order.name: order
+                for order in order_rows.list_orders(connection, limit=5000)
             }
 
     def order(self, name: str = "A1") -> model.Order:

@@ -84,7 +84,7 @@ class Poller:
             changed=sum(not exam.is_new for exam in found.exams),
             absent=len(found.absent),
             gone=gone,
-            orders=[order.id for order in changed],
+            orders=len(changed),
             outside=found.outside,
             duplicates=found.duplicates,
             unnamed=found.unnamed,
