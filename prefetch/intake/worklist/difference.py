@@ -118,8 +118,9 @@ def compare(
     answered = _without_duplicates(wanted)
     now = _by_name(answered, lambda item: item)
     seen = tuple(one for one in known if _find(now, one.item) is not None)
-    missing = [one for one in known if one not in seen and not one.gone]
-    once = [one.item for one in known if one.gone and one not in seen]
+    there = {one.id for one in seen}
+    missing = [one for one in known if one.id not in there and not one.gone]
+    once = [one.item for one in known if one.id not in there and one.gone]
     exams = _exams([(_find(before, item), item) for item in answered], missing, once, issuer)
     return Difference(
         exams=tuple(exam for exam in exams if exam.event.identifies_an_order and exam.written),
