@@ -175,7 +175,8 @@ def _is_named(event: OrderEvent, order: Order, key: str) -> bool:
 
 def _are_two(one: Order, other: Order) -> bool:
     told_apart = (*_DECISIVE_OR_ACCESSION, "modality")
-    if any(_differ(getattr(one, key), getattr(other, key)) for key in told_apart):
+    own = (key for key in told_apart if not (_is_appointment(one, key) or _is_appointment(other, key)))
+    if any(_differ(getattr(one, key), getattr(other, key)) for key in own):
         return True
     return patients.are_others(one.patient.ids, other.patient.ids)
 
@@ -217,18 +218,43 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
 
 
 def _decides(key: str, event: OrderEvent, order: Order) -> bool:
-    """Steps of one Requested Procedure are one exam, whichever of them is spoken of."""
-    procedure = event.requested_procedure_id
-    return key != "scheduled_procedure_step_id" or not procedure or procedure != order.requested_procedure_id
+    """Steps of one Requested Procedure are one exam, and a number that is a booking's own decides nothing."""
+    if key == "scheduled_procedure_step_id":
+        procedure = event.requested_procedure_id
+        return not procedure or procedure != order.requested_procedure_id
+    return not (_is_appointment(event, key) or _is_appointment(order, key))
 
 
-def _is_appointment(event: OrderEvent, key: str) -> bool:
+_APPOINTMENTS = {
+    "placer_order_number": "placer_appointment_id",
+    "filler_order_number": "filler_appointment_id",
+}
+"""Order number → the booking's own number that stands for it where a booking names no order."""
+
+
+def _is_appointment(named: OrderEvent | Order, key: str) -> bool:
     """Whether what stands for an order number is a booking's own: SCH-1/2 count from one in every system."""
-    appointment = {
-        "placer_order_number": event.placer_appointment_id,
-        "filler_order_number": event.filler_appointment_id,
+    own = getattr(named, _APPOINTMENTS[key]) if key in _APPOINTMENTS else None
+    return own is not None and getattr(named, key) == own
+
+
+def _prefer_own_numbers(order: Order, other: Order | OrderEvent) -> Order:
+    """The order without those borrowed numbers for which the other side has an order number."""
+    sayings = order.sayings
+    for key in _APPOINTMENTS:
+        if _is_appointment(order, key) and getattr(other, key) and not _is_appointment(other, key):
+            sayings = provenance.forget(sayings, key)
+    return order if sayings is order.sayings else replace(order, sayings=sayings)
+
+
+def _without_borrowed(event: OrderEvent, order: Order) -> OrderEvent:
+    """The event without those borrowed numbers for which the order has one of its own."""
+    borrowed: dict[str, Any] = {
+        key: None
+        for key in _APPOINTMENTS
+        if _is_appointment(event, key) and getattr(order, key) and not _is_appointment(order, key)
     }
-    return key in appointment and getattr(event, key) == appointment[key]
+    return replace(event, **borrowed) if borrowed else event
 
 
 def _differ(said: str | None, known: str | None) -> bool:
@@ -276,8 +302,9 @@ def apply(
     nothing changes the version stays, and where there is nothing new to keep it is the very same object. Of
     a message's other fields only those that rules ask for (`watched`) make a change.
     """
-    at, event = at or now, _believed(event, clock)
-    sayings, fresh = provenance.hear(order.sayings, Saying(source=source, at=at, said=_words(event)))
+    at, event = at or now, _without_borrowed(_believed(event, clock), order)
+    known = _prefer_own_numbers(order, event)
+    sayings, fresh = provenance.hear(known.sayings, Saying(source=source, at=at, said=_words(event)))
     segments = _segments(order, event, at)
     watched_differ = _differ_at(order.segments, segments, watched)
     changed = replace(
@@ -304,7 +331,9 @@ def apply(
 
 def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:
     """The order after another turned out to be the same exam: of each field the freshest word of either."""
-    sayings = provenance.merge(order.sayings, other.sayings)
+    sayings = provenance.merge(
+        _prefer_own_numbers(order, other).sayings, _prefer_own_numbers(other, order).sayings
+    )
     held = {name: saying.said[name] for name, saying in provenance.holding(sayings).items()}
     said = {name: value for name, value in held.items() if name in _SAID}
     deleted = frozenset(name for name, value in said.items() if value is None)

@@ -34,6 +34,12 @@ def merge(first: Sayings, second: Sayings) -> Sayings:
     return merged
 
 
+def forget(sayings: Sayings, name: str) -> Sayings:
+    """The sayings as if nobody had spoken of a field."""
+    kept = (_without(saying, frozenset({name}) & saying.said.keys()) for saying in sayings)
+    return tuple(saying for saying in kept if saying.said)
+
+
 def latest(sayings: Sayings, name: str) -> Saying | None:
     """Whose word holds on a field; None where nobody has spoken of it."""
     spoken = [saying for saying in sayings if name in saying.said]

@@ -44,6 +44,7 @@ STORY = [
     message(
         20,
         placer_order_number="P1",
+        filler_order_number="FA",
         placer_appointment_id="PA",
         filler_appointment_id="FA",
         scheduled_start="2026-03-03T12:00",
@@ -174,4 +175,4 @@ def test_a_message_that_changes_nothing_causes_no_query(database: Database) -> N
     queue.do(tell, message(60, Action.NEW, placer_order_number="P1", modality="CT"))
     after = queue.order_now(claimed)
     assert (before.version, before.plan_at) == (after.version, after.plan_at)
-    assert NOW + timedelta(minutes=60) in {saying.at for saying in after.sayings}
+    assert NOW + timedelta(minutes=60, seconds=1) in {saying.at for saying in after.sayings}

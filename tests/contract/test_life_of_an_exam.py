@@ -1,0 +1,113 @@
+"""The life of an exam as a RIS tells it in HL7, from message to row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from prefetch import model, orders
+from prefetch.intake import hl7, upserts
+from prefetch.model import OrderStatus
+from prefetch.store import orders as order_rows
+from prefetch.store.database import Database
+
+CLOCK = orders.Clock(zone=ZoneInfo("UTC"))
+HEARD = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PID = "PID|1||4711^^^HOSP||Muster^Anna||19700101|F"
+
+
+def orm(
+    minute: int, control: str = "NW", status: str = "", *, start: str = "202603031000", station: str = "CT1"
+) -> str:
+    """An order message that was made so many minutes after eight."""
+    return (
+        f"MSH|^~\\&|RIS|H|||2026030208{minute:02}00||ORM^O01|{minute}|P|2.3\r{PID}\r"
+        f"ORC|{control}|P1|F1||{status}||^^^{start}|||||||||||{station}\r"
+        "OBR|1|P1|F1|CTCHEST^CT Chest||||||||||||||A1||||||CT\r"
+    )
+
+
+def siu(minute: int, trigger: str = "S12", *, placer: str = "", start: str = "202603031200") -> str:
+    """An appointment message with its own numbers, and in SCH-26 the placer's where it has one."""
+    appointment = "SCH|PA|FA|||||CTCHEST^CT Chest||||^^^" + start
+    return (
+        f"MSH|^~\\&|RIS|H|||2026030208{minute:02}00||SIU^{trigger}|{minute}|P|2.5\r"
+        f"{appointment}{'|' * 15}{placer}\r{PID}\rRGS|1\rAIS|1||CTCHEST^CT Chest|{start}\r"
+    )
+
+
+def tell(database: Database, *messages: str) -> list[model.Order]:
+    """What these messages leave, heard in this order."""
+    for raw in messages:
+        reading = hl7.read_message(raw.encode())
+        assert reading.problem is None
+        origin = upserts.Origin(source="ris", heard_at=HEARD, detail={})
+        with database.transaction() as connection:
+            applying = upserts.Upserts(connection=connection, origin=origin, clock=CLOCK, now=HEARD)
+            for event in reading.events:
+                list(applying.apply(event))
+    with database.snapshot() as connection:
+        return order_rows.list_orders(connection)
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        ([orm(0)], OrderStatus.SCHEDULED),
+        ([orm(0, "SC", "SC")], OrderStatus.SCHEDULED),
+        ([orm(0), orm(1, "CA")], OrderStatus.CANCELLED),
+        ([orm(0), orm(1, "CA"), orm(2, "NW")], OrderStatus.SCHEDULED),
+        ([orm(0), orm(1, "HD")], OrderStatus.ON_HOLD),
+        ([orm(0), orm(1, "HD"), orm(2, "RL")], OrderStatus.SCHEDULED),
+        ([orm(0), orm(1, "SC", "IP", start="202603020700")], OrderStatus.IN_PROGRESS),
+        ([orm(0), orm(1, "SC", "CM")], OrderStatus.COMPLETED),
+        ([orm(0), orm(1, "SC", "CM"), orm(2, "NW")], OrderStatus.COMPLETED),
+        ([siu(0), siu(1, "S26")], OrderStatus.CANCELLED),
+        ([siu(0), siu(1, "S15"), siu(2, "S12")], OrderStatus.SCHEDULED),
+        ([orm(1, "CA"), orm(0)], OrderStatus.CANCELLED),
+        ([orm(2, "NW"), orm(1, "CA"), orm(0)], OrderStatus.SCHEDULED),
+        ([orm(3, "SC", "CM"), orm(0), orm(1, "SC", "IP", start="202603020700")], OrderStatus.COMPLETED),
+    ],
+    ids=[
+        "new",
+        "status first",
+        "cancelled",
+        "un-cancelled",
+        "on hold",
+        "released",
+        "in progress",
+        "complete",
+        "sent again when complete",
+        "no-show",
+        "booked again",
+        "cancel before its order",
+        "order that was placed anew before its cancel",
+        "complete before all else",
+    ],
+)
+def test_an_exam_is_where_its_messages_say(
+    database: Database, messages: list[str], status: OrderStatus
+) -> None:
+    """Whatever the order in which they come."""
+    (order,) = tell(database, *messages)
+    assert status is order.status
+
+
+@pytest.mark.parametrize("start", ["202603051000", "202603030700"], ids=["put off", "brought forward"])
+def test_an_exam_is_moved_in_both_directions(database: Database, start: str) -> None:
+    """To another time and another station; a late message from before does not move it back."""
+    (order,) = tell(database, orm(0), orm(2, "XO", start=start, station="CT2"), orm(1, "XO"))
+    moved = datetime.strptime(start, "%Y%m%d%H%M").replace(tzinfo=UTC)
+    assert (moved, "CT2") == (order.scheduled_start, order.station_ae_title)
+
+
+def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
+    """It joins by the placer's number; when it is moved, its own numbers are enough."""
+    (order,) = tell(database, orm(0, start=""))
+    assert order.scheduled_start is None
+    (order,) = tell(database, siu(1, placer="P1"))
+    assert HEARD + timedelta(hours=24) == order.scheduled_start
+    (order,) = tell(database, siu(2, "S13", start="202603041200"))
+    assert (HEARD + timedelta(hours=48), "A1") == (order.scheduled_start, order.accession_number)
