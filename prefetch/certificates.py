@@ -55,6 +55,15 @@ class NotHereError(errors.CertificateError):
     """A credential of the service, asked for by somebody else."""
 
 
+def from_directory(said: Mapping[str, str | None], directory: Path) -> dict[str, str]:
+    """Paths that were written from a directory, as absolute ones; what is left out or a credential is not."""
+    return {
+        name: str(directory / text)
+        for name, text in said.items()
+        if text is not None and not text.startswith(CREDENTIAL)
+    }
+
+
 # --- reading -----------------------------------------------------------------------------------------
 
 
@@ -208,6 +217,21 @@ def make_context(files: Files) -> ssl.SSLContext:
         raise errors.CertificateError(f"a key or certificate {error}") from error
     except OSError as error:  # ssl.SSLError is one
         raise errors.CertificateError(f"{files.certificate} and its key cannot be used: {error}") from error
+    return context
+
+
+def make_client_context(*, ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    """The client's side of TLS: it meets only servers that these authorities vouch for, by name."""
+    try:
+        context = ssl.create_default_context(cafile=str(locate(ca)) if ca else None)
+        context.minimum_version = VERSIONS["1.2"]
+        if certificate and key:
+            context.load_cert_chain(locate(certificate), locate(key), password=_no_password)
+    except NotHereError as error:
+        raise NotHereError(f"a key or certificate {error}") from error
+    except OSError as error:  # ssl.SSLError is one
+        files = ", ".join(filter(None, (ca, certificate, key)))
+        raise errors.CertificateError(f"{files} cannot be used: {error}") from error
     return context
 
 

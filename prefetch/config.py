@@ -179,7 +179,12 @@ def _from_directory(config: Config, directory: Path) -> Config:
         name: one.model_copy(update={"tls": one.tls.from_directory(directory)}) if one.tls else one
         for name, one in config.listeners.items()
     }
-    changed = {"rules": directory / config.rules, "store": store, "listeners": listeners}
+    changed = {
+        "rules": directory / config.rules,
+        "store": store,
+        "listeners": listeners,
+        "identity": _identity(config, directory),
+    }
     return config.model_copy(update=changed)
 
 
@@ -190,6 +195,14 @@ def _absolute(store: str, directory: Path) -> str:
     return store
 
 
+def _identity(config: Config, directory: Path) -> Identity:
+    pix = config.identity.pix
+    if pix is None or pix.tls is None:
+        return config.identity
+    changed = pix.model_copy(update={"tls": pix.tls.from_directory(directory)})
+    return config.identity.model_copy(update={"pix": changed})
+
+
 def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Iterator[errors.Problem]:
     """What is wrong with the files that TLS needs, at the places that name them."""
     for name, listener in config.listeners.items():
@@ -198,3 +211,10 @@ def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Itera
                 where = ("listeners", name, "tls", flaw.which)
                 message = f"{getattr(listener.tls, flaw.which)} {flaw.message}"
                 yield document.problem(where, message, severity=flaw.severity)
+    pix = config.identity.pix
+    if pix is not None and pix.tls is not None:
+        try:
+            pix.tls.make_context()
+        except errors.CertificateError as error:
+            severity = "warning" if isinstance(error, certificates.NotHereError) else "error"
+            yield document.problem(("identity", "pix", "tls"), str(error), severity=severity)

@@ -8,14 +8,15 @@ import ssl
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from prefetch import bell, certificates, config, dialling, errors, health, orders, timing
 from prefetch.dimse import association
-from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, reader
+from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, pix, reader
 from prefetch.intake.worklist import poller
-from prefetch.planning import inquiries, planner
+from prefetch.planning import inquiries, planner, referrals, whose
 from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
 
@@ -49,10 +50,12 @@ class Daemon:
         Certificates are read again: the next connection meets the new ones. Raises before anything changes.
         """
         tls = {name: _tls(said) for name, said in site.listeners.items()}
+        refer = _refer(site, self.store, self.pulse)
         for name, context in tls.items():
             self.listeners[name].tls = context
         self.site = self.planner.site = site
         self.reader.watched = site.watched
+        self.planner.refer = refer
         self.pool.senders = hl7.Senders(site.senders)
         for mover_of_archive in self.movers.values():
             mover_of_archive.site = site
@@ -111,7 +114,13 @@ def build(site: config.Config, store: database.Database) -> Daemon:
             for name, remote in worklists.items()
         },
         planner=planner.Planner(
-            site=site, store=store, asking=asking, owner=owner, now=timing.now, bells=bells
+            site=site,
+            store=store,
+            asking=asking,
+            owner=owner,
+            now=timing.now,
+            bells=bells,
+            refer=_refer(site, store, pulse),
         ),
         movers={
             name: mover.Mover(
@@ -220,3 +229,12 @@ def _limits(said: config.Listener) -> limits.Limits:
 
 def _tls(said: config.Listener) -> ssl.SSLContext | None:
     return certificates.make_context(said.tls.files) if said.tls else None
+
+
+def _refer(site: config.Config, store: database.Database, pulse: health.Pulse) -> whose.Refer | None:
+    """Who tells a patient's other IDs; None where the site has no PIX manager."""
+    manager = site.identity.pix
+    if manager is None:
+        return None
+    ask = partial(pix.ask, manager, tls=manager.tls.make_context() if manager.tls else None, now=timing.now)
+    return referrals.Referrals(manager=manager, ask=ask, store=store, now=timing.now, pulse=pulse).refer

@@ -68,5 +68,9 @@ class UnsafeKeyError(PeerError):
     """A matching key that is empty or holds a wildcard would find other people's studies; it is not sent."""
 
 
+class CrossReferenceError(PeerError):
+    """The PIX manager is away, or answers what is no answer to our question; the next plan asks again."""
+
+
 class NotFoundError(PrefetchError):
     """What the operator named is not known here."""

@@ -448,6 +448,17 @@ class Consulted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Referred:
+    """What a cross-reference came to: further IDs of a patient, and what is wrong with them, in words."""
+
+    ids: tuple[PatientId, ...] = ()
+    because: str = ""
+    """From where they are known."""
+    problem: str | None = None
+    """Why the answer is missing or old; asking again may mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownId:
     """An ID of the order's patient that a plan went by, and from where it is known."""
 

@@ -171,12 +171,7 @@ class Tls(Model):
     def from_directory(self, directory: Path) -> Tls:
         """The same with its paths as absolute ones."""
         said = {name: getattr(self, name) for name in ("certificate", "key", "key_password", "client_ca")}
-        paths = {
-            name: str(directory / text)
-            for name, text in said.items()
-            if text is not None and not text.startswith(certificates.CREDENTIAL)
-        }
-        return self.model_copy(update=paths)
+        return self.model_copy(update=certificates.from_directory(said, directory))
 
 
 class AllowedSender(Model):

@@ -17,6 +17,7 @@ from prefetch import lifecycle, logs, modalities, sizes, spans
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Worklist, Workstation
+from prefetch.pix import PixManager
 from prefetch.relevance import comparison
 from prefetch.relevance.comparison import Comparison
 from prefetch.rules import Count, Destinations, Lookup, Modality, Mode, RuleSet, Version, places
@@ -189,6 +190,11 @@ class Identity(Model):
     name_conflict: NameConflict = Field(default=NameConflict.NOTE, examples=["quarantine"])
     """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study. Where birth
     date or sex is unknown, a name that differs always quarantines."""
+    pix: PixManager | None = Field(
+        default=None,
+        examples=["{host: mpi.example.org, port: 3600, domains: {HOSP: HOSP&1.2.3&ISO, CLINIC: CLINIC}}"],
+    )
+    """A PIX manager that knows which other IDs a patient has. Left out: none is asked."""
 
 
 _USUAL_BYTES = 10**6

@@ -61,7 +61,7 @@ class Planner:
         self._owner = owner
         self._now = now
         self._bells = bells
-        self._refer = refer
+        self.refer = refer
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def plan_next(self) -> int:
@@ -136,7 +136,7 @@ class Planner:
         )
         if blank.problem or not acting:
             return Result(plan=blank)
-        whose_images = await whose.gather_ids(order.patient, store=self._store, refer=self._refer)
+        whose_images = await whose.gather_ids(order.patient, store=self._store, refer=self.refer)
         asked = await self._inquiries.ask_archives(whose_images.ids, _archives_of(acting), site=self.site)
         found = draft.sort_studies(
             order,

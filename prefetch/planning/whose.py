@@ -6,25 +6,15 @@ patient's, in `identity`. A PIX manager that is away costs its timeout at most, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from prefetch import model, patients
 from prefetch.store import database
 from prefetch.store import patients as patient_rows
 
-Refer = Callable[[model.PatientId], Awaitable["Referred"]]
-"""Asks which other IDs a patient has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Referred:
-    """What a cross-reference came to: IDs, and what is wrong with them, in words."""
-
-    ids: tuple[model.PatientId, ...] = ()
-    because: str = ""
-    problem: str | None = None
-    """Why the answer is missing or old; asking again may mend it."""
+Refer = Callable[[Sequence[model.PatientId]], Awaitable[model.Referred]]
+"""Tells which IDs a patient has beside these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +34,7 @@ async def gather_ids(patient: model.Patient, *, store: database.Database, refer:
     """The IDs of a patient, each once, with where each is known from."""
     known = [model.KnownId(id=one, because="the order") for one in patient.ids]
     known += await store.read(_merged, patient.ids)
-    referred = await refer(patient.ids[0]) if refer else Referred()
+    referred = await refer([one.id for one in known]) if refer else model.Referred()
     known += [model.KnownId(id=one, because=referred.because) for one in referred.ids]
     return Whose(known=_once(known), problem=referred.problem)
 

@@ -8,6 +8,7 @@ import pytest
 
 from prefetch.model import PatientId
 from prefetch.sandbox.messages import Change
+from prefetch.sandbox.pix import PatientIndex
 from tests import peers
 from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly
 
@@ -137,3 +138,33 @@ def test_a_temporary_id_is_looked_at_again_when_the_patient_is_known(
     hospital.tell("A08", replace(ANNA, other_ids=(temporary,)))
     hospital.await_order("A1", patient_id="P1", readiness="ready")
     assert holds_exactly(workstation, own)
+
+
+def test_a_pix_manager_knows_the_other_ids_and_is_never_waited_for_long(
+    hospital: Hospital, workstation: peers.Orthanc
+) -> None:
+    """Silent, it costs its timeout, and the plan says so; when it speaks again the rest is found."""
+    main = hospital.archive(peers.Orthanc, "MAIN")
+    clinic = hospital.archive(peers.Dcmqrscp, "CLINIC")
+    own = hospital.study(main)
+    at_clinic = hospital.study(
+        clinic, patient=replace(ANNA, patient_id="C-9", issuer_of_patient_id="CLINIC"), study_date="20230105"
+    )
+    with PatientIndex(people=[[ANNA.ids[0], CLINIC]]) as manager:
+        manager.misbehave("silence")
+        domains = {"HOSP": "HOSP&1.2.3&ISO", "CLINIC": "CLINIC&1.2.4&ISO"}
+        pix = {"host": peers.HOST, "port": manager.port, "domains": domains, "timeout": "1s", "rest": "1s"}
+        hospital.open(
+            identity={"pix": pix},
+            archives={"main": {"issuers": {"HOSP": "HOSP"}}, "clinic": {"issuers": {"CLINIC": "CLINIC"}}},
+        )
+        hospital.book(hospital.exam("A1"))
+        hospital.await_order("A1", verified=1)
+        assert "PIX manager: no answer within 1 s" in hospital.explain("A1")["problem"]
+        manager.behave()
+        hospital.await_order("A1", verified=2, problem=None)
+    assert holds_exactly(workstation, own, at_clinic)
+    known = hospital.explain("A1")["patient_ids"]
+    assert [("P1", "the order"), ("C-9", "the PIX manager")] == [
+        (each["patient_id"], each["because"]) for each in known
+    ]

@@ -34,9 +34,6 @@ def with_key(dotted: str, value: str) -> str:
     if not section:
         return re.sub(rf"^{key}:.*\n", "", SITE, flags=re.MULTILINE) + f"{key}: {value}\n"
     top, _, rest = section.partition(".")
-    if top == "senders":
-        steps = [*rest.split("."), key]
-        return SITE + f"senders: {'{' + ': {'.join(steps)}: {value}{'}' * len(steps)}\n"
     if top in {"archives", "workstations", "listeners", "worklists"}:
         _, _, inner = rest.partition(".")
         line = f"{key}: {value}"
@@ -46,9 +43,8 @@ def with_key(dotted: str, value: str) -> str:
         assert own
         kept = [said for said in own[2].split(", ") if not said.startswith(f"{line.partition(':')[0]}:")]
         return SITE.replace(own[0], f"{top}: {{{own[1]}: {{{', '.join([*kept, line])}}}}}")
-    first, _, second = section.partition(".")
-    inner = f"{{{second}: {{{key}: {value}}}}}" if second else f"{{{key}: {value}}}"
-    return SITE + f"{first}: {inner}\n"
+    steps = [*rest.split("."), key] if rest else [key]
+    return SITE + f"{top}: {'{' + ': {'.join(steps)}: {value}{'}' * len(steps)}\n"
 
 
 def write(directory: Path, text: str = SITE, rule_file: str = RULE) -> Path:
@@ -394,6 +390,27 @@ BAD: dict[str, tuple[str, str]] = {
         "[1900-13-01]",
         "“1900-13-01” is not a date; write 19000101 or 1900-01-01",
     ),
+    "identity.pix": ("mpi", "expected keys and values, found “mpi”"),
+    "identity.pix.host": ("a b", "“a b” is neither a host name nor an IP address"),
+    "identity.pix.port": ("0", "must be at least 1, found 0"),
+    "identity.pix.domains": ("{}", "must not be empty"),
+    "identity.pix.sending_application": (
+        "A^B",
+        "“A^B” cannot stand in MSH: it holds a delimiter of HL7",
+    ),
+    "identity.pix.sending_facility": ("'A|B'", "“A|B” cannot stand in MSH: it holds a delimiter of HL7"),
+    "identity.pix.receiving_application": (
+        "A~B",
+        "“A~B” cannot stand in MSH: it holds a delimiter of HL7",
+    ),
+    "identity.pix.receiving_facility": ("'A&B'", "“A&B” cannot stand in MSH: it holds a delimiter of HL7"),
+    "identity.pix.timeout": ("soon", DURATION),
+    "identity.pix.keep": ("soon", DURATION),
+    "identity.pix.rest": ("soon", DURATION),
+    "identity.pix.tls": ("yes", "expected keys and values, found “yes”"),
+    "identity.pix.tls.ca": ("''", "must not be empty"),
+    "identity.pix.tls.certificate": ("''", "must not be empty"),
+    "identity.pix.tls.key": ("''", "must not be empty"),
     "identity.name_conflict": ("refuse", "“refuse” is not possible; possible: note, quarantine"),
     "limits": ("5", "expected keys and values, found “5”"),
     "limits.studies": ("0", "must be at least 1, found 0"),
@@ -481,6 +498,8 @@ def test_every_key_is_described_with_an_example_that_is_right(
         "Waits": "first: 1s\nlongest: 1s\n",
         "Retry": "attempts: 1\nfirst: 1s\nlongest: 1s\n",
         "Tls": "certificate: a.pem\nkey: a.key\n",
+        "PixManager": "host: h\nport: 104\ndomains: {A: A}\n",
+        "PixTls": "certificate: a.pem\nkey: a.key\n",
         "Lookup": "by: location\nmap: {A: b}\n",
     }
     for key, field in yamlfile.key_fields(model).items():
