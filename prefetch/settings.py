@@ -177,6 +177,8 @@ class NameConflict(StrEnum):
     """What a patient name that differs from the order's means by itself."""
 
     NOTE = "note"
+    GIVEN_NAME = "given name"
+    """Only where no given name agrees: who married is noted, a twin is not taken for the other."""
     QUARANTINE = "quarantine"
 
 
@@ -188,8 +190,9 @@ class Identity(Model):
     )
     """Birth dates that mean “unknown”."""
     name_conflict: NameConflict = Field(default=NameConflict.NOTE, examples=["quarantine"])
-    """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study. Where birth
-    date or sex is unknown, a name that differs always quarantines."""
+    """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study; `given name`
+    quarantines it where no given name agrees (twins). Where birth date or sex is unknown, a name that differs
+    always quarantines."""
     pix: PixManager | None = Field(
         default=None,
         examples=["{host: mpi.example.org, port: 3600, domains: {HOSP: HOSP&1.2.3&ISO, CLINIC: CLINIC}}"],

@@ -8,14 +8,13 @@ Reasons name the identifier and never its value: they reach the logs.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from prefetch.model import Patient, Study
-from prefetch.planning import keys
+from prefetch.planning import keys, names
 from prefetch.settings import Config, NameConflict
 
 
@@ -42,15 +41,15 @@ class Policy:
     """What the site says of identities."""
 
     placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
-    quarantine_names: bool = False
-    """Whether a name that differs is a conflict by itself."""
+    name_conflict: NameConflict = NameConflict.NOTE
+    """What a name that differs means by itself."""
 
     @classmethod
     def of(cls, site: Config) -> Self:
         """The policy of a configuration."""
         return cls(
             placeholder_birth_dates=frozenset(site.identity.placeholder_birth_dates),
-            quarantine_names=site.identity.name_conflict is NameConflict.QUARANTINE,
+            name_conflict=site.identity.name_conflict,
         )
 
 
@@ -68,7 +67,7 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
             Kind.CONFLICT, f"{_list(conflicts)} differ{'' if conflicts[1:] else 's'} from the order's"
         )
     if found["name"] is Kind.CONFLICT:
-        return _judge_name(unknown, policy)
+        return _judge_name(patient, study, unknown, policy)
     if _ID in unknown and {"birth date", "sex"} & {*unknown}:
         return Verdict(Kind.CONFLICT, f"{_list(unknown)} cannot be compared: nothing vouches for the patient")
     if unknown:
@@ -76,13 +75,16 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
     return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
 
 
-def _judge_name(unknown: list[str], policy: Policy) -> Verdict:
-    """A name that differs is noted; it decides only where birth date or sex cannot vouch for the patient."""
+def _judge_name(patient: Patient, study: Study, unknown: list[str], policy: Policy) -> Verdict:
+    """A name that differs is noted; it decides only where nothing else vouches, or the site says so."""
     doubtful = [name for name in unknown if name in {_ID, "birth date", "sex"}]
     if doubtful:
         return Verdict(Kind.CONFLICT, f"the name differs, and {_list(doubtful)} cannot be compared")
-    if policy.quarantine_names:
+    if policy.name_conflict is NameConflict.QUARANTINE:
         return Verdict(Kind.CONFLICT, "the name differs from the order's")
+    is_twin = names.share_a_given_name(patient.name, study.patient_name) is False
+    if is_twin and policy.name_conflict is NameConflict.GIVEN_NAME:
+        return Verdict(Kind.CONFLICT, "no given name agrees with the order's: it may be a twin's")
     return Verdict(Kind.MATCH, "the name differs, but birth date and sex agree")
 
 
@@ -161,54 +163,10 @@ def _sex(text: str | None) -> str:
 
 
 def _compare_name(patient: Patient, study: Study, _: Policy) -> Kind:
-    pairs = [
-        (ours, theirs)
-        for ours in _readings(_trim(patient.name))
-        for theirs in _readings(_trim(study.patient_name))
-        if _script(ours) == _script(theirs)
-    ]
-    if not pairs:
-        return Kind.UNKNOWN
-    return Kind.MATCH if any(_same_person(ours, theirs) for ours, theirs in pairs) else Kind.CONFLICT
+    return _SAID[names.agree(patient.name, study.patient_name)]
 
 
-def _script(words: list[str]) -> str:
-    """LATIN, CYRILLIC, CJK, HANGUL, …: names in different scripts cannot be compared."""
-    return unicodedata.name(words[0][0], "").split(" ")[0].split("-")[0]
-
-
-def _readings(name: str) -> list[list[str]]:
-    """The words of a name, once for each component group and way to write its accents (PS3.5 6.2.1).
-
-    Family, given and middle name; HL7 and DICOM order what follows differently.
-    """
-    groups = ["^".join(group.split("^")[:3]) for group in name.split("=")]
-    readings = [_fold(way(group)).split() for group in groups for way in (_plain, _spelt_out)]
-    return [words for words in readings if words]
-
-
-_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
-_SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})  # codespell:ignore ue
-
-
-def _plain(group: str) -> str:
-    return unicodedata.normalize("NFC", group).casefold().translate(_PLAIN)
-
-
-def _spelt_out(group: str) -> str:
-    return unicodedata.normalize("NFC", group).casefold().translate(_SPELT_OUT).translate(_PLAIN)
-
-
-def _fold(text: str) -> str:
-    """Letters without accents; apostrophes go, and whatever else is no letter parts two words."""
-    bare = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
-    return re.sub(r"[\W_]+", " ", re.sub(r"['’`´]", "", bare))
-
-
-def _same_person(ours: list[str], theirs: list[str]) -> bool:
-    """Whether one name holds all words of the other, or both are the same but for blanks."""
-    shorter, longer = sorted((set(ours), set(theirs)), key=len)
-    return shorter <= longer or "".join(ours) == "".join(theirs)
+_SAID = {True: Kind.MATCH, False: Kind.CONFLICT, None: Kind.UNKNOWN}
 
 
 _COMPARISONS: Mapping[str, Callable[[Patient, Study, Policy], Kind]] = {

@@ -411,7 +411,7 @@ BAD: dict[str, tuple[str, str]] = {
     "identity.pix.tls.ca": ("''", "must not be empty"),
     "identity.pix.tls.certificate": ("''", "must not be empty"),
     "identity.pix.tls.key": ("''", "must not be empty"),
-    "identity.name_conflict": ("refuse", "“refuse” is not possible; possible: note, quarantine"),
+    "identity.name_conflict": ("refuse", "“refuse” is not possible; possible: note, given name, quarantine"),
     "limits": ("5", "expected keys and values, found “5”"),
     "limits.studies": ("0", "must be at least 1, found 0"),
     "limits.instances": ("1e4", "expected a whole number, found “1e4”"),
