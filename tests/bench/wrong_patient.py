@@ -101,8 +101,10 @@ class Truth:
 
     def right(self, uid: str) -> bool:
         """Whether it is a study of somebody who has an exam, filed under his own number."""
-        own = self.owner[uid]
-        return own.expected and self.filed[uid].patient_id == own.patient.patient_id
+        own, filed = self.owner[uid], self.filed[uid]
+        issuers = {own.patient.issuer_of_patient_id, None}
+        same = filed.patient_id == own.patient.patient_id and filed.issuer_of_patient_id in issuers
+        return own.expected and same
 
 
 def write_all(people: Sequence[Person], directory: Path, chance: random.Random) -> tuple[Truth, list[Path]]:
