@@ -279,6 +279,36 @@ def _conditions(
             yield from _conditions(one, (*where, key, position))
 
 
+# --- patient IDs -----------------------------------------------------------------------------------
+
+
+def _forms_of_unknown_authorities(site: Site) -> Iterator[Problem]:
+    """A form of IDs for which an archive is never asked."""
+    for name, archive in site.config.archives.items():
+        known = {each.casefold() for each in (*archive.issuers, *archive.issuers.values())}
+        for authority in archive.patient_ids_of if known else ():
+            if authority.casefold() not in known:
+                message = f"{authority} is not among the issuers of {name}: never asked for it"
+                where = ("archives", name, "patient_ids_of", authority)
+                yield site.document.problem(where, message, at_key=True, severity="warning")
+
+
+def _domains_that_no_archive_knows(site: Site) -> Iterator[Problem]:
+    """A domain of interest whose IDs are asked of nobody."""
+    pix, archives = site.config.identity.pix, site.config.archives.values()
+    if pix is None or not all(archive.issuers for archive in archives):
+        return
+    known = {
+        each.casefold() for archive in archives for each in (*archive.issuers, *archive.issuers.values())
+    }
+    for domain in pix.domains:
+        if domain.casefold() not in known:
+            message = f"no archive is asked for IDs of {domain}: it is among the issuers of none"
+            yield site.document.problem(
+                ("identity", "pix", "domains", domain), message, at_key=True, severity="warning"
+            )
+
+
 CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _unknown_archives,
     _unknown_workstations,
@@ -289,6 +319,8 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _same_sources,
     _begins_too_late,
     _never_taken,
+    _forms_of_unknown_authorities,
+    _domains_that_no_archive_knows,
     _no_limit,
     _never_looked_at,
     _unused_peers,

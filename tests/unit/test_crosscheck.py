@@ -262,3 +262,27 @@ def test_a_sites_own_words_and_codes_describe_its_orders(tmp_path: Path) -> None
     (tmp_path / "prefetch.yaml").write_text(f"{SITE}relevance: {{procedure_codes: codes.csv}}\n")
     loaded = config.load(tmp_path / "prefetch.yaml")
     assert ("chest",) == loaded.comparison.describe("", code="K7").regions
+
+
+IDS = SITE.replace(
+    "main: {", "main: {issuers: {HOSP: GENERAL}, patient_ids_of: {hosp: {pad_to: 8}, KLINIK: {pad_to: 8}}, "
+)
+
+
+def test_a_form_of_ids_that_are_never_asked_for_is_suspicious(tmp_path: Path) -> None:
+    """Its authority is probably misspelt; an archive without `issuers` is asked for every ID."""
+    found = warnings(tmp_path, RULE, site=IDS)
+    assert [one.partition(": ")[2] for one in found] == [
+        "archives.main.patient_ids_of.KLINIK: KLINIK is not among the issuers of main: never asked for it"
+    ]
+
+
+def test_a_domain_that_no_archive_knows_is_suspicious(tmp_path: Path) -> None:
+    """Where every archive says whose IDs it knows."""
+    site = SITE.replace("port: 104}", "port: 104, issuers: {HOSP: HOSP}}")
+    pix = "identity: {pix: {host: mpi, port: 3600, domains: {HOSP: HOSP, CLINIC: CLINIC}}}\n"
+    found = warnings(tmp_path, RULE, site=site + pix)
+    assert [one.partition(": ")[2] for one in found] == [
+        "identity.pix.domains.CLINIC: no archive is asked for IDs of CLINIC: it is among the issuers of none"
+    ]
+    assert warnings(tmp_path, RULE, site=SITE + pix) == []
