@@ -12,8 +12,12 @@ from prefetch.intake.hl7 import mapping
 def events() -> str:
     """Message types and triggers, and what each asks for."""
     rows = [(f"`{name}`", "any", "by ORC-1, see below") for name in sorted(control.ORDERS)]
-    for name, table in (("SIU", control.APPOINTMENT), ("ADT", control.PATIENT)):
+    moves = {trigger: control.PATIENT[trigger] for trigger in sorted(control.MOVES)}
+    of_patients = {trigger: effect for trigger, effect in control.PATIENT.items() if trigger not in moves}
+    for name, table in (("SIU", control.APPOINTMENT), ("ADT", of_patients)):
         rows += [(f"`{name}`", triggers, effect) for triggers, effect in _by_effect(table)]
+    again = "ignore; live orders of the patients that it names are planned again"
+    rows += [("`ADT`", triggers, again) for triggers, _ in _by_effect(moves)]
     rows.append(("any other", "", "acknowledged, counted, not parsed"))
     return _table(("message", "trigger", "what it asks for"), rows)
 
