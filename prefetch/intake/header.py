@@ -170,8 +170,13 @@ def read_delimiters(separator: str, encoding_characters: str) -> Delimiters:
     )
 
 
+def without_marks(raw: bytes) -> bytes:
+    """A message from its first segment on, without byte-order marks, blanks and framing before it."""
+    return raw.lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")
+
+
 def _header_line(raw: bytes) -> bytes | None:
-    body = raw[: _LONGEST_LINE * 2].lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")
+    body = without_marks(raw[: _LONGEST_LINE * 2])
     if body.startswith(_BATCH):
         found = re.search(rb"[\r\n]\s*(MSH)", body)
         body = body[found.start(1) :] if found else b""

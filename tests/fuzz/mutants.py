@@ -147,7 +147,9 @@ def splits(raw: bytes) -> None:
     read = header.read_header(raw)
     if read is None:
         return
-    text = charset.decode(raw, declared=read.charset, country=read.country, language=read.language).text
+    text = charset.decode(
+        header.without_marks(raw), declared=read.charset, country=read.country, language=read.language
+    ).text
     cut = segments.cut(text, read.delimiters)
     assert cut, raw
     kept = "".join(read.delimiters.field.join(segment.fields) for segment in cut)

@@ -527,3 +527,14 @@ def test_events_have_a_plain_form() -> None:
     plain: dict[str, Any] = hl7.to_json(one(PID, ORC, OBR))
     assert (plain["action"], plain["patient_id"], plain["cleared"]) == ("new", "4711", [])
     assert [*plain, "worklist", "segments"] == list(OrderEvent.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    "before", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xff" * 40, b"\0\0", b"\x0b\x0b", b" \r\n"]
+)
+def test_marks_before_a_message_hide_nothing_of_it(before: bytes) -> None:
+    """Byte-order marks, doubled framing and blanks: whatever its header is read through, the rest is too."""
+    assert (
+        hl7.read_message(message(PID, ORC, OBR)).events
+        == hl7.read_message(before + message(PID, ORC, OBR)).events
+    )

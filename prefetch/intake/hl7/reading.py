@@ -128,7 +128,7 @@ def _messages(
 
 def _decode(raw: bytes, header: Header, mapping: mappings.Mapping) -> str:
     return charset.decode(
-        raw,
+        headers.without_marks(raw),
         declared=header.charset,
         country=header.country,
         language=header.language,
