@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 import structlog
@@ -29,6 +30,11 @@ log = structlog.get_logger()
 POLL = 0.05
 """Seconds between two looks whether what moves has ended, while the daemon drains."""
 
+IN_ORDER = 30.0
+"""Seconds that the end may take besides the drain time: releasing associations, the last commit."""
+
+REFUSED = "what was reloaded since was refused, see `prefetch check`"
+
 AT_START_ONLY = (
     "ae_title",
     "time_zone",
@@ -38,6 +44,7 @@ AT_START_ONLY = (
     "archives",
     "workstations",
     "logging",
+    "planning.answer_limit",
 )
 """Keys of prefetch.yaml that a reload cannot change: sockets, peers and the store are made at start."""
 
@@ -74,10 +81,10 @@ async def _serve(running: Daemon, path: Path) -> None:
         try:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
-            health.notify("READY=1")
+            health.notify_ready(_status(running.site))
             await signals.stop.wait()
         finally:
-            health.notify("STOPPING=1")
+            health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)
             clock.shutdown(wait=False)
             await _drain(running, workers, signals.hurry)
 
@@ -102,6 +109,10 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
     return [group.create_task(worker) for worker in work]
 
 
+def _status(site: config.Config) -> str:
+    return f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
+
+
 def _portrait(site: config.Config) -> dict[str, object]:
     return {
         "archives": sorted(site.archives),
@@ -119,8 +130,8 @@ async def _reload_on_request(running: Daemon, path: Path, signals: Signals) -> N
         await signals.reload.wait()
         signals.reload.clear()
         health.notify_reloading()
-        await reload(running, path)
-        health.notify("READY=1")
+        loaded = await reload(running, path)
+        health.notify_ready(_status(running.site) if loaded else f"{_status(running.site)}; {REFUSED}")
 
 
 async def reload(running: Daemon, path: Path) -> bool:
@@ -141,17 +152,28 @@ async def reload(running: Daemon, path: Path) -> bool:
             problems=because,
             next="what was in force stays in force; mend the files, see `prefetch check`, reload again",
         )
-        await running.store.write(
-            nodes.refuse_configuration, running.owner, because="\n".join(because), now=now
-        )
+        with _without_store():
+            await running.store.write(
+                nodes.refuse_configuration, running.owner, because="\n".join(because), now=now
+            )
         return False
-    await running.store.write(nodes.load_configuration, running.owner, now=now)
     log.info("configuration_loaded", **_portrait(report.config))
+    with _without_store():
+        await running.store.write(nodes.load_configuration, running.owner, now=now)
     return True
 
 
+@contextlib.contextmanager
+def _without_store() -> Iterator[None]:
+    """A store that is away does not keep us from reloading; `status` says so too late."""
+    try:
+        yield
+    except errors.StoreUnavailableError as error:
+        log.error("reload_not_recorded", because=str(error))  # noqa: TRY400 (the sentence says it whole)
+
+
 def _needs_restart(before: config.Config, after: config.Config) -> list[str]:
-    changed = [key for key in AT_START_ONLY if getattr(before, key) != getattr(after, key)]
+    changed = [key for key in AT_START_ONLY if attrgetter(key)(before) != attrgetter(key)(after)]
     return [f"{key} changed, which a reload cannot do: restart the daemon" for key in changed]
 
 

@@ -39,8 +39,7 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
         every = poller.settings.interval.total_seconds()
         clock.add_job(poller.poll, "interval", seconds=every, next_run_time=timing.now())
     if (seconds := health.watchdog_seconds()) is not None:
-        # systemd(1) advises to feed the watchdog twice as often as it looks.
-        clock.add_job(_feed_watchdog, "interval", seconds=seconds / 2, args=[daemon])
+        clock.add_job(_feed_watchdog, "interval", seconds=seconds / health.FEEDS, args=[daemon])
     clock.start()
     return clock
 

@@ -57,6 +57,9 @@ class Daemon:
         self.reader.watched = site.watched
         self.planner.refer = refer
         self.pool.senders = hl7.Senders(site.senders)
+        self.reader.clock = _clock(site)
+        for worklist in self.pollers.values():
+            worklist.clock = _clock(site)
         for mover_of_archive in self.movers.values():
             mover_of_archive.site = site
         for verifier_of_destination in self.verifiers.values():
@@ -74,10 +77,9 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         if (peer := dialling.workstation(site, name)) is not None
     }
     worklists = {name: association.RemoteAE(dialling.worklist(site, name)) for name in site.worklists}
-    clock = orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
     pool = parsing.ReaderPool()
     pool.senders = hl7.Senders(site.senders)
-    pulse = health.Pulse()
+    pulse = health.Pulse(health.watchdog_seconds() or health.PATIENCE)
     asking = inquiries.Inquiries(
         store=store, archives=archives, workstations=workstations, now=timing.now, pulse=pulse
     )
@@ -96,7 +98,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
         reader=reader.Reader(
             store=store,
             pool=pool,
-            clock=clock,
+            clock=_clock(site),
             now=timing.now,
             bells=bells,
             watched=site.watched,
@@ -107,7 +109,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
                 worklist=name,
                 ask=remote.find_worklist,
                 store=store,
-                clock=clock,
+                clock=_clock(site),
                 now=timing.now,
                 bells=bells,
             )
@@ -153,6 +155,10 @@ def build(site: config.Config, store: database.Database) -> Daemon:
 
 _REST = timedelta(minutes=1)
 """How long nothing unreadable is kept of a listener after something was that lay there already."""
+
+
+def _clock(site: config.Config) -> orders.Clock:
+    return orders.Clock(zone=site.time_zone, start_of_day=site.planning.start_of_day)
 
 
 class Door:

@@ -12,14 +12,19 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-STALLED_AFTER = 60.0
-"""Seconds in which every stage does something, or finds nothing to do, unless it waits for a peer."""
+PATIENCE = 90.0
+"""Seconds after which a silent stage is stalled, where systemd sets none: more than a statement may take."""
+
+FEEDS = 4
+"""How often systemd is told that we are well in the time after which it would restart us."""
 
 
 class Pulse:
     """When each stage last beat, and which wait for a peer."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
+        """In `patience` seconds every stage does something, or finds nothing to do, or waits for a peer."""
+        self._patience = patience
         self._clock = clock
         self._last: dict[str, float] = {}
         self._waiting: dict[str, int] = {}
@@ -44,7 +49,7 @@ class Pulse:
         return [
             stage
             for stage, last in self._last.items()
-            if now - last > STALLED_AFTER and not self._waiting.get(stage)
+            if now - last > self._patience and not self._waiting.get(stage)
         ]
 
 
@@ -54,19 +59,33 @@ def watchdog_seconds() -> float | None:
     return int(said) / 1_000_000 if said.isdecimal() and int(said) else None
 
 
+def notify_ready(status: str) -> None:
+    """Tell systemd that we are ready, at start or after a reload, and what `systemctl status` shows."""
+    notify(f"READY=1\nSTATUS={' '.join(status.split())}")
+
+
+def notify_stopping(seconds: float) -> None:
+    """Tell systemd that we end, and how many seconds that may take, whatever the unit says."""
+    notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
+
+
 def notify_reloading() -> None:
     """Tell systemd that the reload it waits for has begun (Type=notify-reload)."""
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def notify(state: str) -> bool:
-    """Send a state to systemd where it listens; false where it does not. The protocol is one datagram."""
+    """Send a state to systemd where it listens; false where it does not. The protocol is one datagram.
+
+    One that systemd has no room for is dropped: a service manager that is slow must not hold up an order.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        out.setblocking(False)
         try:
             out.sendto(state.encode(), address)
         except OSError:

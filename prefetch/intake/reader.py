@@ -45,7 +45,7 @@ class Reader:
         self.watched = watched
         self._store = store
         self._pool = pool
-        self._clock = clock
+        self.clock = clock
         self._now = now
         self._bells = bells
 
@@ -66,7 +66,7 @@ class Reader:
         """Apply some messages in one transaction; where one of them fails, each in its own."""
         now = self._now()
         try:
-            applied = await self._store.write(upserts.apply_readings, read, clock=self._clock, now=now)
+            applied = await self._store.write(upserts.apply_readings, read, clock=self.clock, now=now)
         except errors.StoreUnavailableError:
             raise
         except Exception:  # noqa: BLE001 (whose fault it is comes out one by one)
@@ -83,7 +83,7 @@ class Reader:
                 upserts.apply_reading,
                 message,
                 reading,
-                clock=self._clock,
+                clock=self.clock,
                 now=now,
                 watched=self.watched,
             )

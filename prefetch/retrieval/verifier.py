@@ -87,7 +87,8 @@ class Verifier:
         verdicts = []
         for retrieve in together:
             found = held.get(retrieve.study_instance_uid)
-            counted = await _counted(remote, found)
+            with self._pulse.waiting_for_peer(self.stage):
+                counted = await _counted(remote, found)
             verdicts.append((retrieve, completeness.by_query(retrieve, answered=found, counted=counted)))
         await self._finish_all(verdicts)
 

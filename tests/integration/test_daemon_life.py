@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prefetch import health
 from prefetch.store.database import Database
 
 SITE = """\
@@ -41,13 +42,32 @@ rules:
 """
 
 
+WATCHDOG = 4
+"""Seconds after which the service manager would restart it: many ticks, as a busy machine is no stall."""
+
+
 @dataclass
 class Running:
     """A daemon that runs, and the directory of its files."""
 
-    process: subprocess.Popen[bytes]
     directory: Path
     heard: socket.socket
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, as a service manager with a watchdog does, and wait until it is ready."""
+        told = {"NOTIFY_SOCKET": str(self.directory / "notify"), "WATCHDOG_USEC": f"{WATCHDOG}000000"}
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(self._command("run"), stderr=log, env=os.environ | told)
+        self.wait_for("daemon_ready")
+
+    def stop(self) -> int:
+        """End it in order; gives its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def _command(self, *verb: str) -> list[str]:
+        return [sys.executable, "-m", "prefetch", *verb, "--config", str(self.directory / "prefetch.yaml")]
 
     def lines(self) -> list[dict[str, Any]]:
         """Its log so far."""
@@ -55,21 +75,42 @@ class Running:
         whole = text[: text.rfind("\n") + 1].splitlines()
         return [json.loads(line) for line in whole if line.startswith("{")]
 
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """What its log says of an event so far."""
+        return [line for line in self.lines() if line["event"] == event]
+
     def wait_for(self, event: str) -> dict[str, Any]:
         """Wait for a line of the log."""
-        seen = wait_until(lambda: [line for line in self.lines() if line["event"] == event])
-        return seen[-1]
+        return wait_until(lambda: self.said(event))[-1]
 
     def told(self) -> bytes:
         """What it told the service manager next."""
         return self.heard.recv(1000)
 
+    def feeds_the_watchdog(self, times: int) -> None:
+        """Wait until the watchdog has been fed so often from now on."""
+        self.heard.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self.told():
+                pass
+        self.heard.settimeout(60)
+        while times:
+            times -= self.told() == b"WATCHDOG=1"
+
+    def workers(self) -> list[int]:
+        """The process IDs of its reader's workers."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in listed if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def do(self, *verb: str) -> str:
+        """What a verb prints."""
+        done = subprocess.run(self._command(*verb), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def ask(self, *verb: str) -> dict[str, Any]:
         """One JSON answer of a verb."""
-        command = [sys.executable, "-m", "prefetch", *verb, "--config", str(self.directory / "prefetch.yaml")]
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(self.do(*verb))
         return answer
 
 
@@ -89,32 +130,74 @@ def running(tmp_path: Path) -> Iterator[Running]:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "all.yaml").write_text(RULES)
     (tmp_path / "prefetch.yaml").write_text(SITE)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, (tmp_path / "log").open("wb") as log:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
         heard.settimeout(60)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")],
-            stderr=log,
-            env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"},
-        )
+        daemon = Running(tmp_path, heard)
         try:
-            daemon = Running(process, tmp_path, heard)
-            daemon.wait_for("daemon_ready")
+            daemon.start()
             yield daemon
         finally:
-            process.kill()
-            process.wait()
+            daemon.process.kill()
+            daemon.process.wait()
 
 
 def test_it_says_when_it_is_ready_and_feeds_the_watchdog(running: Running) -> None:
     """The service manager hears READY once everything listens, then the watchdog, then STOPPING."""
-    assert running.told() == b"READY=1"
+    assert running.told() == b"READY=1\nSTATUS=rules in force: 1, mode: active"
     assert running.told() == b"WATCHDOG=1"
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(60) == 0
+    assert running.stop() == 0
     while (last := running.told()) == b"WATCHDOG=1":
         pass
-    assert last == b"STOPPING=1"
+    assert last == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=32000000"
+
+
+BOOKING = """\
+MSH|^~\\&|RIS|HOSP|PREFETCH|HOSP|20260301120000||ORM^O01|C{0}|P|2.3.1
+PID|1||P{0}^^^HOSP||Muster^Anna||19700101|F
+ORC|NW|P{0}|F{0}
+OBR|1|P{0}|F{0}|CT1^CT Chest|||||||||||||||||||||CT
+"""
+
+
+def test_a_stage_that_stands_still_is_noticed(running: Running) -> None:
+    """The reader's workers hang: the reader is named, the watchdog starves, and nothing is lost by it."""
+    backlog = running.directory / "backlog.hl7"
+    backlog.write_text("".join(BOOKING.format(number) for number in range(MANY)))
+    running.do("submit", str(backlog))
+    wait_until(lambda: running.said("stage_stalled") if freeze(running.workers()) else [])
+    assert running.said("stage_stalled")[0]["stages"] == ["reader"]
+    for worker in running.workers():
+        os.kill(worker, signal.SIGCONT)
+    running.feeds_the_watchdog(1)
+    wait_until(lambda: running.said("message_read")[MANY - 1 :])
+
+
+MANY = 300
+"""Messages of a backlog that the reader gives to worker processes."""
+
+
+def freeze(processes: list[int]) -> bool:
+    """Let processes hang; false where there are none."""
+    for process_id in processes:
+        os.kill(process_id, signal.SIGSTOP)
+    return bool(processes)
+
+
+def test_a_slow_archive_is_no_stall(running: Running) -> None:
+    """While an archive takes its time the watchdog is fed; the archive's own timers end that wait."""
+    with socket.socket() as archive:
+        archive.bind(("127.0.0.1", 0))
+        archive.listen()
+        archive.settimeout(60)
+        running.stop()
+        said_of_it = f"port: {archive.getsockname()[1]}, timeouts: {{acse: 1h}}"
+        (running.directory / "prefetch.yaml").write_text(SITE.replace("port: 9", said_of_it))
+        running.start()
+        running.do("fetch", "--patient", "P1")
+        with archive.accept()[0]:
+            running.feeds_the_watchdog(2 * health.FEEDS)
+        assert [] == running.said("stage_stalled")
 
 
 def test_a_good_reload_is_in_force_at_once(running: Running) -> None:

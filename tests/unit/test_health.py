@@ -9,6 +9,8 @@ import pytest
 
 from prefetch import health
 
+PATIENCE = 60.0
+
 
 class Clock:
     """A clock that a test winds."""
@@ -24,9 +26,9 @@ class Clock:
 def test_a_stage_that_stops_beating_is_noticed() -> None:
     """A minute of silence from one stage, the others being well, names that stage."""
     clock = Clock()
-    pulse = health.Pulse(clock)
+    pulse = health.Pulse(PATIENCE, clock)
     pulse.beat("reader")
-    clock.now = health.STALLED_AFTER
+    clock.now = PATIENCE
     pulse.beat("planner")
     assert [] == pulse.stalled()
     clock.now += 1
@@ -36,13 +38,13 @@ def test_a_stage_that_stops_beating_is_noticed() -> None:
 def test_a_slow_archive_is_no_stall() -> None:
     """While a stage waits for a peer its silence means nothing; the peer has timers of its own."""
     clock = Clock()
-    pulse = health.Pulse(clock)
+    pulse = health.Pulse(PATIENCE, clock)
     pulse.beat("mover main")
     with pulse.waiting_for_peer("mover main"):
-        clock.now = 10 * health.STALLED_AFTER
+        clock.now = 10 * PATIENCE
         assert [] == pulse.stalled()
     assert [] == pulse.stalled()
-    clock.now += 2 * health.STALLED_AFTER
+    clock.now += 2 * PATIENCE
     assert ["mover main"] == pulse.stalled()
 
 
@@ -54,8 +56,22 @@ def test_a_state_reaches_the_service_manager(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         assert health.notify("READY=1")
         assert manager.recv(100) == b"READY=1"
+        health.notify_ready("2 rules\nin force")
+        assert manager.recv(100) == b"READY=1\nSTATUS=2 rules in force"
+        health.notify_stopping(2.5)
+        assert manager.recv(100) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=2500000"
         health.notify_reloading()
         assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+
+
+def test_a_service_manager_that_does_not_listen_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What there is no room for is dropped, and said to be."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        assert not all(health.notify("WATCHDOG=1") for _ in range(10_000))
 
 
 def test_an_abstract_socket_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:

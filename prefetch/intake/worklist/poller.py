@@ -49,7 +49,7 @@ class Poller:
         self._zone = site.time_zone
         self._ask = ask
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._now = now
         self._bells = bells
 
@@ -128,4 +128,4 @@ class Poller:
         await self._store.write(worklists.see_items, [one.id], now=at)
 
     def _voice(self, at: datetime) -> applying.Voice:
-        return applying.Voice(name=self.name, settings=self.settings, clock=self._clock, at=at)
+        return applying.Voice(name=self.name, settings=self.settings, clock=self.clock, at=at)
