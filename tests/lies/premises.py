@@ -144,10 +144,10 @@ class Premises:
         return json.loads(result.stdout) if result.exit_code == 0 else None
 
     def trouble(self) -> list[str]:
-        """What `status` says is in the way."""
+        """What `status` says is in the way; nothing while the store cannot be asked (status 3)."""
         result = self._invoke("status", "--json")
-        assert result.exit_code == 0, result.output
-        return list(json.loads(result.stdout)["trouble"])
+        assert result.exit_code in {0, 3}, f"{result.output}\n{result.exception!r}"
+        return list(json.loads(result.stdout)["trouble"]) if result.exit_code == 0 else []
 
     def said(self) -> list[Row]:
         """The log so far."""
