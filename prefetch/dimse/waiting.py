@@ -25,7 +25,7 @@ _CLOSES = "Sta13"
 
 
 def read_when_there_is_something(event: evt.Event) -> None:
-    """Handler of `EVT_CONN_OPEN`: the connection's thread sleeps while it has nothing to do."""
+    """Handler of `EVT_ESTABLISHED`: the connection's thread sleeps while it has nothing to do."""
     provider = event.assoc.dul
     if provider.socket is None or provider.socket.socket is None:  # gone again already
         return
@@ -37,8 +37,9 @@ def read_when_there_is_something(event: evt.Event) -> None:
         wake.call()
 
     def wait_and_look() -> bool:
-        if _may_wait(provider):
-            wake.wait()
+        if not _may_wait(provider):
+            return is_transport_event()
+        wake.wait()
         if is_transport_event():
             return True
         provider._process_recv_primitive()  # noqa: SLF001 (else it would sleep before it sees what woke it)

@@ -41,7 +41,7 @@ def fast_handlers() -> list[evt.EventHandlerType]:
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_CONN_OPEN, _send_at_once),
         (evt.EVT_CONN_OPEN, _close_at_last),
-        (evt.EVT_CONN_OPEN, waiting.read_when_there_is_something),
+        (evt.EVT_ESTABLISHED, waiting.read_when_there_is_something),
         (evt.EVT_ESTABLISHED, waiting.take_time),
     ]
     if _QUICKACK is not None:

@@ -127,7 +127,10 @@ class Writer:
                     if (began := time.monotonic()) > full_at:
                         break
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
-            return done, failure
+            return (
+                done or batch,
+                failure,
+            )  # where there was not even a transaction to begin, it is everybody's
         self._commit_took = time.monotonic() - began
         self.commits += 1
         return done, None
