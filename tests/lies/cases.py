@@ -68,13 +68,13 @@ CASES: dict[str, Case] = {
         studies=4,
         archive={"max_associations": 6},
         states=("verified",) * 4,
-        logs="associations_limited",
+        logs="move_finished",
     ),
     "rejects-above-2": Case(
         studies=4,
         archive={"max_associations": 6},
         states=("verified",) * 4,
-        logs="associations_limited",
+        logs="move_finished",
     ),
     # --- a query ---
     "find-hangs": Case(
