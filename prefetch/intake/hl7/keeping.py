@@ -33,7 +33,9 @@ def _segment(segment: Segment, delimiters: Delimiters) -> lastmessage.Segment:
 
 
 def _field(text: str, delimiters: Delimiters) -> Any:
-    """A field's repetitions, components and subcomponents."""
+    """A field's repetitions, components and subcomponents; most fields are empty."""
+    if not text:
+        return ""
 
     def value(said: str) -> str:
         plain = fields.unescape(said, delimiters).strip()
@@ -50,5 +52,7 @@ def _field(text: str, delimiters: Delimiters) -> Any:
 
 def _cut(text: str, separator: str, read: Callable[[str], Any]) -> Any:
     """The parts of a text, each read; a text by itself where nothing was cut."""
-    parts = [read(part) for part in text.split(separator)]
-    return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
+    if separator not in text:
+        alone = read(text)
+        return alone if isinstance(alone, str) else [alone]
+    return [read(part) for part in text.split(separator)]
