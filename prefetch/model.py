@@ -6,7 +6,7 @@ Knows no I/O and no rule. Words are DICOM's and HL7's own (docs/reference/vocabu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from typing import Any, NewType
@@ -246,6 +246,17 @@ class Readiness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One SERIES-level C-FIND answer (PS3.4 C.6.2.1.3); `None` is what the archive did not say."""
+
+    series_instance_uid: str
+    modality: str | None = None
+    description: str | None = None
+    body_part: str | None = None
+    instances: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """One STUDY-level C-FIND answer (PS3.4 C.6.2.1.2), malformed values read as absent.
 
@@ -267,8 +278,15 @@ class Study:
     modalities: tuple[str, ...] = ()
     instances: int | None = None
     series: int | None = None
+    series_found: tuple[Series, ...] | None = None
+    """Its series, where the archive was asked for them; None where it was not, or did not say."""
     availability: str | None = None
     """Instance Availability: ONLINE, NEARLINE, OFFLINE, UNAVAILABLE (PS3.3 C.4.23.1.1)."""
+
+    def with_series(self, series: tuple[Series, ...]) -> Study:
+        """The same study with its series, and with their modalities where the archive did not say its own."""
+        modalities = dict.fromkeys(each.modality for each in series if each.modality)
+        return replace(self, series_found=series, modalities=self.modalities or tuple(modalities))
 
 
 class Outcome(StrEnum):
@@ -402,6 +420,8 @@ class Choice:
     deadline: datetime
     observe: bool
     reason: Reason
+    series: tuple[Series, ...] = ()
+    """The series that are wanted of it; none: the whole study."""
     others: tuple[Reason, ...] = ()
     """Why other rules and classes want it as well."""
     relevance: Graded | None = None
@@ -510,6 +530,10 @@ class VerifiedBy(StrEnum):
     COUNTERS = "counters"
 
 
+SeriesCounts = tuple[tuple[str, int | None], ...]
+"""Series Instance UIDs, each with the number of instances that the archive says."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieve:
     """One study to be moved from one archive to one destination by a deadline."""
@@ -533,6 +557,8 @@ class Retrieve:
     """How often the destination was asked since the last move."""
     fence: int = 0
     """Grows with each claim; a result with an older fence is dropped."""
+    series: SeriesCounts = ()
+    """The series that are wanted of it; none: the whole study."""
     expected_instances: int | None = None
     expected_series: int | None = None
     arrived_instances: int | None = None

@@ -8,7 +8,7 @@ retrieve = queue.claim()
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -60,8 +60,9 @@ def wish(
     lane: Priority = Priority.ROUTINE,
     instances: int | None = 10,
     because: str = "",
+    series: Mapping[str, int | None] | None = None,
 ) -> model.Wanted:
-    """One study that a plan wants at a destination."""
+    """One study, or some series of it, that a plan wants at a destination."""
     study = model.Study(study_instance_uid=study_instance_uid, archive=archives[0], instances=instances)
     choice = model.Choice(
         study=study,
@@ -74,6 +75,9 @@ def wish(
         deadline=deadline,
         observe=False,
         reason=model.Reason(because="one of the newest two", rule="chest"),
+        series=tuple(
+            model.Series(series_instance_uid=uid, instances=count) for uid, count in (series or {}).items()
+        ),
     )
     return model.Wanted(
         choice=choice, decision=decision, patient_id="4711", lane=lane, expire_at=expire_at, because=because

@@ -6,6 +6,7 @@ archive.load(study.paths)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,11 +46,11 @@ def write_study(
     description: str = "CT Thorax",
     accession_number: str = "",
     study_instance_uid: str | None = None,
-    series: int = 1,
+    series: int | Sequence[studies.Series] = 1,
     instances: int = 2,
     first: int | None = None,
 ) -> WrittenStudy:
-    """Write the instances of one study; `instances` are those of each series.
+    """Write the instances of one study; `instances` are those of each series, or `series` are given.
 
     Without a UID one is made of the facts, so that the same call writes the same study. `first` writes only
     so many files: an archive that holds a part of it.
@@ -70,7 +71,9 @@ def write_study(
         study_time=study_time,
         accession_number=accession_number,
         description=description,
-        series=[studies.Series(modality=modality, instances=instances)] * series,
+        series=[studies.Series(modality=modality, instances=instances)] * series
+        if isinstance(series, int)
+        else series,
     )
     paths: list[Path] = []
     pixels: dict[str, bytes] = {}

@@ -63,6 +63,20 @@ def read_study(identifier: Dataset, *, archive: str, character_set: str = "") ->
     )
 
 
+def read_series(identifier: Dataset, *, character_set: str = "") -> model.Series | None:
+    """One SERIES-level answer (PS3.4 C.6.2.1.3); `None` where it names no series."""
+    uid = text(identifier, "SeriesInstanceUID")
+    if not uid or not _UID.fullmatch(uid):
+        return None
+    return model.Series(
+        series_instance_uid=uid,
+        modality=text(identifier, "Modality"),
+        description=text(identifier, "SeriesDescription", encodings_of(identifier, character_set)),
+        body_part=text(identifier, "BodyPartExamined"),
+        instances=count(identifier, "NumberOfSeriesRelatedInstances"),
+    )
+
+
 def collapse(studies: Iterable[model.Study]) -> tuple[model.Study, ...]:
     """Answers that name the same study of the same patient as one; what the first left out, the next fill in.
 

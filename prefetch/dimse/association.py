@@ -100,6 +100,11 @@ class RemoteAE:
         counting = partial(find.count_instances, study_instance_uid=study_instance_uid, of=self.peer)
         return await self._run(counting, needs=wire.FIND, instead=lambda _: None)
 
+    async def find_series(self, *, study_instance_uid: str) -> tuple[model.Series, ...] | None:
+        """The series of a study, each with its number of instances; `None` where that cannot be told."""
+        finding = partial(find.find_series, study_instance_uid=study_instance_uid, of=self.peer)
+        return await self._run(finding, needs=wire.FIND, instead=lambda _: None)
+
     async def find_worklist(self, keys: model.WorklistKeys) -> model.WorklistAnswer:
         """The items of its worklist; raises `UnsafeKeyError` for a key never sent."""
         asked = worklist.query(keys, character_set=self.peer.character_set)
@@ -109,16 +114,18 @@ class RemoteAE:
             instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
         )
 
-    async def find_modalities(self, *, study_instance_uids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The modalities of studies, asked series by series; what cannot be told is left out."""
-        asking = partial(find.find_modalities, study_instance_uids=study_instance_uids, of=self.peer)
-        return await self._run(asking, needs=wire.FIND, instead=lambda _: {})
-
-    async def move_study(self, *, study_instance_uid: str, destination_ae_title: str) -> model.MoveResult:
-        """Have it send a study to a Move Destination."""
+    async def move_study(
+        self,
+        *,
+        study_instance_uid: str,
+        series_instance_uids: Sequence[str] = (),
+        destination_ae_title: str,
+    ) -> model.MoveResult:
+        """Have it send a study, or some series of it, to a Move Destination."""
         moving = partial(
             move.move_study,
             study_instance_uid=study_instance_uid,
+            series_instance_uids=series_instance_uids,
             destination_ae_title=destination_ae_title,
             of=self.peer,
         )

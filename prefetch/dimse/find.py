@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -77,43 +76,26 @@ def count_instances(association: Association, *, study_instance_uid: str, of: pe
 
     For peers that answer no Number of Study Related Instances.
     """
-    series = _collect(association, identifier.series(study_instance_uid), of, _series)
-    if series is None:
+    found = find_series(association, study_instance_uid=study_instance_uid, of=of)
+    counts = [each.instances for each in found or ()]
+    return None if found is None or None in counts else sum(count or 0 for count in counts)
+
+
+def find_series(
+    association: Association, *, study_instance_uid: str, of: peer.Peer
+) -> tuple[model.Series, ...] | None:
+    """The series of a study, counted one by one where no number came; `None` unless all of them are told."""
+    read = partial(answer.read_series, character_set=of.character_set)
+    series = _collect(association, identifier.series(study_instance_uid), of, read)
+    if series is None or None in series:
         return None
-    total = 0
-    for uid, said in dict(series).items():
-        counted = _count_series(association, study_instance_uid, uid, of) if said is None and uid else said
-        if counted is None:
-            return None
-        total += counted
-    return total
-
-
-def find_modalities(
-    association: Association, *, study_instance_uids: Sequence[str], of: peer.Peer
-) -> dict[str, tuple[str, ...]]:
-    """The modalities of studies, asked series by series; what cannot be told in time is left out.
-
-    For archives that answer no Modalities in Study (0008,0061), an optional key (PS3.4 C.6.2.1.2).
-    """
-    deadline = time.monotonic() + of.timeouts.find_total
-    told: dict[str, tuple[str, ...]] = {}
-    for uid in study_instance_uids:
-        series = _collect(association, identifier.series(uid), of, _modality)
-        if series is None or time.monotonic() > deadline:
-            break
-        told[uid] = tuple(sorted(set(series) - {""}))
-    return told
-
-
-def _modality(response: Dataset) -> str:
-    return answer.text(response, "Modality") or ""
-
-
-def _series(response: Dataset) -> tuple[str | None, int | None]:
-    """A series' UID, and how many instances it is said to have."""
-    uid = answer.text(response, "SeriesInstanceUID")
-    return uid, answer.count(response, "NumberOfSeriesRelatedInstances")
+    found = {each.series_instance_uid: each for each in series if each is not None}
+    return tuple(
+        each
+        if each.instances is not None
+        else replace(each, instances=_count_series(association, study_instance_uid, uid, of))
+        for uid, each in found.items()
+    )
 
 
 def _count_series(

@@ -63,7 +63,10 @@ def series(study_instance_uid: str) -> Dataset:
     return _query(
         "SERIES",
         {"StudyInstanceUID": [study_instance_uid]},
-        ("SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances"),
+        (
+            *("SeriesInstanceUID", "Modality", "SeriesDescription", "BodyPartExamined"),
+            "NumberOfSeriesRelatedInstances",
+        ),
     )
 
 
@@ -78,6 +81,14 @@ def study(study_instance_uid: str) -> Dataset:
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "STUDY"
     set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
+    return identifier
+
+
+def one_series(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """What a C-MOVE of one series names: the unique keys of both levels (PS3.4 C.4.2.2.1)."""
+    identifier = study(study_instance_uid)
+    identifier.QueryRetrieveLevel = "SERIES"
+    set_key(identifier, "SeriesInstanceUID", [series_instance_uid], "")
     return identifier
 
 

@@ -1,14 +1,16 @@
-"""Having a study sent by C-MOVE: Study Root, at STUDY level by its UID, and at no other (PS3.4 C.4.2).
+"""Having a study sent by C-MOVE: Study Root, at STUDY level, or at SERIES level where a part is wanted.
 
-Never at PATIENT level: an ID alone does not name a person.
+Never at PATIENT level: an ID alone does not name a person (PS3.4 C.4.2).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
+from pydicom import Dataset
 from pynetdicom.association import Association
 
 from prefetch import model
@@ -17,11 +19,58 @@ from prefetch.model import Outcome
 
 
 def move_study(
-    association: Association, *, study_instance_uid: str, destination_ae_title: str, of: peer.Peer
+    association: Association,
+    *,
+    study_instance_uid: str,
+    series_instance_uids: Sequence[str] = (),
+    destination_ae_title: str,
+    of: peer.Peer,
 ) -> model.MoveResult:
-    """Have the archive send a study to the Move Destination, and read to the end what it says of it."""
+    """Have the archive send a study, or series of it, to the Move Destination, and read what it says.
+
+    Series are asked for one by one: not every archive takes a list of UIDs at that level.
+    """
+    if not series_instance_uids:
+        return _move(association, identifier.study(study_instance_uid), destination_ae_title, of)
+    results: list[model.MoveResult] = []
+    for uid in series_instance_uids:
+        key = identifier.one_series(study_instance_uid, uid)
+        results.append(_move(association, key, destination_ae_title, of))
+        if results[-1].outcome not in _GO_ON:
+            break
+    return _together(results)
+
+
+_GO_ON = frozenset({Outcome.SUCCESS, Outcome.WARNING, Outcome.PARTIAL, Outcome.SUSPECT})
+"""After these the next series may still be moved over the same association."""
+_WORST = (Outcome.SUCCESS, Outcome.WARNING, Outcome.SUSPECT, Outcome.PARTIAL)
+
+
+def _together(results: Sequence[model.MoveResult]) -> model.MoveResult:
+    """The moves of several series as one: the worst outcome, and the counts of all."""
+    worst = max(
+        results, key=lambda each: _WORST.index(each.outcome) if each.outcome in _WORST else len(_WORST)
+    )
+    return replace(
+        worst,
+        completed=_sum(each.completed for each in results),
+        failed=_sum(each.failed for each in results),
+        warning=_sum(each.warning for each in results),
+        failed_sop_instance_uids=tuple(uid for each in results for uid in each.failed_sop_instance_uids),
+        milliseconds=sum(each.milliseconds for each in results),
+    )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum of those that were said; `None` where none was."""
+    said = [count for count in counts if count is not None]
+    return sum(said) if said else None
+
+
+def _move(
+    association: Association, key: Dataset, destination_ae_title: str, of: peer.Peer
+) -> model.MoveResult:
     asking = exchange.Exchange(association, idle=of.timeouts.move_idle, total=of.timeouts.move_total)
-    key = identifier.study(study_instance_uid)
     for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, wire.MOVE)):
         pass  # the counts of Pending responses are a promise; only the last ones are read
     last = asking.last

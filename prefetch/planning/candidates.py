@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prefetch import modalities, rules
 from prefetch.planning.exam import Compared, Exam
-from prefetch.planning.findings import Finding, alternatives, compare, every, some
+from prefetch.planning.findings import Finding, alternatives, compare, every, is_among, is_like, some
 from prefetch.relevance.anatomy import Laterality
 
 _Test = Callable[[Any, Compared, Exam], Finding]
@@ -20,6 +20,19 @@ def study_matches(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Fi
     if asked.exclude:
         findings.append(_not_excluded(asked, compared, exam))
     return every(findings) if findings else Finding(True, "any study")
+
+
+def may_match(asked: rules.PriorClass, compared: Compared, exam: Exam) -> bool:
+    """Whether what an archive did not say could make a study one that the class asks for."""
+    return all(finding.holds is not False for finding in _certain(asked, compared, exam))
+
+
+def _certain(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Iterator[Finding]:
+    """What is found of a study that its series would not change."""
+    more = {"relevance", *(() if compared.study.modalities else ("modality",))}
+    more |= set() if compared.study.description else {"region", "side", "description"}
+    tests = {key: test for key, test in _CLASS_TESTS.items() if key not in more}
+    return _findings(tests, asked, compared, exam)
 
 
 def _findings(
@@ -62,7 +75,7 @@ def _has_region(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> 
     wanted = [*own, *(name for name in asked.region if name != rules.SAME)]
     if not wanted:
         return Finding(None, "the order names no region, so none is the same")
-    found = compare("the study's region", compared.said.regions, wanted, _is_among)
+    found = compare("the study's region", compared.said.regions, wanted, is_among)
     if found.holds is False and rules.SAME in asked.region and not own:
         return Finding(None, "the order names no region, so none is the same")
     return found
@@ -84,23 +97,17 @@ def _has_side(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Fi
 
 
 def _has_description(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
-    return compare("the study description", _text(compared.study.description), asked.description, _is_like)
+    if compared.study.description or not compared.texts:
+        return compare("the study description", _text(compared.study.description), asked.description, is_like)
+    return compare("a series description", compared.texts, asked.description, is_like)
 
 
 def _is_of_institution(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
-    return compare("the institution", _text(compared.study.institution), asked.institution, _is_like)
+    return compare("the institution", _text(compared.study.institution), asked.institution, is_like)
 
 
 def _text(said: str | None) -> tuple[str, ...]:
     return (said,) if said else ()
-
-
-def _is_like(value: str, asked: Iterable[rules.Pattern]) -> bool:
-    return any(pattern.matches(value) for pattern in asked)
-
-
-def _is_among(value: object, asked: Iterable[object]) -> bool:
-    return value in asked
 
 
 _SIDES = {side.laterality: side.value for side in rules.Side}

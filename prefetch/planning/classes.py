@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from prefetch.model import Reason, Study
-from prefetch.planning import candidates
+from prefetch.model import Reason, Series, Study
+from prefetch.planning import candidates, series
 from prefetch.planning.budget import Budget, Cap
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Compared, Exam, compare
-from prefetch.planning.findings import Finding
+from prefetch.planning.findings import Finding, every
 from prefetch.planning.holdings import Holding
 from prefetch.planning.matching import RuleMatch
 from prefetch.rules import PriorClass
@@ -47,6 +47,18 @@ class Wish:
     reason: Reason
     observe: bool
     grade: int
+    series: tuple[Series, ...] = ()
+    """The series that are wanted; none: the whole study."""
+
+    @property
+    def counted(self) -> Study:
+        """The study as limits count it: of a part only that."""
+        if not self.series:
+            return self.holding.study
+        counts = [each.instances for each in self.series]
+        modalities = tuple(dict.fromkeys(each.modality for each in self.series if each.modality))
+        instances = None if None in counts else sum(count or 0 for count in counts)
+        return replace(self.holding.study, instances=instances, modalities=modalities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +81,19 @@ class Choosing:
         cap = Cap(studies=own.studies, instances=own.instances, bytes=own.bytes)
         return list(affordable(wishes, Budget(cap, self.circumstances.limits), "the rule", self.left))
 
+    def lacking(self, holdings: Sequence[Holding]) -> list[Study]:
+        """The studies of which the series must be known to tell what the rule wants."""
+        return [
+            holding.study
+            for holding in holdings
+            if any(self._is_lacking(asked, holding.study) for asked in self.match.rule.priors)
+        ]
+
+    def _is_lacking(self, asked: PriorClass, study: Study) -> bool:
+        if not series.is_lacking(study, asked):
+            return False
+        return candidates.may_match(asked, self.table.of(study), self.table.exam)
+
     def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
         """What one class wants, the newest first; `taken` is how many the classes before it took."""
         findings = [self._finding(asked, holding) for holding in holdings]
@@ -83,7 +108,11 @@ class Choosing:
                 self.left[holding.uid].append(reason)
 
     def _finding(self, asked: PriorClass, holding: Holding) -> Finding:
-        return candidates.study_matches(asked, self.table.of(holding.study), self.table.exam)
+        found = candidates.study_matches(asked, self.table.of(holding.study), self.table.exam)
+        if not asked.series or not found.holds:
+            return found
+        _, of_series = series.wanted(asked.series, holding.study)
+        return every([found, of_series])
 
     def _reason(self, asked: PriorClass, because: str) -> Reason:
         name, place = self.match.rule.name, asked.place or None
@@ -99,6 +128,7 @@ class Choosing:
             prior_class=asked.name,
             reason=reason,
             observe=self.match.observe or not live,
+            series=series.wanted(asked.series, holding.study)[0] if asked.series else (),
             grade=self.table.of(holding.study).graded.grade if asked.relevance else GRADE,
         )
 
@@ -128,7 +158,7 @@ def _numbers(asked: PriorClass) -> str:
 def affordable(wishes: Iterable[Wish], budget: Budget, whose: str, left: Left) -> Iterator[Wish]:
     """The wishes that limits leave room for; one too big does not keep out the smaller ones after it."""
     for wish in wishes:
-        refusal = budget.refuse(wish.holding.study)
+        refusal = budget.refuse(wish.counted)
         if refusal is None:
             yield wish
         else:

@@ -8,9 +8,20 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from prefetch import hours, lastmessage, modalities, rules
+from prefetch import hours, lastmessage, rules
 from prefetch.planning.exam import Exam
-from prefetch.planning.findings import Finding, compare, every, opposite, say, some, words
+from prefetch.planning.findings import (
+    Finding,
+    compare,
+    every,
+    is_among,
+    is_like,
+    is_of_kind,
+    opposite,
+    say,
+    some,
+    words,
+)
 
 
 def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
@@ -97,20 +108,8 @@ _READ: Mapping[str, Callable[[Exam], tuple[Any, ...]]] = {
 # --- whether that is what is asked for -------------------------------------------------------------
 
 
-def _is_of_kind(value: str, asked: Iterable[str]) -> bool:
-    return any(modalities.members(value) & modalities.members(one) for one in asked)
-
-
-def _is_like(value: str, asked: Iterable[rules.Pattern]) -> bool:
-    return any(pattern.matches(value) for pattern in asked)
-
-
 def _is_one_of(value: str, asked: Iterable[str]) -> bool:
     return rules.fold(value) in map(rules.fold, asked)
-
-
-def _is_among(value: object, asked: Iterable[object]) -> bool:
-    return value in asked
 
 
 def _is_covered(value: Any, asked: Iterable[Any]) -> bool:
@@ -118,19 +117,19 @@ def _is_covered(value: Any, asked: Iterable[Any]) -> bool:
 
 
 _TESTS: Mapping[str, Callable[[Any, Iterable[Any]], bool]] = {
-    "modality": _is_of_kind,
-    "region": _is_among,
-    "side": _is_among,
-    "procedure_code": _is_like,
-    "procedure_description": _is_like,
-    "station_ae_title": _is_like,
-    "station_name": _is_like,
-    "location": _is_like,
-    "referring_unit": _is_like,
-    "referring_physician": _is_like,
+    "modality": is_of_kind,
+    "region": is_among,
+    "side": is_among,
+    "procedure_code": is_like,
+    "procedure_description": is_like,
+    "station_ae_title": is_like,
+    "station_name": is_like,
+    "location": is_like,
+    "referring_unit": is_like,
+    "referring_physician": is_like,
     "patient_class": _is_one_of,
-    "priority": _is_among,
-    "sex": _is_among,
+    "priority": is_among,
+    "sex": is_among,
     "feed": _is_one_of,
     "time_of_day": _is_covered,
     "weekday": _is_covered,
@@ -149,13 +148,13 @@ def _is_said(what: str, said: Sequence[object]) -> Finding:
 
 def _is_as_asked(what: str, said: Sequence[str], asked: Sequence[rules.Pattern] | rules.ValueTest) -> Finding:
     if not isinstance(asked, rules.ValueTest):
-        return compare(what, said, asked, _is_like)
+        return compare(what, said, asked, is_like)
     findings = []
     if asked.exists is not None:
         found = _is_said(what, said)
         findings.append(found if asked.exists else opposite(found))
     if asked.like:
-        findings.append(compare(what, said, asked.like, _is_like))
+        findings.append(compare(what, said, asked.like, is_like))
     if asked.at_least is not None or asked.at_most is not None:
         findings.append(_is_in_range(what, said, asked))
     return every(findings)

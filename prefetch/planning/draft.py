@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prefetch import model, orders
+from prefetch import model, orders, parts
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
 from prefetch.planning import identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
@@ -134,6 +134,42 @@ def sort_studies(
 def hasten(match: matching.RuleMatch, now: datetime) -> matching.RuleMatch:
     """A rule's match for an order that is fetched by hand: it waits for no time and no window."""
     return replace(match, waits=False, start_at=min(match.start_at, now))
+
+
+def tell_series(answer: Answer, found: Mapping[tuple[str, str], tuple[model.Series, ...] | None]) -> Answer:
+    """An answer with the series that its archive told besides; (archive, Study Instance UID) → series."""
+    told = [(study, found.get((study.archive, study.study_instance_uid))) for study in answer.studies]
+    studies = (study if series is None else study.with_series(series) for study, series in told)
+    return replace(answer, studies=tuple(studies))
+
+
+def remember_series(result: model.FindResult, before: Sequence[Study]) -> model.FindResult:
+    """An answer with the series that were asked for earlier, of studies that have not changed since."""
+    known = {_shape(study): study.series_found for study in before if study.series_found is not None}
+    told = [(study, known.get(_shape(study))) for study in result.studies]
+    studies = (study if series is None else study.with_series(series) for study, series in told)
+    return replace(result, studies=tuple(studies))
+
+
+def _shape(study: Study) -> tuple[str, int | None, int | None]:
+    return study.study_instance_uid, study.instances, study.series
+
+
+def was_brought(choice: Choice, verified: Sequence[model.Retrieve]) -> bool:
+    """Whether all that a choice wants was verified at its destination before."""
+    return any(
+        retrieve.study_instance_uid == choice.study.study_instance_uid
+        and parts.covers(retrieve.series, parts.wanted(choice))
+        for retrieve in verified
+    )
+
+
+def holds_series(choice: Choice, held: Sequence[model.Series] | None) -> bool:
+    """Whether a destination holds the wanted series complete, by their counts."""
+    counts = {each.series_instance_uid: each.instances for each in held or ()}
+    return all(
+        expected is not None and (counts.get(uid) or 0) >= expected for uid, expected in parts.wanted(choice)
+    )
 
 
 def holds_all(study: Study, held: Study | None) -> bool:

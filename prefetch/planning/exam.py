@@ -77,6 +77,11 @@ class Compared:
     grade: Grade
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """The descriptions of its series, where they are known."""
+        return _texts(self.study)
+
+    @property
     def graded(self) -> Graded:
         """The grade as a plan keeps it."""
         return Graded(grade=int(self.grade.value), because=self.grade.because)
@@ -85,7 +90,11 @@ class Compared:
 def compare(exam: Exam, study: Study) -> Compared:
     """Describe and grade a study for an exam."""
     relevance, order = exam.relevance, exam.order
-    said = relevance.describe(study.description, modalities=study.modalities)
+    said = relevance.describe(
+        study.description or "; ".join(_texts(study)[:_ENOUGH]),
+        modalities=study.modalities,
+        body_part=next((each.body_part for each in study.series_found or () if each.body_part), None),
+    )
     grade = relevance.grade(
         exam.said,
         said,
@@ -93,6 +102,15 @@ def compare(exam: Exam, study: Study) -> Compared:
         same_code=is_same_procedure(None, None, order.procedure_description, study.description),
     )
     return Compared(study=study, said=said, grade=grade)
+
+
+_ENOUGH = 10
+"""Series descriptions that stand in for a study's; the first say what the others repeat."""
+
+
+def _texts(study: Study) -> tuple[str, ...]:
+    said = (each.description for each in study.series_found or ())
+    return tuple(dict.fromkeys(text for text in said if text))
 
 
 def _births(said: str | None) -> tuple[date, date] | None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
+from prefetch import modalities
 from prefetch.model import Priority
+from prefetch.rules import Pattern
 
 _SAID = 3
 """Values of a list that a reason names; a rule's thirty patterns would hide what matters."""
@@ -65,6 +67,21 @@ def compare(
     if any(fits(value, asked) for value in values):
         return Finding(True, f"{what} is {said}")
     return Finding(False, f"{what} is {said}, not {alternatives(asked)}")
+
+
+def is_like(value: str, asked: Iterable[Pattern]) -> bool:
+    """Whether a text fits any of the patterns."""
+    return any(pattern.matches(value) for pattern in asked)
+
+
+def is_among(value: object, asked: Iterable[object]) -> bool:
+    """Whether a value is one of those asked for."""
+    return value in asked
+
+
+def is_of_kind(value: str, asked: Iterable[str]) -> bool:
+    """Whether a modality is one of those asked for, or of their family."""
+    return any(modalities.members(value) & modalities.members(one) for one in asked)
 
 
 def words(key: str) -> str:

@@ -81,7 +81,9 @@ class Inquiries:
         if silent is not None:
             result = model.FindResult(outcome=silent.outcome, because=silent.because)
         else:
-            result = await self._with_modalities(archive, await self._find(key, archive), kept)
+            result = await self._find(key, archive)
+            if kept is not None:
+                result = draft.remember_series(result, kept.result.studies)
             await self._store.write(answers.save_answer, *named, result, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
@@ -105,26 +107,38 @@ class Inquiries:
         )
         return result
 
-    async def _with_modalities(
-        self, archive: str, result: model.FindResult, kept: answers.Answer | None
-    ) -> model.FindResult:
-        """The answer with the modalities that it leaves out, known from the last one or asked for, once."""
-        if all(study.modalities for study in result.studies):
-            return result
-        known = {study.study_instance_uid: study.modalities for study in kept.result.studies} if kept else {}
-        silent = [
-            study.study_instance_uid
-            for study in result.studies
-            if not (study.modalities or known.get(study.study_instance_uid))
-        ]
-        if silent:
-            with self._pulse.waiting_for_peer(STAGE):
-                known |= await self._archives[archive].find_modalities(study_instance_uids=silent)
-        studies = (
-            replace(study, modalities=study.modalities or known.get(study.study_instance_uid, ()))
-            for study in result.studies
+    async def look_into(
+        self, answered: Sequence[draft.Answer], studies: Sequence[model.Study]
+    ) -> list[draft.Answer]:
+        """The answers with the series of some studies, asked for once a study and kept with the answer."""
+        async with asyncio.TaskGroup() as group:
+            asking = {study: group.create_task(self._series_of(study)) for study in studies}
+        found = {
+            (study.archive, study.study_instance_uid): task.result()
+            for study, task in asking.items()
+            if task.result() is not None
+        }
+        for answer in answered:
+            told = {
+                uid: series or () for (archive, uid), series in found.items() if archive == answer.archive
+            }
+            for key in answer.asked if told else ():
+                named = (answer.archive, key.patient_id, key.issuer_of_patient_id)
+                await self._store.write(answers.save_series, *named, told)
+        return [draft.tell_series(answer, found) for answer in answered]
+
+    async def _series_of(self, study: model.Study) -> tuple[model.Series, ...] | None:
+        with self._pulse.waiting_for_peer(STAGE):
+            series = await self._archives[study.archive].find_series(
+                study_instance_uid=study.study_instance_uid
+            )
+        log.info(
+            "series_asked",
+            archive=study.archive,
+            study_instance_uid=study.study_instance_uid,
+            series=None if series is None else len(series),
         )
-        return replace(result, studies=tuple(studies))
+        return series
 
     async def present(self, choices: Sequence[model.Choice], *, site: config.Config) -> set[tuple[str, str]]:
         """What the destinations hold complete already: (study instance UID, destination)."""
@@ -135,9 +149,11 @@ class Inquiries:
         for destination, wanted in by_destination.items():
             if site.workstations[destination].verify is Verify.COUNTERS:
                 uids = [choice.study.study_instance_uid for choice in wanted]
+                verified = await self._store.read(retrieves.verified_at, destination, uids)
                 present |= {
-                    (uid, destination)
-                    for uid in await self._store.read(retrieves.verified_at, destination, uids)
+                    (choice.study.study_instance_uid, destination)
+                    for choice in wanted
+                    if draft.was_brought(choice, verified)
                 }
                 continue
             held = await self._held(destination, wanted)
@@ -152,6 +168,11 @@ class Inquiries:
         """Whether a destination's copy is complete; whoever gives no count is asked for each instance."""
         if held is None:
             return False
+        if choice.series:
+            remote = self._workstations[choice.destination]
+            with self._pulse.waiting_for_peer(STAGE):
+                series = await remote.find_series(study_instance_uid=choice.study.study_instance_uid)
+            return draft.holds_series(choice, series)
         at_archive = await self._counted(choice.study, self._archives[choice.study.archive])
         return draft.holds_all(at_archive, await self._counted(held, self._workstations[choice.destination]))
 

@@ -18,7 +18,7 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, matching, whose
+from prefetch.planning import draft, identity, inquiries, matching, select, whose
 from prefetch.planning.circumstances import Circumstances
 from prefetch.store import database, patients, plans
 from prefetch.store import orders as order_rows
@@ -138,13 +138,18 @@ class Planner:
             return Result(plan=blank)
         whose_images = await whose.gather_ids(order.patient, store=self._store, refer=self.refer)
         asked = await self._inquiries.ask_archives(whose_images.ids, _archives_of(acting), site=self.site)
+        circumstances = Circumstances.of(self.site, now)
+        by_archive = {answer.archive: answer.studies for answer in asked}
+        lacking = select.to_look_into(matches, order, by_archive, circumstances=circumstances)
+        if lacking:
+            asked = await self._inquiries.look_into(asked, lacking)
         found = draft.sort_studies(
             order,
             matches,
             asked,
             verdicts=await self._store.read(patients.verdicts_about, whose_images.ids),
             policy=identity.Policy.of(self.site),
-            circumstances=Circumstances.of(self.site, now),
+            circumstances=circumstances,
         )
         present = await self._inquiries.present(found.choices, site=self.site)
         missing = [f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole]

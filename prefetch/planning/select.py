@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from prefetch.model import Candidate, Choice, Decision, Order, Reason, Study
+from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, Study
 from prefetch.planning.budget import Budget, Cap
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.classes import Choosing, Left, Table, Wish, affordable
@@ -27,6 +27,25 @@ class Selection:
 
     choices: tuple[Choice, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+
+
+def to_look_into(
+    matches: Iterable[RuleMatch],
+    order: Order,
+    studies_by_archive: Mapping[str, Sequence[Study]],
+    *,
+    circumstances: Circumstances,
+) -> tuple[Study, ...]:
+    """The studies whose archive must be asked for their series, each once, before anything is chosen."""
+    table = Table(circumstances.exam(order))
+    no_priors = frozenset(_no_priors(chain.from_iterable(studies_by_archive.values()), table.exam))
+    found: dict[str, Study] = {}
+    for match in matches:
+        holdings = [one for one in hold(studies_by_archive, match.archives) if one.uid not in no_priors]
+        choosing = Choosing(match=match, table=table, circumstances=circumstances, left=defaultdict(list))
+        if match.matched and not match.waits:
+            found = {study.study_instance_uid: study for study in choosing.lacking(holdings)} | found
+    return tuple(found.values())
 
 
 def select_priors(
@@ -124,9 +143,17 @@ def _choice(wishes: Sequence[Wish], destination: str, table: Table) -> Choice:
         deadline=min(wish.match.deadline for wish in moving),
         observe=winner.observe,
         reason=winner.reason,
+        series=_series(moving),
         others=tuple(wish.reason for wish in wishes if wish is not winner),
         relevance=table.of(winner.holding.study).graded,
     )
+
+
+def _series(wishes: Sequence[Wish]) -> tuple[Series, ...]:
+    """The series that any of the wishes wants; where one wants the whole study, that."""
+    if any(not wish.series for wish in wishes):
+        return ()
+    return tuple({each.series_instance_uid: each for wish in wishes for each in wish.series}.values())
 
 
 def _candidates(

@@ -5,6 +5,7 @@ A missing count is not zero: it is unknown, and unknown is never complete.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefetch import model
@@ -47,6 +48,17 @@ def by_query(
         return _asked(False, because, arrived=arrived)
     complete = arrived >= expected
     return _asked(complete, f"{arrived} of {expected} instances are there", arrived=arrived)
+
+
+def by_series(wanted: model.SeriesCounts, held: Iterable[model.Series] | None) -> Completeness:
+    """Compare series by series, where only some of a study are wanted; None: they could not be asked for."""
+    if held is None:
+        return _asked(None, "the destination has the study but does not say which series")
+    counts = {each.series_instance_uid: each.instances for each in held}
+    here = [uid for uid, expected in wanted if expected is not None and (counts.get(uid) or 0) >= expected]
+    arrived = sum(counts.get(uid) or 0 for uid, _ in wanted)
+    because = f"{len(here)} of {len(wanted)} series are there, {arrived} instances"
+    return _asked(len(here) == len(wanted), because, arrived=arrived)
 
 
 def by_counters(retrieve: model.Retrieve) -> Completeness:

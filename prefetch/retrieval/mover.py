@@ -85,7 +85,9 @@ class Mover:
         destination = self.site.workstations[retrieve.destination]
         with self._pulse.waiting_for_peer(self.stage):
             result = await self._remote.move_study(
-                study_instance_uid=retrieve.study_instance_uid, destination_ae_title=destination.ae_title
+                study_instance_uid=retrieve.study_instance_uid,
+                series_instance_uids=[uid for uid, _ in retrieve.series],
+                destination_ae_title=destination.ae_title,
             )
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(retrieve, result, destination), self._claim())

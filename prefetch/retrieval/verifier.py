@@ -88,8 +88,7 @@ class Verifier:
         for retrieve in together:
             found = held.get(retrieve.study_instance_uid)
             with self._pulse.waiting_for_peer(self.stage):
-                counted = await _counted(remote, found)
-            verdicts.append((retrieve, completeness.by_query(retrieve, answered=found, counted=counted)))
+                verdicts.append((retrieve, await _judge(remote, retrieve, found)))
         await self._finish_all(verdicts)
 
     async def _finish_all(self, verdicts: Iterable[tuple[model.Retrieve, completeness.Completeness]]) -> None:
@@ -138,6 +137,17 @@ class Verifier:
             self._bells.verifiers[self._destination].ring_in((following.at - now).total_seconds())
         if following.step is lifecycle.Step.RETRY:
             self._bells.movers[following.archive or retrieve.archive].ring()
+
+
+async def _judge(
+    remote: association.RemoteAE, retrieve: model.Retrieve, found: model.Study | None
+) -> completeness.Completeness:
+    """Whether the study is complete there, or those of its series that are wanted."""
+    if found is None or not retrieve.series:
+        counted = await _counted(remote, found)
+        return completeness.by_query(retrieve, answered=found, counted=counted)
+    series = await remote.find_series(study_instance_uid=retrieve.study_instance_uid)
+    return completeness.by_series(retrieve.series, series)
 
 
 async def _counted(remote: association.RemoteAE, found: model.Study | None) -> int | None:

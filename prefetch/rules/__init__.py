@@ -7,7 +7,7 @@ keys of a block must hold, and a list means any of its values.
 
 from prefetch.rules.loading import RuleSet, Source, load, read
 from prefetch.rules.places import SOURCES, Sources
-from prefetch.rules.priors import Limits, PriorClass, StudyCondition
+from prefetch.rules.priors import Limits, PriorClass, SeriesCondition, SeriesFilter, StudyCondition
 from prefetch.rules.rule import Destinations, Lookup, Rule, RuleFile
 from prefetch.rules.values import (
     NUMBER,
@@ -53,6 +53,8 @@ __all__ = [
     "Rule",
     "RuleFile",
     "RuleSet",
+    "SeriesCondition",
+    "SeriesFilter",
     "Side",
     "Source",
     "Sources",

@@ -7,7 +7,15 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from prefetch import sizes, spans
-from prefetch.rules.values import Count, ModalityOfPrior, Patterns, RegionOfPrior, Relevance, SideOfPrior
+from prefetch.rules.values import (
+    Count,
+    Modality,
+    ModalityOfPrior,
+    Patterns,
+    RegionOfPrior,
+    Relevance,
+    SideOfPrior,
+)
 from prefetch.yamlfile import Model, NotEmpty, OneOrMany, PlacedModel
 
 
@@ -36,6 +44,34 @@ class StudyCondition(PlacedModel):
         return self
 
 
+class SeriesCondition(PlacedModel):
+    """What must hold of a series. All keys must; what the archive does not say never does."""
+
+    modality: Annotated[tuple[Modality, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=["[CT, SR]", "[KO, PR]"]
+    )
+    """Modality of the series; `[KO, PR]` are the key images that somebody marked."""
+    description: Patterns = Field(default=(), examples=['["*axial*", "*lung*"]'])
+    """Series Description; the whole of it, `*` and `?` being wildcards."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("an empty block says nothing of a series; remove it")
+        return self
+
+
+class SeriesFilter(SeriesCondition):
+    """Which series of a study are wanted; moved and verified one by one where they are not all."""
+
+    localizers: bool = Field(default=True, examples=["false"])
+    """`false` leaves out localizers, scouts, topograms and the like, by their descriptions."""
+    exclude: Annotated[tuple[SeriesCondition, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=['{description: "*dose*"}']
+    )
+    """Series to leave out: a block, or a list of blocks of which any may hold."""
+
+
 class PriorClass(StudyCondition):
     """One class of earlier studies that a rule wants, with limits of its own."""
 
@@ -58,6 +94,8 @@ class PriorClass(StudyCondition):
     """And so many of the oldest, as a baseline."""
     if_fewer_than: Count | None = Field(default=None, examples=["2"])
     """Fills up: this class has its turn only where the classes before it took fewer studies than this."""
+    series: SeriesFilter | None = Field(default=None, examples=["{localizers: false}"])
+    """Only some series of each study. Left out: the whole study."""
     exclude: Annotated[tuple[StudyCondition, ...], NotEmpty(), OneOrMany()] = Field(
         default=(), examples=['[{modality: US}, {description: "*biopsy*"}]']
     )

@@ -23,10 +23,11 @@ _MAKER = UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_DNS, 'sandbox.prefetch.invalid').
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One series of a study: its modality and how many instances it has."""
+    """One series of a study: its modality, how many instances it has, and what it is called."""
 
     modality: str
     instances: int
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ def _instance(study: Study, series: Series, series_number: int, number: int) -> 
     _say_whose(instance, study.patient)
     _say_which_study(instance, study)
     _say_which_series(instance, study, series.modality, series_number)
+    if series.description:
+        instance.SeriesDescription = series.description
     instance.InstanceNumber = number
     for keyword, value in iod.attributes.items():
         setattr(instance, keyword, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +40,26 @@ def save_answer(
         return
     patient = {"archive": archive, "patient_id": patient_id, "issuer": issuer or ""}
     c.execute(insert(answers).values(first_asked_at=asked_at, studies=studies, **patient, **said, **measured))
+
+
+def save_series(
+    c: Connection,
+    archive: str,
+    patient_id: str,
+    issuer: str | None,
+    series: Mapping[str, tuple[model.Series, ...]],
+) -> None:
+    """Keep with the last answer about a patient the series of some of its studies, by their UIDs."""
+    last = c.execute(_of_patient(archive, patient_id, issuer).limit(1)).mappings().one_or_none()
+    if last is None:
+        return
+    known = documents.read_studies(last["studies"])
+    told = tuple(
+        study.with_series(series[study.study_instance_uid]) if study.study_instance_uid in series else study
+        for study in known
+    )
+    studies = documents.write_studies(told)
+    c.execute(update(answers).where(answers.c.id == last["id"]).values(studies=studies))
 
 
 def latest_answer(c: Connection, archive: str, patient_id: str, issuer: str | None) -> Answer | None:

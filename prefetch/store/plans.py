@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from prefetch import lifecycle, model
+from prefetch import lifecycle, model, parts
 from prefetch.lifecycle import Step
 from prefetch.model import Decision, RetrieveState, VerifiedBy
 from prefetch.store import documents, history
@@ -182,6 +182,9 @@ def _join(
         return None
     elif known.state in {*_NOT_BEGUN, RetrieveState.QUARANTINED}:
         c.execute(update(retrieves).where(this).values(_merge(known, wish, alone=alone)))
+    elif known.state in lifecycle.LIVE and not parts.covers(known.series, parts.wanted(wish.choice)):
+        # It moves already: the look at the destination finds it incomplete, and has the rest moved.
+        c.execute(update(retrieves).where(this).values(_expected(known, wish, alone=False)))
     if wish.decision is Decision.TAKEN and alone and known.state is RetrieveState.QUARANTINED:
         # The conflict was this order's own and is gone; another order's conflict waits for a person.
         take_step(
@@ -195,15 +198,25 @@ def _merge(known: model.Retrieve, wish: model.Wanted, *, alone: bool) -> dict[st
 
     One that has given up on the first archive stays with the one that it went on to.
     """
-    study, said = wish.choice.study, wish.choice.archives
+    said = wish.choice.archives
     both = (*known.archives, *(archive for archive in said if archive not in known.archives))
     archives = said if alone else both
     went_on = known.archive != known.archives[0] and known.archive in archives
     return {
         "archive": known.archive if went_on else archives[0],
         "archives": list(archives),
-        "expected_instances": study.instances,
-        "expected_series": study.series,
+        **_expected(known, wish, alone=alone),
+    }
+
+
+def _expected(known: model.Retrieve | None, wish: model.Wanted, *, alone: bool) -> dict[str, object]:
+    """Give what is to arrive: the series that this order wants, or all that its orders want together."""
+    said = parts.wanted(wish.choice)
+    series = said if known is None or alone else parts.unite(known.series, said)
+    return {
+        "series": [list(each) for each in series],
+        "expected_instances": parts.count(series) if series else wish.choice.study.instances,
+        "expected_series": len(series) or wish.choice.study.series,
     }
 
 
@@ -234,8 +247,7 @@ def _row(wish: model.Wanted, now: datetime) -> dict[str, object]:
         "attempts": 0,
         "checks": 0,
         "fence": 0,
-        "expected_instances": study.instances,
-        "expected_series": study.series,
+        **_expected(None, wish, alone=True),
         "problem": wish.because or None,
         "verified_by": VerifiedBy.QUERY if present else None,
         "verified_at": now if present else None,

@@ -44,7 +44,8 @@ EVENTS = {
 def as_retrieve(row: Mapping[Any, Any]) -> model.Retrieve:
     """Make the noun of a row."""
     values = {name: row[name] for name in _FIELDS}
-    return model.Retrieve(**values | {"archives": tuple(row["archives"])})
+    lists = {"archives": tuple(row["archives"]), "series": tuple((uid, n) for uid, n in row["series"])}
+    return model.Retrieve(**values | lists)
 
 
 # --- the one place where a state changes -----------------------------------------------------------
@@ -180,14 +181,12 @@ def retrieves_of_order(c: Connection, order_id: int) -> list[tuple[model.Want, m
     return found
 
 
-def verified_at(c: Connection, destination: str, study_instance_uids: Collection[str]) -> set[str]:
-    """Give those of the studies that were ever verified at a destination: for one that cannot be asked."""
-    query = select(retrieves.c.study_instance_uid).where(
-        retrieves.c.study_instance_uid.in_(study_instance_uids),
-        retrieves.c.destination == destination,
-        in_state(model.RetrieveState.VERIFIED),
-    )
-    return set(c.execute(query).scalars())
+def verified_at(
+    c: Connection, destination: str, study_instance_uids: Collection[str]
+) -> list[model.Retrieve]:
+    """Give what was ever verified of the studies at a destination: for one that cannot be asked."""
+    same = retrieves.c.study_instance_uid.in_(study_instance_uids), retrieves.c.destination == destination
+    return _retrieves(c, _select().where(*same, in_state(model.RetrieveState.VERIFIED)))
 
 
 def count_retrieves(c: Connection, since: datetime) -> dict[model.RetrieveState, int]:

@@ -305,6 +305,7 @@ retrieves = Table(
     Column("attempts", Integer, nullable=False),
     Column("checks", Integer, nullable=False),
     Column("fence", Integer, nullable=False),
+    Column("series", Document, nullable=False),
     Column("expected_instances", Integer),
     Column("expected_series", Integer),
     Column("arrived_instances", Integer),

@@ -458,3 +458,38 @@ def test_the_story_of_an_order_holds_what_became_of_its_retrieves(queue: Queue) 
         "retrieve_verified",
         "order_ready",
     ] == [each.what for each in queue.do(history.story, order.id)]
+
+
+# --- series of a study -----------------------------------------------------------------------------
+
+LUNG: dict[str, int | None] = {"1.2.3.1": 4}
+REPORT: dict[str, int | None] = {"1.2.3.2": 1}
+
+
+def parts_of(retrieve: model.Retrieve) -> tuple[dict[str, int | None], int | None]:
+    """The series that a retrieve is to bring, none being the whole study, and how many instances."""
+    return dict(retrieve.series), retrieve.expected_instances
+
+
+def test_two_orders_that_want_different_series_share_one_retrieve(queue: Queue) -> None:
+    """It brings the series of both; a wish for the whole study wins, and stays."""
+    wishes = wish(series=LUNG), wish(series=REPORT), wish(), wish(series=LUNG)
+    wanted = [queue.wanted(each) for each in wishes]
+    assert 1 == len({retrieve.id for retrieve in wanted})
+    assert [(LUNG, 4), (LUNG | REPORT, 5), ({}, 10), ({}, 10)] == list(map(parts_of, wanted))
+
+
+def test_an_order_alone_may_want_less_than_before(queue: Queue) -> None:
+    """What has not begun follows its plan."""
+    known = queue.order()
+    (number,) = queue.plan(known, wish()).created
+    assert (number,) == queue.plan(known, wish(series=LUNG)).joined
+    assert (LUNG, 4) == parts_of(queue.retrieve(number))
+
+
+def test_what_moves_already_is_widened_and_never_narrowed(queue: Queue) -> None:
+    """The look at the destination finds out what is missing, and has it moved."""
+    moving = queue.moving(wish(series=LUNG))
+    widened = queue.wanted(wish(series=LUNG | REPORT))
+    again = queue.wanted(wish(series=LUNG))
+    assert [(moving.id, (LUNG | REPORT, 5))] * 2 == [(each.id, parts_of(each)) for each in (widened, again)]

@@ -250,29 +250,43 @@ def test_instances_are_counted_series_by_series() -> None:
         assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 10
 
 
-def test_modalities_are_asked_series_by_series() -> None:
-    """An archive that answers no Modalities in Study says them of each series; each is named once."""
+def test_series_are_told_with_what_the_archive_says_of_them() -> None:
+    """Each is named once; one that has no number is counted."""
 
     def script(conversation: Conversation) -> None:
-        for modality in ("PT", "CT", "CT", ""):
-            conversation.respond(0xFF00, encoded(SeriesInstanceUID="1.2.3.1", Modality=modality))
+        if conversation.identifier.QueryRetrieveLevel == "IMAGE":
+            conversation.respond(0xFF00, encoded(SOPInstanceUID="1.2.3.2.1"))
+        else:
+            said = encoded(
+                SeriesInstanceUID="1.2.3.1",
+                Modality="PT",
+                SeriesDescription="Whole body",
+                BodyPartExamined="TRUNK",
+                NumberOfSeriesRelatedInstances="7",
+            )
+            conversation.respond(0xFF00, said)
+            conversation.respond(0xFF00, said)
+            conversation.respond(0xFF00, encoded(SeriesInstanceUID="1.2.3.2"))
         conversation.respond(0x0000)
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        told = find.find_modalities(association, study_instance_uids=["1.2.3", "1.2.4"], of=to)
-    assert told == {"1.2.3": ("CT", "PT"), "1.2.4": ("CT", "PT")}
+        told = find.find_series(association, study_instance_uid="1.2.3", of=to)
+    assert told == (
+        model.Series(
+            series_instance_uid="1.2.3.1",
+            modality="PT",
+            description="Whole body",
+            body_part="TRUNK",
+            instances=7,
+        ),
+        model.Series(series_instance_uid="1.2.3.2", instances=1),
+    )
 
 
-def test_modalities_that_cannot_be_told_are_left_out() -> None:
-    """An archive that refuses at SERIES level is not asked of the next study."""
-
-    def script(conversation: Conversation) -> None:
-        conversation.respond(0xA900 if conversation.number == 2 else 0x0000)
-
-    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        told = find.find_modalities(association, study_instance_uids=["1.2.3", "1.2.4", "1.2.5"], of=to)
-        assert scp.requested == 1
-    assert told == {"1.2.3": ()}
+def test_series_that_cannot_be_told_are_none() -> None:
+    """A refusal at SERIES level is not an empty study."""
+    with ScriptedScp(find=lambda talk: talk.respond(0xA900)) as scp, associated(scp) as (association, to):
+        assert find.find_series(association, study_instance_uid="1.2.3", of=to) is None
 
 
 def test_series_without_uid_cannot_be_counted() -> None:

@@ -17,7 +17,7 @@ HOUR = 3600.0
 """A wait that no test sits out."""
 
 
-def order(script: Script, **more: Any) -> model.MoveResult:
+def order(script: Script, series: tuple[str, ...] = (), **more: Any) -> model.MoveResult:
     """What the move of one study comes to where the archive follows the script."""
     with ScriptedScp(move=script) as scp:
         to = scp.peer(**more)
@@ -25,7 +25,11 @@ def order(script: Script, **more: Any) -> model.MoveResult:
         assert not isinstance(association, status.Verdict)
         try:
             return move.move_study(
-                association, study_instance_uid="1.2.3", destination_ae_title="READ1", of=to
+                association,
+                study_instance_uid="1.2.3",
+                series_instance_uids=series,
+                destination_ae_title="READ1",
+                of=to,
             )
         finally:
             wire.discard(association)
@@ -189,3 +193,30 @@ def test_destination_is_known_where_a_stranger_is_not(script: Script, acquaintan
     introduction = probe(script)
     assert introduction.acquaintance is acquaintance
     assert introduction.because
+
+
+def test_series_are_moved_one_by_one_and_counted_together() -> None:
+    """At SERIES level, each named with its study; the worst outcome is that of all."""
+
+    def script(conversation: Conversation) -> None:
+        asked = conversation.identifier
+        assert (asked.QueryRetrieveLevel, asked.StudyInstanceUID) == ("SERIES", "1.2.3")
+        assert f"1.2.3.{conversation.number}" == asked.SeriesInstanceUID
+        if conversation.number == 1:
+            conversation.respond(0x0000, **counts(completed=2))
+        else:
+            conversation.respond(0xB000, **counts(completed=3, failed=1))
+
+    result = order(script, series=("1.2.3.1", "1.2.3.2"))
+    assert (result.outcome, result.completed, result.failed) == (Outcome.PARTIAL, 5, 1)
+
+
+def test_after_a_series_that_is_refused_no_more_are_asked_for() -> None:
+    """What has arrived is counted all the same."""
+
+    def script(conversation: Conversation) -> None:
+        assert conversation.number < 3
+        conversation.respond(*((0x0000,) if conversation.number == 1 else (0xA801,)), **counts(completed=2))
+
+    result = order(script, series=("1.2.3.1", "1.2.3.2", "1.2.3.3"))
+    assert (result.outcome, result.completed) == (Outcome.UNKNOWN_DESTINATION, 4)

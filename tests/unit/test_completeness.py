@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.model import Outcome, Retrieve, RetrieveState, Study, VerifiedBy
+from prefetch.model import Outcome, Retrieve, RetrieveState, Series, Study, VerifiedBy
 from prefetch.retrieval import completeness
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -98,3 +98,28 @@ def test_counters_stand_in_where_the_destination_cannot_be_asked(
     """All that the archive holds was counted as sent, and nothing as failed; the prior says so."""
     verdict = completeness.by_counters(retrieve(**counts))
     assert (complete, VerifiedBy.COUNTERS) == (verdict.complete, verdict.verified_by)
+
+
+@pytest.mark.parametrize(
+    ("held", "complete", "because", "arrived"),
+    [
+        ({"a": 2, "b": 3, "c": 9}, True, "2 of 2 series are there, 5 instances", 5),
+        ({"a": 2, "b": 2}, False, "1 of 2 series are there, 4 instances", 4),
+        ({"b": 7}, False, "1 of 2 series are there, 7 instances", 7),
+        ({"a": 2, "b": None}, False, "1 of 2 series are there, 2 instances", 2),
+        (None, None, "the destination has the study but does not say which series", None),
+    ],
+)
+def test_of_a_part_each_series_must_be_there(
+    held: dict[str, int | None] | None, complete: bool | None, because: str, arrived: int | None
+) -> None:
+    """One that has too many does not make up for another."""
+    series = None if held is None else [Series(series_instance_uid=u, instances=n) for u, n in held.items()]
+    found = completeness.by_series((("a", 2), ("b", 3)), series)
+    assert (complete, because, arrived) == (found.complete, found.because, found.arrived)
+
+
+def test_a_series_whose_number_the_archive_does_not_say_is_never_complete() -> None:
+    """Unknown is not zero."""
+    series = [Series(series_instance_uid="a", instances=7)]
+    assert completeness.by_series((("a", None),), series).complete is False

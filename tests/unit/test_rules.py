@@ -222,6 +222,34 @@ BAD: dict[str, tuple[str, str]] = {
         "- {name: r, priors: [{exclude: {}}]}",
         "2:32: rules.0.priors.0.exclude: an empty block would leave out every study; remove it",
     ),
+    "PriorClass.series": (
+        "- {name: r, priors: [{series: axial}]}",
+        "2:31: rules.0.priors.0.series: expected keys and values, found “axial”",
+    ),
+    "SeriesFilter.modality": (
+        "- {name: r, priors: [{series: {modality: same}}]}",
+        "2:42: rules.0.priors.0.series.modality: “same” is not a modality",
+    ),
+    "SeriesFilter.description": (
+        "- {name: r, priors: [{series: {}}]}",
+        "2:31: rules.0.priors.0.series: an empty block says nothing of a series; remove it",
+    ),
+    "SeriesFilter.localizers": (
+        "- {name: r, priors: [{series: {localizers: exclude}}]}",
+        "2:44: rules.0.priors.0.series.localizers: expected true or false, found “exclude”",
+    ),
+    "SeriesFilter.exclude": (
+        "- {name: r, priors: [{series: {exclude: []}}]}",
+        "2:41: rules.0.priors.0.series.exclude: must not be empty",
+    ),
+    "SeriesCondition.modality": (
+        "- {name: r, priors: [{series: {exclude: {modality: DOSE}}}]}",
+        "2:52: rules.0.priors.0.series.exclude.modality: “DOSE” is not a modality",
+    ),
+    "SeriesCondition.description": (
+        "- {name: r, priors: [{series: {exclude: {}}}]}",
+        "2:41: rules.0.priors.0.series.exclude: an empty block says nothing of a series; remove it",
+    ),
     "PriorClass.within": (
         "- {name: r, priors: [{within: 5m}]}",
         "2:31: rules.0.priors.0.within: expected an age such as 5y, 18mo, 2w or 30d, found “5m”",

@@ -221,6 +221,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("checks", sa.Integer, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False),
+        sa.Column("series", Document, nullable=False),
         sa.Column("expected_instances", sa.Integer),
         sa.Column("expected_series", sa.Integer),
         sa.Column("arrived_instances", sa.Integer),

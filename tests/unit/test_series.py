@@ -1,0 +1,165 @@
+"""Which series of a study a class wants, and how parts of one study meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefetch import parts
+from prefetch.model import Series, SeriesCounts, Study
+from prefetch.planning import select, series
+from prefetch.planning.circumstances import Circumstances
+from tests.choosing import NOW, order, prior_class, site, study
+from tests.unit.test_select import choose, chosen, match, why_left
+
+FOUND = (
+    Series(series_instance_uid="1.1", modality="CT", description="Topogram", instances=2),
+    Series(series_instance_uid="1.2", modality="CT", description="Lung axial", instances=200),
+    Series(series_instance_uid="1.3", modality="SR", description="Dose report", instances=1),
+    Series(series_instance_uid="1.4", modality="KO", instances=1),
+    Series(series_instance_uid="1.5", instances=7),
+)
+SCAN = study("1", modalities=("CT", "SR", "KO"), instances=211).with_series(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("asked", "uids", "because"),
+    [
+        ("{modality: CT}", ["1.1", "1.2"], "2 of 5 series"),
+        ("{modality: [KO, PR]}", ["1.4"], "1 of 5 series"),
+        ("{description: '*axial*'}", ["1.2"], "1 of 5 series"),
+        ("{localizers: false}", ["1.2", "1.3", "1.4", "1.5"], "4 of 5 series"),
+        ("{modality: CT, localizers: false}", ["1.2"], "1 of 5 series"),
+        ("{exclude: [{modality: SR}, {description: '*top*'}]}", ["1.2", "1.4", "1.5"], "3 of 5 series"),
+        ("{exclude: {modality: SR, description: '*lung*'}}", [], "5 of 5 series"),
+        ("{modality: PR}", [], "none of 5 series is as asked"),
+    ],
+)
+def test_a_class_may_want_some_series(asked: str, uids: list[str], because: str) -> None:
+    """Each key has its effect; all of them are the whole study, and what is not said is in no list."""
+    filtered = prior_class(f"series: {asked}").series
+    assert filtered
+    wanted, finding = series.wanted(filtered, SCAN)
+    assert (uids, because) == ([each.series_instance_uid for each in wanted], finding.because)
+
+
+@pytest.mark.parametrize(
+    "name", ["Localizer", "3-plane loc", "SCOUT", "Topogram 0.6 T80f", "Survey_SSh", "LOC", "Übersicht ap"]
+)
+def test_localizers_are_known_by_their_names(name: str) -> None:
+    """As the vendors call them."""
+    filtered = prior_class("series: {localizers: false}").series
+    assert filtered
+    planned = SCAN.with_series((Series(series_instance_uid="1", description=name), *FOUND[1:2]))
+    assert ["1.2"] == [each.series_instance_uid for each in series.wanted(filtered, planned)[0]]
+
+
+def test_a_part_of_a_study_is_chosen_with_its_reason(tmp_path: Path) -> None:
+    """And counts in limits as what it is."""
+    rule = "{name: a, limits: {instances: 200}, priors: [{series: {localizers: false, modality: CT}}]}"
+    (choice,) = choose(tmp_path, [SCAN], rule).choices
+    assert (["1.2"], "any study; 1 of 5 series; all are wanted") == (
+        [each.series_instance_uid for each in choice.series],
+        choice.reason.because,
+    )
+    assert [] == chosen(choose(tmp_path, [SCAN], "{name: a, limits: {instances: 200}, priors: [{}]}"))
+
+
+def test_without_such_a_series_a_study_is_left(tmp_path: Path) -> None:
+    """And so it is where the archive did not say."""
+    studies = [SCAN, study("2")]
+    selection = choose(tmp_path, studies, "{name: a, priors: [{series: {modality: PR}}]}")
+    assert [["none of 5 series is as asked"], ["the archive does not say the series"]] == [
+        why_left(selection, uid) for uid in ("1", "2")
+    ]
+
+
+def test_two_rules_want_the_series_of_both_and_the_whole_wins(tmp_path: Path) -> None:
+    """One choice a study and destination."""
+    lungs, reports, all_of_it = (
+        f"{{name: {name}, priors: [{{series: {said}}}]}}" if said else f"{{name: {name}, priors: [{{}}]}}"
+        for name, said in (("a", "{description: '*lung*'}"), ("b", "{modality: SR}"), ("c", ""))
+    )
+    (both,) = choose(tmp_path, [SCAN], lungs, reports).choices
+    (whole,) = choose(tmp_path, [SCAN], lungs, all_of_it).choices
+    assert [{"1.2", "1.3"}, set()] == [
+        {each.series_instance_uid for each in choice.series} for choice in (both, whole)
+    ]
+
+
+# --- what must be asked for ------------------------------------------------------------------------
+
+SILENT = study("1", modalities=())
+NAMELESS = study("1", description=None)
+
+
+@pytest.mark.parametrize(
+    ("said", "of", "asked"),
+    [
+        ("{modality: CT}", study("1"), False),
+        ("{modality: CT}", SILENT, True),
+        ("{modality: CT}", SILENT.with_series(()), False),
+        ("{modality: CT}", NAMELESS, True),
+        ("{newest: 1}", SILENT, False),
+        ("{relevance: must}", NAMELESS, True),
+        ("{region: same}", NAMELESS, True),
+        ("{description: '*chest*'}", NAMELESS, True),
+        ("{description: '*head*'}", SILENT, False),
+        ("{modality: MR}", NAMELESS, False),
+        ("{modality: CT, within: 1mo}", SILENT, False),
+        ("{series: {localizers: false}}", study("1"), True),
+        ("{series: {localizers: false}, modality: MR}", study("1"), False),
+        ("{series: {localizers: false}}", SCAN, False),
+        ("{exclude: {modality: SR}}", SILENT, True),
+    ],
+)
+def test_series_are_asked_for_only_where_they_decide(
+    tmp_path: Path, said: str, of: Study, asked: bool
+) -> None:
+    """Once a study, and not of a study that is out anyway."""
+    matches = match(tmp_path, f"{{name: a, priors: [{said}]}}", "{name: b, priors: [{newest: 1}]}")
+    circumstances = Circumstances.of(site(tmp_path), NOW)
+    looked_into = select.to_look_into(matches, order(), {"main": [of]}, circumstances=circumstances)
+    assert asked is bool(looked_into)
+
+
+def test_the_exam_itself_is_not_looked_into(tmp_path: Path) -> None:
+    """It is no prior."""
+    matches = match(tmp_path, "{name: a, priors: [{modality: CT}]}")
+    circumstances = Circumstances.of(site(tmp_path), NOW)
+    own = study("1", modalities=(), accession_number="A1")
+    assert () == select.to_look_into(matches, order(), {"main": [own]}, circumstances=circumstances)
+
+
+def test_what_the_archive_did_not_say_comes_from_the_series(tmp_path: Path) -> None:
+    """Modalities, and descriptions by which the study is described."""
+    told = study("1", modalities=(), description=None).with_series(
+        (Series(series_instance_uid="1.1", modality="CT", description="Chest lung window", instances=3),)
+    )
+    rule = "{name: a, priors: [{modality: CT, region: chest, description: '*lung*'}]}"
+    assert ["1"] == chosen(choose(tmp_path, [told], rule))
+
+
+# --- parts of one study ----------------------------------------------------------------------------
+
+counts = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 9)).map(
+    lambda said: tuple(said.items())
+)
+
+
+@given(counts, counts)
+def test_together_they_cover_each(one: SeriesCounts, other: SeriesCounts) -> None:
+    """No series named is the whole, which covers all."""
+    both = parts.unite(one, other)
+    assert parts.covers(both, one)
+    assert parts.covers(both, other)
+    assert parts.covers((), one)
+    assert (both == ()) is (not one or not other)
+
+
+def test_a_missing_count_is_not_zero() -> None:
+    """The sum is not known then."""
+    assert [5, None] == [parts.count((("a", 2), ("b", 3))), parts.count((("a", 2), ("b", None)))]
