@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import threading
+import weakref
 from typing import Any
 
 from pynetdicom import evt
@@ -80,6 +81,8 @@ class _Wake:
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._theirs.setblocking(False)
+        # Where the connection was closed before anybody could say so, they end with the association.
+        self._end = weakref.finalize(self, _close, self._ours, self._theirs)
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         self._poll.register(self._ours, select.POLLIN)
@@ -101,8 +104,12 @@ class _Wake:
     def close(self) -> None:
         """Call for the last time."""
         with self._lock:
-            self._ours.close()
-            self._theirs.close()
+            self._end()
+
+
+def _close(*pair: socket.socket) -> None:
+    for each in pair:
+        each.close()
 
 
 class _Unhurried(threading.Event):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from collections.abc import Iterator
 
@@ -10,7 +12,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 
-from prefetch.dimse import waiting, wire
+from prefetch.dimse import reactor, waiting, wire
 from prefetch.sandbox import archive
 
 IDLE = 1.0
@@ -28,6 +30,7 @@ def associate(peer: archive.Archive, handlers: list[evt.EventHandlerType]) -> As
     """An association that has echoed once."""
     ours = AE("ASKER")
     ours.add_requested_context("1.2.840.10008.1.1")
+    handlers = [*handlers, (evt.EVT_ESTABLISHED, reactor.leave_responses)]
     association = ours.associate(peer.host, peer.port, ae_title="MAIN", evt_handlers=handlers)
     assert "Status" in association.send_c_echo()
     return association
@@ -79,6 +82,25 @@ def test_every_exchange_is_answered(peer: archive.Archive) -> None:
         slow += time.monotonic() - began >= waiting.LOOKS_EVERY
     association.release()
     assert slow < 100  # a lost wake-up would make all of them slow; a busy machine makes some
+
+
+def test_no_descriptor_outlives_its_association(peer: archive.Archive) -> None:
+    """Not even where the connection is closed before the end of it can be heard of."""
+    unheard = [handler for handler in wire.fast_handlers() if handler[0] is not evt.EVT_CONN_CLOSE]
+    association = associate(peer, unheard)
+    association.bind = lambda *_: None  # type: ignore[method-assign]  # nobody hears of the end
+    opened = descriptors()
+    waiting.read_when_there_is_something(evt.Event(association, evt.EVT_ESTABLISHED))
+    assert descriptors() == opened + 2
+    wire.discard(association)
+    del association
+    gc.collect()
+    assert descriptors() < opened
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, and no paths)
 
 
 def test_what_is_bound_is_still_there() -> None:
