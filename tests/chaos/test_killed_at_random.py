@@ -45,7 +45,7 @@ BURST = 0.02
 """Seconds before the kill in which such messages come."""
 SEEN_WITHIN = 0.02
 """Seconds until the connections have seen that the daemon is gone."""
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds that the last daemon has for all that is left."""
 
 LISTENER, START = "listener", "start"
