@@ -7,6 +7,7 @@ on the other then make every exchange wait 40 ms (105 ms a query, 21 ms without)
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Final
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context
 
 from prefetch.dimse import peer, reactor, status, waiting
@@ -28,6 +30,9 @@ MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.2.2")
 """Study Root Query/Retrieve Information Model – MOVE."""
 WORKLIST: Final = UID("1.2.840.10008.5.1.4.31")
 """Modality Worklist Information Model – FIND."""
+
+_ACCEPTED = 0
+"""Result of an A-ASSOCIATE response (PS3.8 7.1.1.7)."""
 
 ENDS_WITHIN = 0.5
 """Seconds that an abort has for leaving before its connection is cut."""
@@ -162,10 +167,10 @@ def _say_nothing_of_patients() -> None:
 
 
 def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> status.Verdict:
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    answer = association.acceptor.primitive or _unread_answer(association)
+    if answer is not None and answer.result != _ACCEPTED:
         return status.classify_rejection(answer.result, answer.result_source, answer.diagnostic)
-    if answer is not None and answer.result == 0:
+    if answer is not None:
         *others, last = _services(to).values()
         because = f"{to.ae_title} accepts none of {', '.join(others)} and {last}"
         return status.Verdict(outcome=Outcome.PERMANENT, because=because)
@@ -174,6 +179,20 @@ def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> sta
     else:
         because = f"no connection to {to.host}:{to.port}"
     return status.Verdict(outcome=Outcome.TRANSIENT, because=because)
+
+
+def _unread_answer(association: Association) -> A_ASSOCIATE | None:
+    """The answer to our request that nobody has read.
+
+    Where a rejection was quick pynetdicom finds the connection closed, by that rejection, before it looks for
+    an answer, and takes it for one that was never made.
+    """
+    with contextlib.suppress(queue.Empty):
+        while True:
+            left = association.dul.to_user_queue.get_nowait()
+            if isinstance(left, A_ASSOCIATE):
+                return left
+    return None
 
 
 def _wake(association: Association) -> None:

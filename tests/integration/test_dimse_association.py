@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 
@@ -296,6 +297,27 @@ def test_rejected_once_is_asked_again() -> None:
 
     with ScriptedScp(find=answer, rejects=lambda number: (2, 3, 1) if number == 1 else None) as scp:
         assert use(scp.peer(), work) == [Outcome.TRANSIENT, Outcome.SUCCESS]
+
+
+def test_a_rejection_is_read_however_quickly_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has closed the connection before pynetdicom's thread looks whether there is one, and counts."""
+    as_usual = wire.fast_handlers()
+
+    def look_late(event: evt.Event) -> None:
+        if event.assoc.is_requestor:
+            time.sleep(0.2)
+
+    monkeypatch.setattr(wire, "fast_handlers", lambda: [*as_usual, (evt.EVT_REQUESTED, look_late)])
+
+    async def work(remote: RemoteAE) -> model.FindResult:
+        return await find(remote)
+
+    with ScriptedScp(rejects=lambda _: (1, 1, 7)) as scp:
+        result = use(scp.peer(), work)
+    assert (Outcome.PERMANENT, "association rejected (permanent): called AE Title not recognized") == (
+        result.outcome,
+        result.because,
+    )
 
 
 # --- a peer that lets us have fewer associations than configured -----------------------------------
