@@ -82,8 +82,13 @@ class ReaderPool:
         numbers = range(len(messages))
         if not self._workers:
             return list(numbers), []
-        alone = [[number] for number in numbers if not _is_ordinary(messages[number][0])]
-        ordinary = [number for number in numbers if [number] not in alone]
+        ordinary: list[int] = []
+        alone: list[list[int]] = []
+        for number in numbers:
+            if _is_ordinary(messages[number][0]):
+                ordinary.append(number)
+            else:
+                alone.append([number])
         if len(ordinary) < self._threshold:
             return ordinary, alone
         return [], [ordinary[at : at + CHUNK] for at in range(0, len(ordinary), CHUNK)] + alone

@@ -59,37 +59,24 @@ class Reader:
         )
         read = list(zip(waiting, readings, strict=True))
         for first in range(0, len(read), TOGETHER):
-            await self._apply_together(read[first : first + TOGETHER])
+            await self._apply(read[first : first + TOGETHER])
         return len(waiting)
 
-    async def _apply_together(self, read: Sequence[Read]) -> None:
+    async def _apply(self, read: Sequence[Read]) -> None:
         """Apply some messages in one transaction; where one of them fails, each in its own."""
         now = self._now()
         try:
-            applied = await self._store.write(upserts.apply_readings, read, clock=self.clock, now=now)
-        except errors.StoreUnavailableError:
-            raise
-        except Exception:  # noqa: BLE001 (whose fault it is comes out one by one)
-            for message, reading in read:
-                await self._apply(message, reading)
-            return
-        for (message, _), outcome in zip(read, applied, strict=True):
-            self._tell(message, outcome)
-
-    async def _apply(self, message: inbox.InboxMessage, reading: hl7.Reading) -> None:
-        now = self._now()
-        try:
             applied = await self._store.write(
-                upserts.apply_reading,
-                message,
-                reading,
-                clock=self.clock,
-                now=now,
-                watched=self.watched,
+                upserts.apply_readings, read, clock=self.clock, now=now, watched=self.watched
             )
         except errors.StoreUnavailableError:
             raise
         except Exception as error:  # whatever one message does to us, the feed goes on
+            if len(read) > 1:
+                for each in read:
+                    await self._apply([each])
+                return
+            ((message, _),) = read
             log.exception("message_failed", message_id=message.id, control_id=message.control_id)
             await self._store.write(
                 inbox.finish_message,
@@ -99,7 +86,8 @@ class Reader:
                 at=now,
             )
             return
-        self._tell(message, applied)
+        for (message, _), outcome in zip(read, applied, strict=True):
+            self._tell(message, outcome)
 
     def _tell(self, message: inbox.InboxMessage, applied: upserts.Applied | None) -> None:
         """Log what became of a message, and wake who plans what it changed; None: another applied it."""

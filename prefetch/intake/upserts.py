@@ -78,9 +78,10 @@ def apply_readings(
     *,
     clock: orders.Clock,
     now: datetime,
+    watched: Sequence[FieldPath] = (),
 ) -> list[Applied | None]:
     """Apply messages one after the other; one that fails undoes them all."""
-    return [apply_reading(connection, *each, clock=clock, now=now) for each in read]
+    return [apply_reading(connection, *each, clock=clock, now=now, watched=watched) for each in read]
 
 
 def _fate(reading: hl7.Reading) -> MessageState:
@@ -120,9 +121,9 @@ class Upserts:
         """
         if event.action is Action.IGNORE:
             return self._plan_again(event) if self._moves_patient_data else ()
-        news = event if news is None else news
         if event.action is not Action.MERGE:
-            event, news = self._as_it_lives_on(event), self._as_it_lives_on(news)
+            event = self._as_it_lives_on(event)
+            news = None if news is None else self._as_it_lives_on(news)
         if not event.identifies_an_order:
             return self._to_patient(event)
         candidates = order_rows.orders_sharing_keys(self.connection, event)
@@ -132,7 +133,7 @@ class Upserts:
             return () if created is None else (self._keep(created, "order_created"),)
         for twin in orders.twins(event, order, candidates):
             order = self._join(order, twin)
-        after = orders.apply(order, news, watched=self.watched, **self._said(event))
+        after = orders.apply(order, news or event, watched=self.watched, **self._said(event))
         return self._changed(order, after, "order_changed")
 
     def _join(self, order: model.Order, twin: model.Order) -> model.Order:

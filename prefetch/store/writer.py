@@ -127,10 +127,8 @@ class Writer:
                     if (began := time.monotonic()) > full_at:
                         break
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
-            return (
-                done or batch,
-                failure,
-            )  # where there was not even a transaction to begin, it is everybody's
+            # Where there was not even a transaction to begin, it is everybody's.
+            return done or batch, failure
         self._commit_took = time.monotonic() - began
         self.commits += 1
         return done, None

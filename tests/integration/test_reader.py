@@ -1,0 +1,111 @@
+"""The reader stage: what waits in the inbox becomes orders, as the daemon has it done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prefetch import bell, lastmessage, model, orders, timing
+from prefetch.fieldpath import FieldPath
+from prefetch.intake import header
+from prefetch.intake.parsing import ReaderPool
+from prefetch.intake.reader import Reader
+from prefetch.store import inbox
+from prefetch.store import orders as order_rows
+from prefetch.store.database import Database
+
+WARD = FieldPath.parse("ZXX-2")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The URL of a store that has its tables."""
+    url = f"sqlite:///{tmp_path / 'prefetch.db'}"
+    Database.open(url, create=True).close()
+    return url
+
+
+def message(minute: int, *, ward: str = "A", placer: str = "P1") -> str:
+    """An order of a CT, changed in another minute."""
+    return (
+        f"MSH|^~\\&|RIS|H|||202603010{minute:03}||ORM^O01|M{placer}{minute}|P|2.3.1\r"
+        f"PID|||4711^^^H||Quist^Ada\rORC|XO|{placer}\rOBR|1|{placer}||CTCH^CT chest\rZXX||{ward}\r"
+    )
+
+
+def read(url: str, *messages: str, watched: Sequence[FieldPath] = ()) -> list[model.Order]:
+    """Have messages wait and be read; gives the orders then."""
+
+    async def main(database: Database) -> list[model.Order]:
+        for each in messages:
+            said = header.read_header(each.encode())
+            assert said is not None
+            await database.write(
+                inbox.accept_message,
+                source="ris",
+                raw=each.encode(),
+                control_id=said.control_id,
+                message_type=said.type_and_trigger,
+                priority=model.Priority.ROUTINE,
+                order_number=None,
+                received_at=timing.now(),
+            )
+        pool = ReaderPool(workers=0)
+        reader = Reader(
+            store=database,
+            pool=pool,
+            clock=orders.Clock(zone=UTC),
+            now=timing.now,
+            bells=bell.Bells(archives=["main"], destinations=["room"]),
+            watched=watched,
+        )
+        assert len(messages) == await reader.read_waiting()
+        pool.close()
+        return await database.read(order_rows.list_orders, limit=100)
+
+    with closing(Database.open(url)) as database:
+        return asyncio.run(main(database))
+
+
+def test_what_rules_ask_for_changes_an_order(store: str) -> None:
+    """A value at a place that a rule names is a change like any other: the order is planned again."""
+    (before,) = read(store, message(1), watched=[WARD])
+    (after,) = read(store, message(2, ward="B"), watched=[WARD])
+    assert before.version + 1 == after.version
+    assert after.plan_at is not None
+
+
+def test_what_no_rule_asks_for_changes_nothing(store: str) -> None:
+    """The same value, where no rule names its place, causes no planning."""
+    (before,) = read(store, message(1))
+    (after,) = read(store, message(2, ward="B"))
+    assert before.version == after.version
+
+
+def test_many_messages_are_applied_in_the_order_in_which_they_came(store: str) -> None:
+    """However they are put together for the store, the last word holds."""
+    (order,) = read(store, *(message(minute, ward=f"W{minute}") for minute in range(1, 10)), watched=[WARD])
+    assert (9, ("W9",)) == (order.version, lastmessage.values(order.segments, WARD))
+
+
+def test_a_message_that_cannot_be_applied_harms_no_other(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a dead letter, our fault; those that were to be applied together with it are applied."""
+    create = orders.create
+
+    def stumble(event: model.OrderEvent, **more: object) -> model.Order | None:
+        if event.placer_order_number == "P2":
+            raise ArithmeticError("on purpose")
+        return create(event, **more)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(orders, "create", stumble)
+    found = read(store, *(message(1, placer=f"P{number}") for number in range(1, 5)))
+    assert {"P1", "P3", "P4"} == {order.placer_order_number for order in found}
+    with closing(Database.open(store)) as database, database.snapshot() as connection:
+        (letter,) = inbox.dead_letters(connection, 10)
+    assert ("MP21", True) == (letter.control_id, "our fault: ArithmeticError" in (letter.because or ""))
+    assert datetime.now(UTC) >= letter.received_at
