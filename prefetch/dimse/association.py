@@ -221,7 +221,8 @@ class RemoteAE:
 
     def _end_turn(self, use: _Use, turn: Kind, work: Future[Any]) -> None:
         """End a turn; whoever comes next knows already what this one has learnt."""
-        result = work.result() if work.exception() is None else None
+        # Cancelled before a thread had begun it, the work has no result; its turn ends all the same.
+        result = None if work.cancelled() or work.exception() else work.result()
         if isinstance(result, status.Verdict) and result.crowded:
             use.one_too_many = self._learn()
         self._turns.end(turn)

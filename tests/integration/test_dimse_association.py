@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -655,6 +656,25 @@ def test_cancelled_while_there_is_no_association_yet(
             timeouts=UNHURRIED,
         )
         use(remote, work)
+
+
+def test_a_call_cancelled_before_a_thread_begins_it_keeps_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the peer would have one association fewer until the daemon is started again."""
+
+    async def work(remote: RemoteAE) -> model.FindResult:
+        with monkeypatch.context() as busy:
+            # All threads of the remote AE are about to end what they did last: none takes the call yet.
+            busy.setattr(remote._executor, "submit", lambda *_: Future[object]())  # noqa: SLF001 (see above)
+            call = asyncio.ensure_future(find(remote))
+            await asyncio.sleep(0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        return await find(remote)
+
+    with ScriptedScp(find=answer) as scp:
+        result = use(scp.peer(max_associations=1), work)
+    assert result.outcome is Outcome.SUCCESS
 
 
 def test_interrupted_calls_end_as_cancelled() -> None:
