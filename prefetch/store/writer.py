@@ -162,10 +162,15 @@ class _Waiting:
             self._changed.notify()
 
     def take(self, most: int) -> list[Work]:
-        """Take what waits, waiting for the first; nothing at the end."""
+        """Take what waits, waiting for the first; nothing at the end.
+
+        One piece that no peer waits for comes before those for which one does: however many of them there are,
+        leases are renewed and what was acknowledged is read.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._first or self._then or self._ended)
-            taken = _popped(self._first, most)
+            taken = _popped(self._then, 1)
+            taken += _popped(self._first, most - 1)
             return [*taken, *_popped(self._then, most - len(taken))]
 
 

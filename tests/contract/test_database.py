@@ -91,6 +91,22 @@ def test_what_meets_shares_a_commit(database: Database) -> None:
     assert database.commits < 20
 
 
+def test_what_a_peer_waits_for_goes_first_and_keeps_nobody_out(database: Database) -> None:
+    """Before what the stages write for each other, but for one piece of that in each commit."""
+    done: list[str] = []
+
+    def note(_: Connection, name: str) -> None:
+        done.append(name)
+
+    writes = [
+        *(lambda name=f"stage {number}": database.write(note, name) for number in range(5)),
+        *(lambda name=f"peer {number}": database.write_first(note, name) for number in range(5)),
+    ]
+    asyncio.run(together(database, *writes))
+    assert ["stage 0", *(f"peer {number}" for number in range(5))] == done[:6]
+    assert [f"stage {number}" for number in range(1, 5)] == done[6:]
+
+
 def test_one_that_fails_harms_no_other(database: Database) -> None:
     """Its own writes are undone, its error is its own, and the rest is committed."""
     first, failed, broken, last = asyncio.run(
