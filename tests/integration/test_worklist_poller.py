@@ -256,6 +256,22 @@ def test_several_steps_are_one_exam_at_the_earliest(ris: worklist.Worklist, at: 
     assert OrderStatus.CANCELLED is site.order().status
 
 
+def test_a_step_that_goes_takes_back_no_news_of_another(
+    ris: worklist.Worklist, at: Callable[..., Site]
+) -> None:
+    """One step is moved in the very answer in which the other is missing: the exam is when it is now."""
+    for number, hours in (("1", 2), ("2", 4)):
+        start = TOMORROW + timedelta(hours=hours)
+        ris.items[number] = worklists.item("A1", scheduled_procedure_step_id=number, start=start)
+    site = at(stale={"absences": "1"})
+    site.poll()
+    del ris.items["1"]
+    moved = TOMORROW + timedelta(hours=6)
+    ris.items["2"] = worklists.item("A1", scheduled_procedure_step_id="2", start=moved)
+    site.poll()
+    assert moved.replace(tzinfo=ZONE) == site.order().scheduled_start
+
+
 def test_an_item_without_accession_number_is_an_order_too(
     ris: worklist.Worklist, at: Callable[..., Site]
 ) -> None:

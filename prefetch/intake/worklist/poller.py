@@ -74,6 +74,8 @@ class Poller:
         changed = await self._apply(found.exams, at)
         await self._store.write(applying.record, answer, found, by=self._voice(at), doubt=doubt)
         due = [one for one in found.absent if one.absences >= self.settings.stale.absences]
+        if due:  # what was just applied counts, and no older word of the same exam takes its place
+            known = await self._store.read(applying.known_items, self.name)
         gone = await self._ask_for(due[:ASKS_AT_ONCE], known)
         log.info(
             "worklist_polled",
