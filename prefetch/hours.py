@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, time
 from enum import IntEnum
 from typing import Annotated
 
@@ -109,11 +109,6 @@ def read_days(said: object) -> Days:
         raise ValueError(f"expected a day such as mon, or days such as mon-fri, found “{text}”{guess}")
     first, last = found[1], found[2] or found[1]
     return Days(Weekday[first.upper()], Weekday[last.upper()])
-
-
-def time_at(moment: datetime) -> time:
-    """The time of the day of a moment, by its own clock."""
-    return moment.time().replace(tzinfo=None)
 
 
 DayHours = Annotated[Hours, PlainValidator(read_hours), yamlfile.text_like(_SPAN)]

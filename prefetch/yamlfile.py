@@ -109,6 +109,11 @@ AnyModel = TypeVar("AnyModel", bound=BaseModel)
 # --- loading ---------------------------------------------------------------------------------------
 
 
+def files(directory: Path) -> list[Path]:
+    """The YAML files of a directory, by the alphabet; hidden ones are left out."""
+    return sorted(file for file in directory.glob("[!.]*") if file.suffix in {".yaml", ".yml"})
+
+
 def load(file: Path, model: type[AnyModel]) -> AnyModel:
     """Read a file as the model; raises `ConfigurationError` with all its mistakes."""
     loaded, document = try_load(file, model)

@@ -87,9 +87,9 @@ def find_series(
     """The series of a study, counted one by one where no number came; `None` unless all of them are told."""
     read = partial(answer.read_series, character_set=of.character_set)
     series = _collect(association, identifier.series(study_instance_uid), of, read)
-    if series is None or None in series:
+    if series is None:
         return None
-    found = {each.series_instance_uid: each for each in series if each is not None}
+    found = {each.series_instance_uid: each for each in series}
     return tuple(
         each
         if each.instances is not None
@@ -107,7 +107,7 @@ def _count_series(
 
 
 def _collect(
-    association: Association, query: Dataset, of: peer.Peer, read: Callable[[Dataset], T]
+    association: Association, query: Dataset, of: peer.Peer, read: Callable[[Dataset], T | None]
 ) -> list[T] | None:
     """What is read in each answer; `None` unless all of them came and can be read."""
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)

@@ -36,14 +36,13 @@ def move_study(
     for uid in series_instance_uids:
         key = identifier.one_series(study_instance_uid, uid)
         results.append(_move(association, key, destination_ae_title, of))
-        if results[-1].outcome not in _GO_ON:
+        if results[-1].outcome not in _WORST:
             break
     return _together(results)
 
 
-_GO_ON = frozenset({Outcome.SUCCESS, Outcome.WARNING, Outcome.PARTIAL, Outcome.SUSPECT})
-"""After these the next series may still be moved over the same association."""
 _WORST = (Outcome.SUCCESS, Outcome.WARNING, Outcome.SUSPECT, Outcome.PARTIAL)
+"""From best to worst; after these the next series may still be moved over the same association."""
 
 
 def _together(results: Sequence[model.MoveResult]) -> model.MoveResult:

@@ -5,27 +5,16 @@ Bytes are estimated: no archive says them in advance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from prefetch import sizes
+from prefetch import rules, sizes
 from prefetch.model import Study
 from prefetch.settings import Limits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cap:
-    """The most of each; None: as much as it may be."""
-
-    studies: int | None = None
-    instances: int | None = None
-    bytes: int | None = None
 
 
 class Budget:
     """What a rule or an exam may take; a study is counted once."""
 
-    def __init__(self, cap: Cap, limits: Limits) -> None:
-        """`limits` says what a study counts as where its archive does not."""
+    def __init__(self, cap: rules.Limits | Limits, limits: Limits) -> None:
+        """`cap` is the most of each; `limits` says what a study counts as where its archive does not."""
         self._cap = cap
         self._limits = limits
         self._studies = self._instances = self._bytes = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from prefetch.model import Reason, Series, Study
 from prefetch.planning import candidates, series
-from prefetch.planning.budget import Budget, Cap
+from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Compared, Exam, compare
 from prefetch.planning.findings import Finding, every
@@ -77,9 +77,8 @@ class Choosing:
             taken = {wish.holding.uid for wish in wishes}
             rest = [holding for holding in holdings if holding.uid not in taken]
             wishes += self._class(prior_class, rest, taken=len(taken))
-        own = self.match.rule.limits
-        cap = Cap(studies=own.studies, instances=own.instances, bytes=own.bytes)
-        return list(affordable(wishes, Budget(cap, self.circumstances.limits), "the rule", self.left))
+        budget = Budget(self.match.rule.limits, self.circumstances.limits)
+        return list(affordable(wishes, budget, "the rule", self.left))
 
     def lacking(self, holdings: Sequence[Holding]) -> list[Study]:
         """The studies of which the series must be known to tell what the rule wants."""
@@ -97,28 +96,29 @@ class Choosing:
     def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
         """What one class wants, the newest first; `taken` is how many the classes before it took."""
         findings = [self._finding(asked, holding) for holding in holdings]
-        fitting = [holding for holding, finding in zip(holdings, findings, strict=True) if finding.holds]
+        fitting = [holding for holding, (finding, _) in zip(holdings, findings, strict=True) if finding.holds]
         wanted, otherwise = _pick(asked, fitting, taken=taken)
-        for holding, finding in zip(holdings, findings, strict=True):
+        for holding, (finding, part) in zip(holdings, findings, strict=True):
             which = f"; {wanted.get(holding.uid, otherwise)}" if finding.holds else ""
             reason = self._reason(asked, f"{finding.because}{which}")
             if holding.uid in wanted:
-                yield self._wish(asked, holding, reason)
+                yield self._wish(asked, holding, part, reason)
             else:
                 self.left[holding.uid].append(reason)
 
-    def _finding(self, asked: PriorClass, holding: Holding) -> Finding:
+    def _finding(self, asked: PriorClass, holding: Holding) -> tuple[Finding, tuple[Series, ...]]:
+        """Whether a study is as asked, and which series of it are wanted; none: the whole of it."""
         found = candidates.study_matches(asked, self.table.of(holding.study), self.table.exam)
         if not asked.series or not found.holds:
-            return found
-        _, of_series = series.wanted(asked.series, holding.study)
-        return every([found, of_series])
+            return found, ()
+        part, of_series = series.wanted(asked.series, holding.study)
+        return every([found, of_series]), part
 
     def _reason(self, asked: PriorClass, because: str) -> Reason:
         name, place = self.match.rule.name, asked.place or None
         return Reason(because=because, rule=name, prior_class=asked.name, place=place)
 
-    def _wish(self, asked: PriorClass, holding: Holding, reason: Reason) -> Wish:
+    def _wish(self, asked: PriorClass, holding: Holding, part: tuple[Series, ...], reason: Reason) -> Wish:
         """An archive in observe mode moves nothing, and leaves the study to another that holds it."""
         observed = self.circumstances.observed_archives
         live = tuple(name for name in holding.archives if name not in observed)
@@ -128,7 +128,7 @@ class Choosing:
             prior_class=asked.name,
             reason=reason,
             observe=self.match.observe or not live,
-            series=series.wanted(asked.series, holding.study)[0] if asked.series else (),
+            series=part,
             grade=self.table.of(holding.study).graded.grade if asked.relevance else GRADE,
         )
 

@@ -99,7 +99,7 @@ _READ: Mapping[str, Callable[[Exam], tuple[Any, ...]]] = {
     "age": lambda exam: exam.births or (),
     "sex": _sex,
     "feed": lambda exam: (exam.order.source,),
-    "time_of_day": lambda exam: (hours.time_at(exam.at),) if exam.order.scheduled_start else (),
+    "time_of_day": lambda exam: (exam.at.time(),) if exam.order.scheduled_start else (),
     "weekday": lambda exam: (hours.Weekday.of(exam.day),) if exam.order.scheduled_start else (),
 }
 """What an order says by more than an attribute of that name."""

@@ -110,8 +110,7 @@ def sort_studies(
 
     A doubtful study never takes the place of a sure one: the sure ones are chosen as if it were not there.
     """
-    answers, strangers = _part(order, answers, policy)
-    doubts = _doubts(order, answers, policy)
+    answers, strangers, doubts = _part(order, answers, policy)
     refused = {uid for uid, verdict in verdicts.items() if verdict is Verdict.REFUSED}
     doubtful = {uid for uid in doubts if uid not in verdicts}
     sure = select.select_priors(
@@ -208,43 +207,28 @@ def candidates(found: Sorted, *, present: Collection[tuple[str, str]]) -> tuple[
 
 def _part(
     order: model.Order, answers: Sequence[Answer], policy: identity.Policy
-) -> tuple[list[Answer], list[Candidate]]:
-    """The answers without what is surely another patient's, and that apart: no person can release it."""
-    own, strangers = [], []
+) -> tuple[list[Answer], list[Candidate], dict[str, str]]:
+    """The answers without what is surely another patient's, that apart, and what may be another's.
+
+    No person can release what is surely another's. Of the rest: Study Instance UID → why it is doubtful.
+    """
+    own: list[Answer] = []
+    strangers: list[Candidate] = []
+    doubts: dict[str, str] = {}
     for answer in answers:
-        verdicts = [_check(order, answer, study, policy) for study in answer.studies]
-        said = list(zip(answer.studies, verdicts, strict=True))
-        own.append(
-            replace(
-                answer,
-                studies=tuple(study for study, verdict in said if verdict.kind is not identity.Kind.OTHER),
-            )
-        )
-        strangers += [
-            Candidate(
-                study=study,
-                decision=Decision.LEFT,
-                reasons=(Reason(because=f"{answer.archive}: {verdict.because}"),),
-            )
-            for study, verdict in said
-            if verdict.kind is identity.Kind.OTHER
-        ]
-    return own, strangers
-
-
-def _check(order: model.Order, answer: Answer, study: Study, policy: identity.Policy) -> identity.Verdict:
-    return identity.check_identity(order.patient, study, asked=answer.asked, policy=policy)
-
-
-def _doubts(order: model.Order, answers: Sequence[Answer], policy: identity.Policy) -> dict[str, str]:
-    """Study Instance UID → why it may be another patient's, in words."""
-    doubts = {}
-    for answer in answers:
+        studies: list[Study] = []
         for study in answer.studies:
-            verdict = _check(order, answer, study, policy)
+            verdict = identity.check_identity(order.patient, study, asked=answer.asked, policy=policy)
+            because = f"{answer.archive}: {verdict.because}"
+            if verdict.kind is identity.Kind.OTHER:
+                reasons = (Reason(because=because),)
+                strangers.append(Candidate(study=study, decision=Decision.LEFT, reasons=reasons))
+                continue
+            studies.append(study)
             if verdict.kind is identity.Kind.CONFLICT:
-                doubts[study.study_instance_uid] = f"{answer.archive}: {verdict.because}"
-    return doubts
+                doubts[study.study_instance_uid] = because
+        own.append(replace(answer, studies=tuple(studies)))
+    return own, strangers, doubts
 
 
 def _without(answers: Sequence[Answer], uids: Collection[str]) -> dict[str, list[Study]]:

@@ -35,6 +35,11 @@ class RuleMatch:
     deadline: datetime
     observe: bool
 
+    @property
+    def acts(self) -> bool:
+        """Whether it chooses now."""
+        return self.matched and not self.waits
+
 
 def match_rules(
     rule_set: rules.RuleSet, order: Order, *, site: Config, now: datetime
@@ -55,12 +60,12 @@ def match_rules(
 
 def _looked_at(rule: Rule, before: Sequence[RuleMatch], order: Order) -> Finding:
     """Whether a rule gets its turn at all, after the rules before it."""
-    matched = [match.rule for match in before if match.matched]
-    stopper = next((one.name for one in matched if one.stop), None)
     if not rule.enabled:
         return Finding(False, "it is switched off")
     if rule.feeds and rules.fold(order.source) not in map(rules.fold, rule.feeds):
         return Finding(False, f"the order is from {order.source}, not {alternatives(rule.feeds)}")
+    matched = [match.rule for match in before if match.matched]
+    stopper = next((one.name for one in matched if one.stop), None)
     if stopper is not None:
         return Finding(False, f"rule {stopper} matches and stops")
     if rule.fallback and matched:

@@ -125,7 +125,7 @@ class Planner:
         matches = matching.match_rules(self.site.rule_set, order, site=self.site, now=now)
         if order.fetch_now:
             matches = tuple(draft.hasten(match, now) for match in matches)
-        acting = [match for match in matches if match.matched and not match.waits]
+        acting = [match for match in matches if match.acts]
         blank = model.Plan(
             order_id=order.id,
             order_version=order.version,

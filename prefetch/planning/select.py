@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 
 from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, Study
-from prefetch.planning.budget import Budget, Cap
+from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.classes import Choosing, Left, Table, Wish, affordable
 from prefetch.planning.exam import Exam
@@ -40,11 +41,10 @@ def to_look_into(
     table = Table(circumstances.exam(order))
     no_priors = frozenset(_no_priors(chain.from_iterable(studies_by_archive.values()), table.exam))
     found: dict[str, Study] = {}
-    for match in matches:
+    for match in filter(attrgetter("acts"), matches):
         holdings = [one for one in hold(studies_by_archive, match.archives) if one.uid not in no_priors]
         choosing = Choosing(match=match, table=table, circumstances=circumstances, left=defaultdict(list))
-        if match.matched and not match.waits:
-            found = {study.study_instance_uid: study for study in choosing.lacking(holdings)} | found
+        found = {study.study_instance_uid: study for study in choosing.lacking(holdings)} | found
     return tuple(found.values())
 
 
@@ -56,14 +56,13 @@ def select_priors(
     circumstances: Circumstances,
 ) -> Selection:
     """Choose among the archives' answers what the rules that matched want."""
-    acting = [match for match in matches if match.matched and not match.waits]
     exam = circumstances.exam(order)
     table = Table(exam)
     everything = hold(studies_by_archive, studies_by_archive)
     left = _no_priors(chain.from_iterable(studies_by_archive.values()), exam)
     no_priors = frozenset(left)
     wishes: list[Wish] = []
-    for match in acting:
+    for match in filter(attrgetter("acts"), matches):
         holdings = [one for one in hold(studies_by_archive, match.archives) if one.uid not in no_priors]
         wishes += Choosing(match=match, table=table, circumstances=circumstances, left=left).among(holdings)
     choices = _union(_cap(wishes, circumstances.limits, left), table)
@@ -108,8 +107,7 @@ def _begins_later(study: Study, exam: Exam) -> bool:
 def _cap(wishes: Iterable[Wish], limits: Limits, left: Left) -> list[Wish]:
     """What fits under the cap of an exam: what is moved before what is observed, higher grades first."""
     by_weight = sorted(wishes, key=lambda wish: (wish.observe, -wish.grade))
-    cap = Cap(studies=limits.studies, instances=limits.instances, bytes=limits.bytes)
-    budget = Budget(cap, limits)
+    budget = Budget(limits, limits)
     return list(affordable(by_weight, budget, "the exam", left))
 
 

@@ -14,8 +14,8 @@ _LOCALIZERS = tuple(
     map(
         rules.Pattern,
         (
-            *("*locali[sz]er*", "*localizer*", "*localiser*", "loc", "loc *", "* loc", "*3*plane*loc*"),
-            *("*scout*", "*topogram*", "*surview*", "*survey*", "*scanogram*", "*scano*", "*pilot*"),
+            *("*localizer*", "*localiser*", "loc", "loc *", "* loc", "*3*plane*loc*"),
+            *("*scout*", "*topogram*", "*surview*", "*survey*", "*scano*", "*pilot*"),
             *("*planungs*", "*übersicht*", "*repérage*", "*reperage*", "*localizador*", "*localizzatore*"),
         ),
     )

@@ -243,7 +243,7 @@ class Cases:
 
 def read(directory: Path) -> Cases:
     """Read the tests of a directory; raises `ConfigurationError` with the mistakes of all its files."""
-    files = sorted(file for file in directory.glob("[!.]*") if file.suffix in {".yaml", ".yml"})
+    files = yamlfile.files(directory)
     cases: list[Case] = []
     problems: list[errors.Problem] = []
     for file in files:

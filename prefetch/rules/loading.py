@@ -52,7 +52,7 @@ def load(directory: Path) -> RuleSet:
 
 def read(directory: Path) -> tuple[list[Path], list[Source], list[errors.Problem]]:
     """Read a directory: its files by the alphabet, the rules in those that can be read, and all mistakes."""
-    files = sorted(file for file in directory.glob("[!.]*") if file.suffix in {".yaml", ".yml"})
+    files = yamlfile.files(directory)
     sources: list[Source] = []
     problems: list[errors.Problem] = []
     for file in files:

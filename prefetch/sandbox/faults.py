@@ -61,7 +61,9 @@ def _drop_patient_keys(_operation: Operation, identifier: Dataset) -> None:
             setattr(identifier, keyword, "")
 
 
-def _each(edit: Callable[[Dataset], None]) -> Answers:
+def each(edit: Callable[[Dataset], None]) -> Answers:
+    """Edits every answer."""
+
     def answers(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
         for answer in given:
             edit(answer)
@@ -76,10 +78,10 @@ def _without(*keywords: str) -> Answers:
             if keyword in answer:
                 del answer[keyword]
 
-    return _each(drop)
+    return each(drop)
 
 
-def _write_raw(answer: Dataset, keyword: str, value: bytes) -> None:
+def write_raw(answer: Dataset, keyword: str, value: bytes) -> None:
     """Put bytes into an answer as they are: pydicom would not write what the standard forbids."""
     element = answer[keyword]
     padded = value + b" " * (len(value) % 2)
@@ -89,7 +91,7 @@ def _write_raw(answer: Dataset, keyword: str, value: bytes) -> None:
 def _in_latin_1_unsaid(answer: Dataset) -> None:
     for keyword in ("PatientName", "StudyDescription"):
         if keyword in answer:
-            _write_raw(answer, keyword, str(answer[keyword].value).encode("latin-1", "replace"))
+            write_raw(answer, keyword, str(answer[keyword].value).encode("latin-1", "replace"))
     answer.pop("SpecificCharacterSet", None)
 
 
@@ -98,7 +100,7 @@ def _malform_dates(answer: Dataset) -> None:
     for keyword, form in (("StudyDate", "%d.%m.%Y"), ("PatientBirthDate", "%Y-%m-%d")):
         if said := str(answer.get(keyword) or ""):
             day = date(int(said[:4]), int(said[4:6]), int(said[6:8]))
-            _write_raw(answer, keyword, day.strftime(form).encode())
+            write_raw(answer, keyword, day.strftime(form).encode())
 
 
 def _pad_with_others(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
@@ -125,7 +127,8 @@ def _like(answer: Dataset, number: int) -> Dataset:
     return made
 
 
-def _abort_half_way(operation: Operation, so_far: int) -> bool:
+def abort_half_way(operation: Operation, so_far: int) -> bool:
+    """Whether half of the answers to a query have gone out."""
     return operation.service is Service.FIND and so_far == (operation.matched + 1) // 2
 
 
@@ -204,7 +207,7 @@ FAULTS: dict[str, Fault] = {
     "find-aborts-half-way": Fault(
         because="half of the answers to a C-FIND, then an A-ABORT",
         seen="dicoogle#710",
-        aborts=_abort_half_way,
+        aborts=abort_half_way,
     ),
     "find-too-broad": Fault(
         because="a C-FIND with more answers than the archive likes is refused (0xA700)",
@@ -234,12 +237,12 @@ FAULTS: dict[str, Fault] = {
     "no-character-set": Fault(
         because="names and descriptions in Latin-1, and no Specific Character Set that says so",
         seen="fo-dicom#659; Weasis#627",
-        answers=_each(_in_latin_1_unsaid),
+        answers=each(_in_latin_1_unsaid),
     ),
     "malformed-dates": Fault(
         because="dates that are none: 24.04.1997, 1970-01-01",
         seen="pydicom's test files; dicoogle#378",
-        answers=_each(_malform_dates),
+        answers=each(_malform_dates),
     ),
     "no-counts": Fault(
         because="C-MOVE responses carry no counts of sub-operations",

@@ -11,13 +11,12 @@ from datetime import datetime
 from itertools import islice
 
 from pydicom import Dataset
-from pydicom.dataelem import RawDataElement
 from pynetdicom import AE
 
 from prefetch import model
-from prefetch.sandbox import matching, scp, studies
+from prefetch.sandbox import faults, matching, scp, studies
 from prefetch.sandbox.fault import Fault
-from prefetch.sandbox.operation import Operation, Service
+from prefetch.sandbox.operation import Operation
 
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 STEP = "ScheduledProcedureStepSequence"
@@ -43,11 +42,11 @@ class Worklist(scp.Scp):
         entity.add_supported_context(MODALITY_WORKLIST_FIND)
 
     def _look_up(self, identifier: Dataset) -> list[Dataset]:
-        keys, step_keys = _step(identifier)
+        step_keys = _step(identifier)
         return [
             _answer(identifier, item)
             for item in list(self.items.values())
-            if matching.matches(keys, item) and matching.matches(step_keys, _step(item)[1])
+            if matching.matches(identifier, item) and matching.matches(step_keys, _step(item))
         ]
 
 
@@ -105,10 +104,10 @@ def item(
     return made
 
 
-def _step(identifier: Dataset) -> tuple[Dataset, Dataset]:
-    """An identifier and the one item of its Scheduled Procedure Step Sequence (PS3.4 K.6.1.2.2)."""
-    steps = identifier.get(STEP)
-    return identifier, steps[0] if steps else Dataset()
+def _step(of: Dataset) -> Dataset:
+    """The one item of a Scheduled Procedure Step Sequence (PS3.4 K.6.1.2.2)."""
+    steps = of.get(STEP)
+    return steps[0] if steps else Dataset()
 
 
 def _answer(identifier: Dataset, entity: Dataset) -> Dataset:
@@ -138,7 +137,7 @@ def _inner(keys: Dataset, entity: Dataset) -> Dataset:
 
 
 def _drop_keys(_operation: Operation, identifier: Dataset) -> None:
-    for each in _step(identifier):
+    for each in (identifier, _step(identifier)):
         for key in list(matching.matching_keys(each)):
             setattr(each, key.keyword, "")
 
@@ -147,7 +146,7 @@ def _drop_optional_keys(_operation: Operation, identifier: Dataset) -> None:
     """Those that Table K.6-1 requires are honoured; Patient ID is one of them."""
     for keyword in ("AccessionNumber", "StudyInstanceUID"):
         setattr(identifier, keyword, "")
-    _step(identifier)[1].ScheduledProcedureStepID = ""
+    _step(identifier).ScheduledProcedureStepID = ""
 
 
 def _cut(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
@@ -160,17 +159,9 @@ def _twice(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]
         yield answer
 
 
-def _pad(_operation: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
-    for answer in given:
-        step = _step(answer)[1]
-        element = step["ScheduledStationAETitle"]
-        padded = str(element.value).ljust(20).encode()
-        step[element.tag] = RawDataElement(element.tag, "AE", len(padded), padded, 0, True, True)
-        yield answer
-
-
-def _half(operation: Operation, so_far: int) -> bool:
-    return operation.service is Service.FIND and so_far == (operation.matched + 1) // 2
+def _pad(answer: Dataset) -> None:
+    step = _step(answer)
+    faults.write_raw(step, "ScheduledStationAETitle", str(step.ScheduledStationAETitle).ljust(20).encode())
 
 
 MOST = 2
@@ -194,13 +185,13 @@ FAULTS: dict[str, Fault] = {
     "aborts-half-way": Fault(
         because="half of the items, then an A-ABORT",
         seen="dicoogle#710",
-        aborts=_half,
+        aborts=faults.abort_half_way,
     ),
     "answers-twice": Fault(because="each item comes twice", answers=_twice),
     "pads-ae-titles": Fault(
         because="AE titles padded with blanks beyond 16 characters",
         seen="slicebox#24; logs in pynetdicom#358",
-        answers=_pad,
+        answers=faults.each(_pad),
     ),
 }
 """By name."""

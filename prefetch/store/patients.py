@@ -138,11 +138,6 @@ def cross_references_of(c: Connection, one: model.PatientId) -> Referred | None:
     return Referred(asked_at=row.asked_at, ids=documents.read_patient_ids(row.ids))
 
 
-def forget_cross_references(c: Connection, before: datetime) -> int:
-    """Remove what was last asked before a time."""
-    return c.execute(delete(cross_references).where(cross_references.c.asked_at < before)).rowcount
-
-
 def _issuer(one: model.PatientId) -> str:
     return one.issuer_of_patient_id or ""
 

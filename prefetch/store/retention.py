@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, tuple_
 
 from prefetch import lifecycle
-from prefetch.store.patients import forget_cross_references
 from prefetch.store.tables import (
     MessageState,
     answers,
+    cross_references,
     day_of_order,
     events,
     in_state,
@@ -34,13 +34,14 @@ def forget(c: Connection, *, history_before: datetime, messages_before: datetime
         worklist_items: worklist_items.c.last_seen < messages_before,
         events: events.c.at < history_before,
         answers: answers.c.asked_at < history_before,
+        cross_references: cross_references.c.asked_at < history_before,
         orders: (day_of_order < history_before) & (orders.c.changed_at < history_before),
         retrieves: ended & never_wanted,
     }
-    forgotten = forget_cross_references(c, history_before)
-    return forgotten + sum(_forget(c, table, condition, limit) for table, condition in old.items())
+    return sum(_forget(c, table, condition, limit) for table, condition in old.items())
 
 
 def _forget(c: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
-    chosen = select(table.c.id).where(condition).limit(limit)
-    return c.execute(delete(table).where(table.c.id.in_(chosen))).rowcount
+    key = list(table.primary_key)
+    chosen = select(*key).where(condition).limit(limit)
+    return c.execute(delete(table).where(tuple_(*key).in_(chosen))).rowcount

@@ -164,8 +164,8 @@ class _Waiting:
     def take(self, most: int) -> list[Work]:
         """Take what waits, waiting for the first; nothing at the end.
 
-        One piece that no peer waits for comes before those for which one does: however many of them there are,
-        leases are renewed and what was acknowledged is read.
+        One piece that no peer waits for comes before those for which one does: however many of them there
+        are, leases are renewed and what was acknowledged is read.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._first or self._then or self._ended)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from prefetch.model import Patient, PatientId
-from prefetch.store import orders, patients
+from prefetch.store import orders, patients, retention
 from prefetch.store.database import Database
 from tests.queued import NOW, Queue
 
@@ -112,5 +112,17 @@ def test_cross_references_are_kept_and_forgotten(queue: Queue) -> None:
     assert queue.do(patients.cross_references_of, one("A")) == patients.Referred(
         asked_at=NOW + timedelta(hours=1), ids=(one("C1", "CLINIC"), one("B"))
     )
-    assert queue.do(patients.forget_cross_references, NOW + timedelta(hours=2)) == 1
+    later = NOW + timedelta(hours=2)
+    assert queue.do(retention.forget, history_before=later, messages_before=NOW, limit=100) == 1
     assert queue.do(patients.cross_references_of, one("A")) is None
+
+
+def test_cross_references_are_forgotten_some_at_a_time(queue: Queue) -> None:
+    """So that no writer waits for it."""
+    for number in range(5):
+        queue.do(patients.keep_cross_references, one(f"A{number}"), (), at=NOW)
+    later = NOW + timedelta(hours=2)
+    counts = [
+        queue.do(retention.forget, history_before=later, messages_before=NOW, limit=2) for _ in range(4)
+    ]
+    assert [2, 2, 1, 0] == counts
