@@ -184,6 +184,16 @@ def rejects_above(limit: int) -> Fault:
     )
 
 
+def takes(**seconds: float) -> Fault:
+    """A peer that takes so many seconds over each operation of a service, named as in `Service`: no lie."""
+    slow = {Service[name.upper()]: wait for name, wait in seconds.items()}
+
+    def wait(operation: Operation) -> None:
+        operation.hang(slow.get(operation.service, 0.0))
+
+    return Fault(because="no fault: as slow as they are", begins=wait)
+
+
 # --- the registry ----------------------------------------------------------------------------------
 
 FAULTS: dict[str, Fault] = {

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from prefetch import model
-from prefetch.sandbox import messages
+from prefetch.sandbox import faults, messages
 from prefetch.sandbox.archive import Archive
-from prefetch.sandbox.fault import Fault
-from prefetch.sandbox.operation import Operation, Service
+from prefetch.sandbox.operation import Service
 from prefetch.sandbox.workstation import Workstation
 from tests import peers, studies
 from tests.e2e.witnesses import VERBOSE, moves_asked
@@ -48,16 +47,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def takes(**seconds: float) -> Fault:
-    """A peer that takes its time over each operation of a service, named as in `Service`."""
-    slow = {Service[name.upper()]: wait for name, wait in seconds.items()}
-
-    def wait(operation: Operation) -> None:
-        operation.hang(slow.get(operation.service, 0.0))
-
-    return Fault(because="no fault: as slow as they are", begins=wait)
-
-
 class Town:
     """Two archives, a workstation and a RIS; everything ends with the test."""
 
@@ -70,8 +59,8 @@ class Town:
         self.main = [_write(directory / "main", patient, "20230105") for patient in patients]
         self.offsite = [_write(directory / "offsite", patient, "20190105") for patient in patients[::EVERY]]
         self.orders = orders
-        self.workstation = Workstation(ae_title="READ1", faults=[takes(find=0.1)])
-        self.archive = Archive(ae_title="MAIN", faults=[takes(find=0.05, move=0.1)])
+        self.workstation = Workstation(ae_title="READ1", faults=[faults.takes(find=0.1)])
+        self.archive = Archive(ae_title="MAIN", faults=[faults.takes(find=0.05, move=0.1)])
         self.archive.holdings.add_directory(directory / "main")
         self._study_of = {uid: prior.study_instance_uid for prior in self.priors for uid in prior.pixels}
         self._names: list[str] = []

@@ -17,7 +17,11 @@ class Case:
     at_workstation: bool = False
     """Whether it is the workstation that lies, not the archive."""
     studies: int = 1
-    """Of the patient, in the archive that lies; three instances each."""
+    """Of the patient, in the archive that lies."""
+    instances: int = 3
+    """Of each of them; one where several that come one by one could be met half-way."""
+    move_takes: float = 0.0
+    """Seconds that the archive takes over each move; so that several are under way at a time."""
     archive: Mapping[str, Any] = field(default_factory=dict)
     """What prefetch.yaml says of the archive besides."""
     find: str = "success"
@@ -68,13 +72,15 @@ CASES: dict[str, Case] = {
         studies=4,
         archive={"max_associations": 6},
         states=("verified",) * 4,
-        logs="move_finished",
+        move_takes=0.5,
+        logs="associations_limited",
     ),
     "rejects-above-2": Case(
         studies=4,
         archive={"max_associations": 6},
         states=("verified",) * 4,
-        logs="move_finished",
+        move_takes=0.5,
+        logs="associations_limited",
     ),
     # --- a query ---
     "find-hangs": Case(
@@ -193,6 +199,7 @@ CASES: dict[str, Case] = {
         says=_NOTHING_CAME,
     ),
     "success-stores-later": Case(
+        instances=1,
         timers=_LOOKED_AGAIN,
         logs='info: retrieve_incomplete verified_by=query because="the destination does not have the study"',
     ),

@@ -23,14 +23,12 @@ from prefetch.cli.program import program
 from prefetch.sandbox import messages, ris, studies
 from prefetch.sandbox.archive import Archive
 from prefetch.sandbox.daemon import Daemon
+from prefetch.sandbox.fault import Fault
 from prefetch.sandbox.holdings import Holdings
 from prefetch.sandbox.messages import Booking, Change
 from prefetch.sandbox.workstation import Workstation
 
 Row = dict[str, Any]
-
-INSTANCES = 3
-"""Of each study."""
 
 SETTINGS: Mapping[str, Any] = {
     "time_zone": "Europe/Berlin",
@@ -85,7 +83,7 @@ class Premises:
     def archive(
         self,
         key: str,
-        *faults: str,
+        *faults: str | Fault,
         holds: Iterable[studies.Study] = (),
         configured: Mapping[str, Any] | None = None,
     ) -> Archive:

@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from prefetch import model
-from prefetch.sandbox import studies
+from prefetch.sandbox import faults, studies
 from prefetch.sandbox.messages import Booking
 from tests.lies.cases import CASES, Case
-from tests.lies.premises import INSTANCES, Premises, Row
+from tests.lies.premises import Premises, Row
 
 PATIENCE = 90.0
 """Seconds within which every lie must have come to its end."""
@@ -68,9 +68,9 @@ def _prepare(premises: Premises, cases: Mapping[str, Case]) -> None:
     premises.archive(HONEST, holds=[_study(patient, "honest", 0) for patient in patients])
     stranger = _patient("stranger", len(cases))
     for patient, (key, case) in zip(patients, cases.items(), strict=True):
-        held = [_study(patient, key, number) for number in range(case.studies)]
+        held = [_study(patient, key, number, instances=case.instances) for number in range(case.studies)]
         newer = _study(stranger, key, -1)
-        lies = () if case.at_workstation else (key,)
+        lies = () if case.at_workstation else (key, faults.takes(move=case.move_takes))
         premises.archive(key, *lies, holds=[*held, newer], configured=case.archive)
     for number, (key, case) in enumerate(cases.items()):
         premises.rule(
@@ -90,13 +90,13 @@ def _patient(key: str, number: int) -> model.Patient:
     )
 
 
-def _study(patient: model.Patient, key: str, number: int) -> studies.Study:
+def _study(patient: model.Patient, key: str, number: int, *, instances: int = 3) -> studies.Study:
     return studies.Study(
         patient=patient,
         study_instance_uid=studies.made_up_uid(patient.patient_id, key, number),
         study_date=date(2024, 5, 1) - timedelta(days=number),
         description="CT Thorax",
-        series=[studies.Series(modality="CT", instances=INSTANCES)],
+        series=[studies.Series(modality="CT", instances=instances)],
     )
 
 
