@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from prefetch import config, rules, yamlfile
 from prefetch.cli import program
+from prefetch.retrieval import verifier
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -57,3 +59,32 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Relative links name files that are there."""
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [] == [target for target in targets if not (page.parent / target).exists()]
+
+
+LOG = re.compile(r"log\.\w+|self\._(shared\.)?refusals\.tell|self\.shared\.refusals\.tell|self\._refuse")
+
+
+def log_events() -> Iterator[str]:
+    """The name of each line that the product may log: the first text that a call of a log is given."""
+    for file in (each for each in ROOT.glob("prefetch/**/*.py") if "log = structlog" in each.read_text()):
+        yield from calls(file)
+    yield from calls(ROOT / "prefetch" / "intake" / "connection.py")
+    yield from verifier._EVENTS.values()  # noqa: SLF001 (a table: no call names them)
+
+
+def calls(file: Path) -> Iterator[str]:
+    """The names that the calls of a log in a module may be given."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and LOG.fullmatch(ast.unparse(node.func)):
+            said = (
+                each for name in node.args[:2] for each in ast.walk(name) if isinstance(each, ast.Constant)
+            )
+            texts = (each.value for each in said if isinstance(each.value, str))
+            yield from (text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text))
+
+
+@pytest.mark.parametrize("event", sorted(set(log_events())))
+def test_every_log_line_is_explained(event: str) -> None:
+    """Whoever is called at 3 a.m. finds what it means, and what to do."""
+    page = (ROOT / "docs" / "reference" / "log-lines.md").read_text()
+    assert re.search(rf"^\| .*`{event}`.* \|", page, re.MULTILINE)
