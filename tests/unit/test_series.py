@@ -68,6 +68,19 @@ def test_a_part_of_a_study_is_chosen_with_its_reason(tmp_path: Path) -> None:
     assert [] == chosen(choose(tmp_path, [SCAN], "{name: a, limits: {instances: 200}, priors: [{}]}"))
 
 
+KEY_IMAGES = "{name: a, priors: [{series: {modality: KO}}]}"
+
+
+@pytest.mark.parametrize(("most", "series_wanted"), [(200, ["1.4"]), (211, [])])
+def test_a_part_pays_for_no_whole(tmp_path: Path, most: int, series_wanted: list[str]) -> None:
+    """Where one rule wants a part and another all of it, the limit of an exam counts all of it, once."""
+    whole = "{name: b, priors: [{}]}"
+    for rules in ((KEY_IMAGES, whole), (whole, KEY_IMAGES)):
+        selection = choose(tmp_path, [SCAN], *rules, more=f"limits: {{instances: {most}}}\n")
+        (choice,) = selection.choices
+        assert series_wanted == [each.series_instance_uid for each in choice.series]
+
+
 def test_without_such_a_series_a_study_is_left(tmp_path: Path) -> None:
     """And so it is where the archive did not say."""
     studies = [SCAN, study("2")]
