@@ -97,7 +97,7 @@ def made_up(rules_directory: Path) -> Config:
         "archives": {"archive": {"ae_title": "ARCHIVE", "host": "archive.invalid", "port": "104"}},
         "workstations": {"workstation": {"ae_title": "WORKSTATION", "verify": "counters"}},
     }
-    return Config.model_validate(said).with_rules(rules.load(rules_directory), None)
+    return Config.model_validate(said).with_rules(rules.load(rules_directory))
 
 
 def load_footing(path: Path) -> tuple[Footing, tuple[errors.Problem, ...]]:

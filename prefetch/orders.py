@@ -36,12 +36,7 @@ _DECISIVE = (
     "study_instance_uid",
 )
 
-_DECISIVE_OR_ACCESSION = (
-    "filler_order_number",
-    "placer_order_number",
-    "study_instance_uid",
-    "accession_number",
-)
+_DECISIVE_OR_ACCESSION = KEYS[: KEYS.index("accession_number") + 1]
 """Numbers by which one order can be told to be another."""
 
 _PATIENT_FIELDS = {

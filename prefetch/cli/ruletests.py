@@ -30,14 +30,14 @@ def test(
     json: terms.JsonOption = False,
 ) -> None:
     """Run rule tests: given an order and studies, expect these priors; without a configuration too."""
-    site = _site(config, directory, rules_directory)
     try:
+        site = _site(config, directory, rules_directory)
         rule_set = rules.load(rules_directory) if rules_directory else site.rule_set
-        read = cases.read(directory or (rules_directory or site.rules) / "tests")
+        where = directory or (rules_directory or site.rules) / "tests"
+        read = cases.read(where)
     except errors.ConfigurationError as error:
         terms.stop(terms.Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was tested")
     if not read.cases:
-        where = directory or (rules_directory or site.rules) / "tests"
         terms.stop(terms.Exit.WRONG_USE, f"there are no tests: no *.yaml in {where}")
     outcomes = [trial.run(case, rule_set, site) for case in read.cases]
     for outcome in outcomes:
@@ -57,11 +57,7 @@ def _site(config: Path | None, directory: Path | None, rules_directory: Path | N
             terms.Exit.WRONG_USE, f"{path} is not a file; name it with --config, or a directory to test"
         )
     terms.say("configuration: none; one archive, one workstation, UTC")
-    beside = rules_directory or (directory or Path()).resolve().parent
-    try:
-        return configuration.made_up(beside)
-    except errors.ConfigurationError as error:
-        terms.stop(terms.Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was tested")
+    return configuration.made_up(rules_directory or (directory or Path()).resolve().parent)
 
 
 def _row(outcome: trial.Outcome) -> dict[str, object]:

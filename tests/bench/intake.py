@@ -19,34 +19,15 @@ from typing import Annotated
 
 import typer
 
-from prefetch import model
 from prefetch.intake import header, parsing
-from prefetch.sandbox import messages, ris
+from prefetch.sandbox import ris
 from prefetch.sandbox.archive import Archive
 from prefetch.sandbox.daemon import Daemon
 from prefetch.sandbox.workstation import Workstation
 from prefetch.store import database, inbox
-from tests.bench import machine, senders
+from tests.bench import machine, senders, site
 
-CONFIGURATION = """\
-version: 1
-ae_title: PREFETCH
-time_zone: UTC
-store: sqlite:///prefetch.db
-listeners: {{ris: {{port: 0}}}}
-archives:
-  main: {{ae_title: MAIN, host: 127.0.0.1, port: {archive}}}
-workstations:
-  room: {{ae_title: ROOM, host: 127.0.0.1, port: {room}}}
-logging: {{format: json}}
-"""
-RULE = """\
-version: 1
-rules:
-  - name: chest-ct
-    when: {modality: [CT]}
-    priors: [{newest: 3, within: 5y}]
-"""
+TOMORROW = timedelta(hours=40)
 SENDERS = 8
 PATIENCE = 60.0
 IN_ONE_GO = 500
@@ -153,7 +134,7 @@ async def _book(daemon: Daemon, count: int) -> list[float]:
     async with ris.Ris(host="127.0.0.1", port=daemon.listener_ports["ris"]) as sender:
         for number in range(count):
             began = time.monotonic()
-            await sender.book(_order(f"STAT{number:03}", priority="S"))
+            await sender.book(site.order(f"STAT{number:03}", ahead=TOMORROW, priority="S"))
             await _await_plan(daemon, f"ASTAT{number:03}")
             waits.append(time.monotonic() - began)
     return waits
@@ -174,29 +155,12 @@ async def _await_plan(daemon: Daemon, order: str) -> None:
 
 
 def _orders(count: int) -> Iterator[bytes]:
-    return (_order(f"{number:07}").encode() for number in range(count))
-
-
-def _order(number: str, *, priority: str = "R") -> str:
-    now = datetime.now(UTC)
-    booking = messages.Booking(
-        patient=model.Patient(patient_id=f"P{number}", name="Bench^Patient", birth_date="19600115", sex="F"),
-        accession_number=f"A{number}",
-        procedure_code="CTCH",
-        procedure_description="CT chest",
-        modality="CT",
-        station_ae_title="CT1",
-        scheduled_start=now + timedelta(hours=40),
-        priority=priority,
-    )
-    return messages.orm(booking, messages.Change.NEW, control_id=f"M{number}", now=now)
+    return (site.order(f"{number:07}", ahead=TOMORROW).encode() for number in range(count))
 
 
 def _daemon(home: Path, *, archive: int, room: int) -> Daemon:
-    (home / "rules").mkdir(parents=True)
-    (home / "prefetch.yaml").write_text(CONFIGURATION.format(archive=archive, room=room))
-    (home / "rules" / "chest.yaml").write_text(RULE)
-    return Daemon(configuration=home / "prefetch.yaml", log=home / "daemon.log")
+    configuration = site.configure(home, archives={"main": archive}, room=room)
+    return Daemon(configuration=configuration, log=home / "daemon.log")
 
 
 if __name__ == "__main__":

@@ -20,35 +20,13 @@ from typing import Annotated
 
 import typer
 
-from prefetch import model
-from prefetch.sandbox import messages, ris, studies
+from prefetch.sandbox import ris, studies
 from prefetch.sandbox.archive import Archive
 from prefetch.sandbox.daemon import Daemon
 from prefetch.sandbox.holdings import Holdings
 from prefetch.sandbox.operation import Service
 from prefetch.sandbox.workstation import Workstation
-from tests.bench import machine, past, trial
-
-CONFIGURATION = """\
-version: 1
-ae_title: PREFETCH
-time_zone: UTC
-store: sqlite:///prefetch.db
-listeners: {{ris: {{port: 0}}}}
-archives:
-  main: {{ae_title: MAIN, host: 127.0.0.1, port: {main}}}
-  offsite: {{ae_title: OFFSITE, host: 127.0.0.1, port: {offsite}}}
-workstations:
-  room: {{ae_title: ROOM, host: 127.0.0.1, port: {room}}}
-logging: {{format: json}}
-"""
-RULE = """\
-version: 1
-rules:
-  - name: chest-ct
-    when: {modality: [CT]}
-    priors: [{newest: 3, within: 5y}]
-"""
+from tests.bench import machine, past, site, trial
 
 BECOMES_IDLE = 3.0
 """Seconds until nothing is left to do, of the start or of the last order."""
@@ -140,11 +118,7 @@ def _hospital(directory: Path, patients: int) -> Iterator[Hospital]:
         ]
         main = stack.enter_context(Archive(ae_title="MAIN", holdings=Holdings(held), knows=knows))
         offsite = stack.enter_context(Archive(ae_title="OFFSITE", knows=knows))
-        (directory / "prefetch.yaml").write_text(
-            CONFIGURATION.format(main=main.port, offsite=offsite.port, room=room.port)
-        )
-        (directory / "rules").mkdir()
-        (directory / "rules" / "chest.yaml").write_text(RULE)
+        site.configure(directory, archives={"main": main.port, "offsite": offsite.port}, room=room.port)
         yield Hospital(directory=directory, archives=[main, offsite], turn=[0])
 
 
@@ -154,15 +128,11 @@ def _patient_id(turn: int, number: int) -> str:
 
 def _study_of(patient_id: str) -> studies.Study:
     return studies.Study(
-        patient=_patient(patient_id),
+        patient=site.patient(patient_id),
         study_instance_uid=studies.made_up_uid("life", patient_id),
         study_date=date(datetime.now(UTC).year - 1, 1, 5),
         description="CT chest",
     )
-
-
-def _patient(patient_id: str) -> model.Patient:
-    return model.Patient(patient_id=patient_id, name="Bench^Patient", birth_date="19600115", sex="F")
 
 
 # --- a life ----------------------------------------------------------------------------------------
@@ -224,24 +194,10 @@ async def _book_all(hospital: Hospital, daemon: Daemon, orders: range) -> list[f
         for number in orders:
             patient_id = _patient_id(hospital.turn[0], number)
             began = datetime.now(UTC)
-            await sender.book(_stat(patient_id, began))
+            await sender.book(site.order(patient_id[1:], ahead=timedelta(hours=1), priority="S"))
             waits.append((await _await_move(hospital, patient_id) - began).total_seconds() * 1000)
             await asyncio.sleep(chance.uniform(0.3, 1.7))  # with its association kept, and without
     return waits
-
-
-def _stat(patient_id: str, now: datetime) -> str:
-    booking = messages.Booking(
-        patient=_patient(patient_id),
-        accession_number=f"A{patient_id}",
-        procedure_code="CTCH",
-        procedure_description="CT chest",
-        modality="CT",
-        station_ae_title="CT1",
-        scheduled_start=now + timedelta(hours=1),
-        priority="S",
-    )
-    return messages.orm(booking, messages.Change.NEW, control_id=f"M{patient_id}", now=now)
 
 
 async def _await_move(hospital: Hospital, patient_id: str) -> datetime:

@@ -14,14 +14,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from prefetch import model
-from prefetch.sandbox import messages
+from tests.bench import site
 
 WARM_UP = 1.0
 """Seconds before the clock starts."""
@@ -101,17 +100,7 @@ async def _send(host: str, port: int, senders: int, seconds: float, junk: float)
 
 def _orders() -> Iterator[bytes]:
     """Orders of different patients, in their frames; only the number differs."""
-    now = datetime.now(UTC)
-    booking = messages.Booking(
-        patient=model.Patient(patient_id=f"P{_NUMBER}", name="Bench^Patient", birth_date="19600115", sex="F"),
-        accession_number=f"A{_NUMBER}",
-        procedure_code="CTCH",
-        procedure_description="CT chest",
-        modality="CT",
-        station_ae_title="CT1",
-        scheduled_start=now + timedelta(hours=20),
-    )
-    message = messages.orm(booking, messages.Change.NEW, control_id=f"M{_NUMBER}", now=now)
+    message = site.order(_NUMBER, ahead=timedelta(hours=20))
     parts = (_START + message.encode() + _END).split(_NUMBER.encode())
     return (b"%07d".__mod__(number).join(parts) for number in itertools.count(1))
 

@@ -78,6 +78,8 @@ class Authorities:
 
     def call(self, one: PatientId) -> PatientId:
         """An ID with its authority as the site calls it."""
+        if not self.unnamed and not self.called:
+            return one
         if not one.issuer:
             return replace(one, issuer=self.unnamed)
         names = (

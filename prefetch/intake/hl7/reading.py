@@ -70,7 +70,7 @@ def read_message(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: st
     mapping = senders.mapping(header, listener)
     try:
         for each, message in _messages(raw, header, mapping):
-            said += _read(each, message, senders.mapping(each, listener))
+            said += _read(each, message, mapping if each is header else senders.mapping(each, listener))
     except errors.UnreadableMessageError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 (one poison message must not stop the feed; it becomes a dead letter)
