@@ -55,7 +55,7 @@ class InboxMessage:
 
 _COLUMNS = [inbox.c[name] for name in InboxMessage.__dataclass_fields__]
 
-# Every message passes these three; SQLAlchemy takes longer to build a statement than SQLite to run it.
+# Every message passes these; SQLAlchemy takes longer to build a statement than SQLite to run it.
 _FIND_REPEAT = (
     select(inbox.c.id)
     .where(
@@ -76,6 +76,7 @@ _BRING_FORWARD = (
     )
     .values(lane=FRONT)
 )
+_FINISH = update(inbox).where(inbox.c.id == bindparam("number"), _is(MessageState.WAITING))
 
 
 def accept_message(
@@ -144,12 +145,8 @@ def finish_message(
 
     Called first in the transaction that applies the message, it keeps two nodes from applying it twice.
     """
-    finished = c.execute(
-        update(inbox)
-        .where(inbox.c.id == message_id, _is(MessageState.WAITING))
-        .values(state=state, because=because, finished_at=at)
-    )
-    return finished.rowcount == 1
+    said = {"number": message_id, "state": state, "because": because, "finished_at": at}
+    return c.execute(_FINISH, said).rowcount == 1
 
 
 def get_message(c: Connection, message_id: int) -> InboxMessage | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Executable,
     Select,
     and_,
+    bindparam,
     delete,
     insert,
     literal,
@@ -24,7 +25,15 @@ from sqlalchemy import (
 from prefetch import model
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
-from prefetch.store.tables import KeyKind, day_of_order, events, order_keys, order_patient_ids, orders
+from prefetch.store.tables import (
+    KeyKind,
+    day_of_order,
+    events,
+    in_numbers,
+    order_keys,
+    order_patient_ids,
+    orders,
+)
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -132,6 +141,10 @@ def list_orders(
 # --- writing ---------------------------------------------------------------------------------------
 
 
+_ADD = insert(orders).returning(*_COLUMNS)
+_REWRITE = update(orders).where(orders.c.id == bindparam("number")).returning(*_COLUMNS)
+
+
 def save_order(c: Connection, order: model.Order) -> model.Order:
     """Write an order and its keys; one with the number 0 is new and comes back with its own.
 
@@ -139,9 +152,8 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
     What the planner and the queue write (`planned_at`, `ready_at`, …) is left alone.
     """
     values = _values(order)
-    new = insert(orders).values(**values).returning(*_COLUMNS)
-    known = update(orders).where(orders.c.id == order.id).values(**values).returning(*_COLUMNS)
-    saved = as_order(c.execute(known if order.id else new).mappings().one())
+    written = c.execute(_REWRITE, {"number": order.id, **values}) if order.id else c.execute(_ADD, values)
+    saved = as_order(written.mappings().one())
     _write_keys(c, saved)
     if order.id or order.patient.other_ids:
         _write_patient_ids(c, saved)
@@ -167,19 +179,42 @@ def absorb_order(c: Connection, survivor: model.Order, absorbed: model.Order) ->
 # --- claiming for planning -------------------------------------------------------------------------
 
 
+_UNCLAIMED = (
+    select(orders.c.id)
+    .where(
+        orders.c.plan_at.is_not(None),
+        orders.c.plan_at <= bindparam("now"),
+        or_(orders.c.lease_until.is_(None), orders.c.lease_until < bindparam("clock")),
+    )
+    .order_by(orders.c.plan_at, orders.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+"""The longest due, passing over what others hold."""
+_DUE_AT_ONCE = _UNCLAIMED.where(orders.c.priority == _STAT)
+_DUE = _UNCLAIMED.where(orders.c.priority != _STAT)
+_LEASE = (
+    update(orders)
+    .where(in_numbers(orders.c.id))
+    .values(owner=bindparam("by"), lease_until=bindparam("until"))
+    .returning(*_COLUMNS)
+)
+
+
 def claim_orders_to_plan(
     c: Connection, *, owner: str, now: datetime, lease: timedelta, limit: int
 ) -> list[model.Order]:
     """Lease orders that are due for planning: STAT first, then the longest due."""
     clock = lease_clock(c, now)
-    free = or_(orders.c.lease_until.is_(None), orders.c.lease_until < clock)
-    due = [orders.c.plan_at.is_not(None), orders.c.plan_at <= now, free]
-    chosen = _choose(c, [*due, orders.c.priority == _STAT], limit)
-    chosen += _choose(c, [*due, orders.c.priority != _STAT], limit - len(chosen))
+    chosen: list[int] = []
+    for due in (_DUE_AT_ONCE, _DUE):
+        if len(chosen) < limit:
+            asked = {"now": now, "clock": clock, "most": limit - len(chosen)}
+            chosen += c.execute(due, asked).scalars()
     if not chosen:
         return []
-    leased = update(orders).where(orders.c.id.in_(chosen)).values(owner=owner, lease_until=clock + lease)
-    found = {order.id: order for order in _orders(c, leased.returning(*_COLUMNS))}
+    leased = c.execute(_LEASE, {"numbers": chosen, "by": owner, "until": clock + lease})
+    found = {order.id: order for order in map(as_order, leased.mappings())}
     return [found[order_id] for order_id in chosen]
 
 
@@ -268,11 +303,3 @@ def _write_patient_ids(c: Connection, order: model.Order) -> None:
     ]
     if rows:
         c.execute(insert_unless_known(c, order_patient_ids), rows)
-
-
-def _choose(c: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[int]:
-    """Give the longest due of the orders for which all conditions hold, passing over what others hold."""
-    if limit <= 0:
-        return []
-    query = select(orders.c.id).where(*conditions).order_by(orders.c.plan_at, orders.c.id).limit(limit)
-    return list(c.execute(query.with_for_update(skip_locked=True)).scalars())

@@ -71,7 +71,7 @@ class Writer:
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
-        self._waiting = _Waiting()
+        self._waiting = Waiting()
         self._thread: Thread | None = None
         self._closed = False
         self._commit_took = 0.0
@@ -98,7 +98,7 @@ class Writer:
     def _write_all(self) -> None:
         while batch := self._waiting.take(MOST_IN_A_COMMIT):
             done = self._commit(batch)
-            self._waiting.put_back(batch[len(done) :])
+            self._waiting.put_back(batch[len(done) :], done=done)
             _tell(done, self._place)
 
     def _commit(self, batch: Sequence[Work]) -> Sequence[Work]:
@@ -134,13 +134,15 @@ class Writer:
         return done, None
 
 
-class _Waiting:
+class Waiting:
     """The work that waits: what a peer waits for first, else in the order in which it came."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._first: deque[Work] = deque()
         self._then: deque[Work] = deque()
+        self._passed_over = False
+        """Whether the last commit had no room for anything that no peer waits for."""
         self._ended = False
 
     def put(self, work: Work) -> None:
@@ -149,9 +151,10 @@ class _Waiting:
             (self._first if work.first else self._then).append(work)
             self._changed.notify()
 
-    def put_back(self, left: Sequence[Work]) -> None:
+    def put_back(self, left: Sequence[Work], *, done: Sequence[Work]) -> None:
         """Add what was taken and not done, before all that came since."""
         with self._changed:
+            self._passed_over = not all(work.first for work in left) and all(work.first for work in done)
             self._first.extendleft(reversed([work for work in left if work.first]))
             self._then.extendleft(reversed([work for work in left if not work.first]))
 
@@ -164,13 +167,13 @@ class _Waiting:
     def take(self, most: int) -> list[Work]:
         """Take what waits, waiting for the first; nothing at the end.
 
-        One piece that no peer waits for comes before those for which one does: however many of them there
-        are, leases are renewed and what was acknowledged is read.
+        What was passed over by the last commit has a piece done by this one, before all else: however many
+        messages wait to be acknowledged, leases are renewed, and what was acknowledged is read.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._first or self._then or self._ended)
-            taken = _popped(self._then, 1)
-            taken += _popped(self._first, most - 1)
+            taken = _popped(self._then, 1 if self._passed_over else 0)
+            taken += _popped(self._first, most - len(taken))
             return [*taken, *_popped(self._then, most - len(taken))]
 
 
