@@ -96,6 +96,21 @@ class GivenOrder(Model):
         return self
 
 
+class GivenSeries(Model):
+    """A series of an earlier study."""
+
+    name: Text = Field(examples=["axial"])
+    """What the test calls it."""
+    modality: Modality | None = Field(default=None, examples=["CT"])
+    """Modality of the series."""
+    description: Text | None = Field(default=None, examples=["AXIAL 2.0 B31F"])
+    """Series Description."""
+    body_part: Text | None = Field(default=None, examples=["CHEST"])
+    """Body Part Examined."""
+    instances: Count | None = Field(default=10, examples=["120"])
+    """Number of Series Related Instances."""
+
+
 class GivenStudy(PlacedModel):
     """An earlier study of the patient."""
 
@@ -119,6 +134,17 @@ class GivenStudy(PlacedModel):
     """Accession Number."""
     study_instance_uid: Text | None = Field(default=None, examples=["1.2.3"])
     """Study Instance UID. Left out: one of its own."""
+    series: tuple[GivenSeries, ...] | None = Field(
+        default=None, examples=["[{name: axial, modality: CT, description: AXIAL 2.0}, {name: scout}]"]
+    )
+    """Its series, for rules that choose among them. Left out: the archive does not say them."""
+
+    @field_validator("series", mode="after")
+    @classmethod
+    def _series_differ(cls, series: tuple[GivenSeries, ...] | None) -> tuple[GivenSeries, ...] | None:
+        if len({one.name for one in series or ()}) < len(series or ()):
+            raise ValueError("two series have the same name")
+        return series
 
     @model_validator(mode="after")
     def _has_one_date_or_none(self) -> Self:
@@ -138,6 +164,8 @@ class ExpectedPrior(Model):
     """The rule that takes it."""
     prior_class: Text | None = Field(default=None, alias="class", examples=["baseline"])
     """The class of that rule."""
+    series: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=["[axial, lung]"])
+    """The series of it that are moved, by their names: these and no others. Left out: any, or all."""
     because: Because | None = Field(default=None, examples=['"*newest, number 1*"'])
     """Its reason, as `prefetch explain` says it; `*` and `?` are wildcards."""
 
@@ -219,6 +247,16 @@ class Case(PlacedModel):
                 raise ValueError(f"no study is called {name}; {yamlfile.did_you_mean(name, known)}")
         if both := set(taken) & set(left):
             raise ValueError(f"{both.pop()} cannot be both taken and left")
+        return self
+
+    @model_validator(mode="after")
+    def _names_their_series(self) -> Self:
+        of = {one.name: [series.name for series in one.series or ()] for one in self.studies}
+        for prior in self.expect.taken:
+            for name in prior.series:
+                if name not in of[prior.study]:
+                    words = yamlfile.did_you_mean(name, of[prior.study])
+                    raise ValueError(f"no series of {prior.study} is called {name}; {words}")
         return self
 
 

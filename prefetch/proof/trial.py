@@ -128,7 +128,7 @@ def _by_archive(
 
 
 def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:
-    return model.Study(
+    study = model.Study(
         study_instance_uid=_uid(given),
         archive=given.archive or default,
         patient_id="TEST",
@@ -137,6 +137,18 @@ def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:
         description=given.description,
         institution=given.institution,
         modalities=given.modality,
+        instances=given.instances,
+    )
+    return study if given.series is None else study.with_series(tuple(map(_series, given.series)))
+
+
+def _series(given: cases.GivenSeries) -> model.Series:
+    """Its name is its UID, by which it is known again."""
+    return model.Series(
+        series_instance_uid=given.name,
+        modality=given.modality,
+        description=given.description,
+        body_part=given.body_part,
         instances=given.instances,
     )
 
@@ -185,8 +197,16 @@ def _wrong_choice(prior: cases.ExpectedPrior, choices: Sequence[model.Choice]) -
         yield f"“{prior.study}” should be taken by rule {prior.rule}; {_why(first.reason)}"
     if prior.prior_class not in {None, first.prior_class}:
         yield f"“{prior.study}” should be taken as {prior.prior_class}; {_why(first.reason)}"
+    if prior.series and set(prior.series) != (moved := _moved(first)):
+        says = f"“{prior.study}” should be taken with its series {', '.join(prior.series)}"
+        yield f"{says}; it is taken with {', '.join(sorted(moved)) or 'none'}; {_why(first.reason)}"
     if prior.because and not any(prior.because.matches(why.because) for why in (first.reason, *first.others)):
         yield f"“{prior.study}” should be taken because “{prior.because}”; {_why(first.reason)}"
+
+
+def _moved(choice: model.Choice) -> set[str]:
+    """The names of the series that are moved; of a whole study all."""
+    return {each.series_instance_uid for each in choice.series or choice.study.series_found or ()}
 
 
 def _wrong_reasons(

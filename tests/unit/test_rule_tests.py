@@ -149,6 +149,12 @@ def test_an_order_says_what_a_message_would(rules: Path, order: str, rule: str |
         ("{priors: []}", "[{name: a}, {name: a}]", "two studies have the same name"),
         ("{priors: []}", "[{name: a, date: 31.12.2020}]", "“31.12.2020” is not a date"),
         ("{priors: []}", "[{name: a, modality: XRAY}]", "“XRAY” is not a modality"),
+        ("{priors: []}", "[{name: a, series: [{name: b}, {name: b}]}]", "two series have the same name"),
+        (
+            "{priors: [{study: a, series: lungs}]}",
+            "[{name: a, series: [{name: lung}]}]",
+            "no series of a is called lungs; did you mean lung?",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_not_run(rules: Path, expect: str, studies: str, message: str) -> None:
@@ -176,6 +182,46 @@ def test_an_order_that_is_wrong_is_told(rules: Path, order: str, message: str) -
     write(rules, "{priors: []}", order=order, studies="[]")
     result = run(rules)
     assert (2, True) == (result.exit_code, message in result.stderr)
+
+
+PARTS = """\
+  - name: part
+    when: {modality: CT, region: abdomen}
+    priors: [{series: {modality: CT, localizers: false}, newest: 1}]
+"""
+CUT_IN_SERIES = """\
+[{name: last, age: 1y, description: CT ABDOMEN, series: [
+   {name: scout, modality: CT, description: Topogram},
+   {name: axial, modality: CT, description: AXIAL 2.0},
+   {name: dose, modality: SR}]}]"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "failure"),
+    [
+        ("{priors: [{study: last, series: axial}]}", None),
+        (
+            "{priors: [{study: last, series: [axial, dose]}]}",
+            "“last” should be taken with its series axial, dose; it is taken with axial; part",
+        ),
+    ],
+)
+def test_series_that_are_chosen_are_tested(rules: Path, expect: str, failure: str | None) -> None:
+    """A study that says its series shows which of them a rule takes."""
+    (rules / "part.yaml").write_text(f"rules:\n{PARTS}")
+    order = "{modality: CT, procedure_description: CT abdomen}"
+    write(rules, expect, order=order, studies=CUT_IN_SERIES)
+    result = run(rules)
+    assert (1 if failure else 0, True) == (result.exit_code, (failure or "ok") in result.stdout)
+
+
+def test_a_series_test_without_series_says_so(rules: Path) -> None:
+    """A rule that chooses among series takes nothing of a study that says none."""
+    (rules / "part.yaml").write_text(f"rules:\n{PARTS}")
+    order = "{modality: CT, procedure_description: CT abdomen}"
+    write(rules, "{priors: [a]}", order=order, studies="[{name: a, modality: CT, description: CT ABDOMEN}]")
+    assert "“a” should be taken; part/class 1" in (said := run(rules).stdout)
+    assert "the archive does not say the series" in said
 
 
 def test_no_tests_are_no_success(rules: Path) -> None:
