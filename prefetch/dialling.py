@@ -25,6 +25,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
             move_total=waits.move_total.total_seconds(),
         ),
         send_issuer=said.send_issuer,
+        codes=said.codes,
         character_set=said.character_set,
         answer_limit=site.planning.answer_limit,
     )

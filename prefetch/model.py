@@ -253,6 +253,7 @@ class Series:
     modality: str | None = None
     description: str | None = None
     body_part: str | None = None
+    """Body Part Examined, else the code of an Anatomic Region of its images."""
     instances: int | None = None
 
 
@@ -275,6 +276,12 @@ class Study:
     accession_number: str | None = None
     description: str | None = None
     institution: str | None = None
+    procedure_codes: tuple[str, ...] = ()
+    """Code values of Procedure Code Sequence: what was done, in the codes of whoever ordered it."""
+    anatomic_regions: tuple[str, ...] = ()
+    """Code values of Anatomic Regions in Study (PS3.16 CID 4)."""
+    body_part: str | None = None
+    """As in `Series`, where an archive says it of a study."""
     modalities: tuple[str, ...] = ()
     instances: int | None = None
     series: int | None = None

@@ -332,6 +332,10 @@ class Archive(PlacedModel):
     archive that rejects one more for the time being gets as many as it accepts for the next minute."""
     send_issuer: bool = Field(default=True, examples=["false"])
     """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
+    codes: bool = Field(default=True, examples=["false"])
+    """Whether it is asked for the codes of studies (Procedure Code Sequence, Anatomic Regions, Body Part
+    Examined), which tell more of them than words. `false` for an archive that opens a file of each study to
+    answer that, and takes too long over it."""
     issuers: dict[Text, Text] = Field(default={}, examples=["{HOSP: GENERAL_HOSPITAL, CLINIC: CLINIC}"])
     """The authorities whose IDs this archive knows: assigning authority as orders say it → Issuer of Patient
     ID as the archive says it. Where any is named, IDs of other authorities are not asked here, and an answer

@@ -45,6 +45,7 @@ def write_study(
     modality: str = "CT",
     description: str = "CT Thorax",
     accession_number: str = "",
+    procedure_codes: Sequence[str] = (),
     study_instance_uid: str | None = None,
     series: int | Sequence[studies.Series] = 1,
     instances: int = 2,
@@ -71,6 +72,7 @@ def write_study(
         study_time=study_time,
         accession_number=accession_number,
         description=description,
+        procedure_codes=procedure_codes,
         series=[studies.Series(modality=modality, instances=instances)] * series
         if isinstance(series, int)
         else series,

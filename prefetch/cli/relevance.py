@@ -203,7 +203,7 @@ def _graded(row: Row, compared: Comparison) -> Row:
         compared.describe(order_text, modalities=_texts(order, "modality"), code=order_code),
         compared.describe(study_text, modalities=_texts(study, "modalities_in_study"), code=study_code),
         age_days=_number(study, "age_days"),
-        same_code=grading.is_same_procedure(order_code, study_code, order_text, study_text),
+        same=grading.same_procedure(order_code, filter(None, [study_code]), order_text, study_text),
     )
     return {"grade": int(graded.value), "because": graded.because}
 

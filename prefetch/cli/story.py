@@ -126,6 +126,9 @@ def _candidate(candidate: model.Candidate) -> dict[str, Any]:
         "study_date": study.study_date,
         "modalities": study.modalities,
         "description": study.description,
+        "procedure_codes": study.procedure_codes,
+        "anatomic_regions": study.anatomic_regions,
+        "body_part": study.body_part,
         "instances": study.instances,
         "grade": candidate.relevance and candidate.relevance.grade,
         "grade_because": candidate.relevance and candidate.relevance.because,
@@ -238,6 +241,7 @@ def _of_candidate(candidate: model.Candidate) -> Text:
     line = Text.assemble(
         (f"{word:<13} ", _STYLES[candidate.decision]),
         f"{study.study_date or 'no date'}  {'/'.join(study.modalities) or '?':<5} {study.description or ''}",
+        (_codes(study), "dim"),
         (f"  {study.archive}" + (f" → {candidate.destination}" if candidate.destination else ""), "dim"),
     )
     if candidate.relevance:
@@ -249,6 +253,12 @@ def _of_candidate(candidate: model.Candidate) -> Text:
         )
         line.append(f"\n{'':<14}{who}{_place(reason)}", style="dim")
     return line
+
+
+def _codes(study: model.Study) -> str:
+    """What an archive says of a study in codes."""
+    said = (*study.procedure_codes, *study.anatomic_regions, *filter(None, [study.body_part]))
+    return f" [{', '.join(said)}]" if said else ""
 
 
 def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Footing) -> Text:

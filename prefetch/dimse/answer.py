@@ -56,6 +56,9 @@ def read_study(identifier: Dataset, *, archive: str, character_set: str = "") ->
         accession_number=text(identifier, "AccessionNumber", encodings),
         description=text(identifier, "StudyDescription", encodings),
         institution=text(identifier, "InstitutionName", encodings),
+        procedure_codes=codes(identifier, "ProcedureCodeSequence", encodings),
+        anatomic_regions=codes(identifier, "AnatomicRegionsInStudyCodeSequence"),
+        body_part=_body_part(identifier),
         modalities=tuple(dict.fromkeys(values(identifier, "ModalitiesInStudy"))),
         instances=count(identifier, "NumberOfStudyRelatedInstances"),
         series=count(identifier, "NumberOfStudyRelatedSeries"),
@@ -72,7 +75,7 @@ def read_series(identifier: Dataset, *, character_set: str = "") -> model.Series
         series_instance_uid=uid,
         modality=text(identifier, "Modality"),
         description=text(identifier, "SeriesDescription", encodings_of(identifier, character_set)),
-        body_part=text(identifier, "BodyPartExamined"),
+        body_part=_body_part(identifier),
         instances=count(identifier, "NumberOfSeriesRelatedInstances"),
     )
 
@@ -104,6 +107,35 @@ def values(identifier: Dataset, keyword: str) -> tuple[str, ...]:
     """All values of an attribute of several, without the empty ones."""
     parts = (text(identifier, keyword) or "").split("\\")
     return tuple(stripped for part in parts if (stripped := part.strip()))
+
+
+def codes(identifier: Dataset, keyword: str, encodings: Sequence[str] = ("ascii",)) -> tuple[str, ...]:
+    """The code values of a sequence of codes, in whichever of its three attributes (PS3.3 8.1)."""
+    said = (
+        next(filter(None, (text(item, name, encodings) for name in _CODE_VALUES)), None)
+        for item in items(identifier, keyword)
+    )
+    return tuple(dict.fromkeys(filter(None, said)))
+
+
+_CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
+
+
+def items(identifier: Dataset, keyword: str) -> Sequence[Dataset]:
+    """The items of a sequence, so many as make sense; none where it is absent or broken."""
+    try:
+        return list(identifier.get(keyword) or ())[:MOST_ITEMS]
+    except Exception:  # noqa: BLE001 (pydicom raises many kinds for bytes that are no sequence)
+        return ()
+
+
+MOST_ITEMS = 20
+"""Of a sequence that are read."""
+
+
+def _body_part(identifier: Dataset) -> str | None:
+    region = codes(identifier, "AnatomicRegionSequence")
+    return text(identifier, "BodyPartExamined") or (region[0] if region else None)
 
 
 def count(identifier: Dataset, keyword: str) -> int | None:

@@ -80,6 +80,7 @@ class RemoteAE:
             patient_id=patient_id,
             issuer_of_patient_id=issuer_of_patient_id if self.peer.send_issuer else None,
             study_instance_uids=study_instance_uids,
+            codes=self.peer.codes,
             character_set=self.peer.character_set,
         )
         return await self._run(

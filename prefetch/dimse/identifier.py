@@ -35,6 +35,14 @@ STUDY_RETURN_KEYS = (
 )
 """Sent empty: universal matching (PS3.4 C.2.2.2.3)."""
 
+STUDY_CODE_KEYS = (
+    "ProcedureCodeSequence",
+    "AnatomicRegionsInStudyCodeSequence",
+    "AnatomicRegionSequence",
+    "BodyPartExamined",
+)
+"""What some archives say of a study besides; the last two are of its images, and of no level by the book."""
+
 _WILDCARDS = frozenset("*?\\")
 _LONGEST = 64
 """Characters of an LO or UI (PS3.5 Table 6.2-1)."""
@@ -45,9 +53,10 @@ def studies(
     patient_id: str | None = None,
     issuer_of_patient_id: str | None = None,
     study_instance_uids: Sequence[str] = (),
+    codes: bool = False,
     character_set: str = "",
 ) -> Dataset:
-    """A STUDY-level query; raises `UnsafeKeyError` for what must not be sent as a key."""
+    """A STUDY-level query, with `codes` for those too; raises `UnsafeKeyError` for what must not be sent."""
     if patient_id is None and not study_instance_uids:
         raise errors.UnsafeKeyError("a query needs a patient ID or Study Instance UIDs")
     keys = {
@@ -55,7 +64,8 @@ def studies(
         "IssuerOfPatientID": [] if issuer_of_patient_id is None else [issuer_of_patient_id],
         "StudyInstanceUID": study_instance_uids,
     }
-    return _query("STUDY", keys, STUDY_RETURN_KEYS, character_set)
+    return_keys = (*STUDY_RETURN_KEYS, *(STUDY_CODE_KEYS if codes else ()))
+    return _query("STUDY", keys, return_keys, character_set)
 
 
 def series(study_instance_uid: str) -> Dataset:
@@ -65,7 +75,7 @@ def series(study_instance_uid: str) -> Dataset:
         {"StudyInstanceUID": [study_instance_uid]},
         (
             *("SeriesInstanceUID", "Modality", "SeriesDescription", "BodyPartExamined"),
-            "NumberOfSeriesRelatedInstances",
+            *("AnatomicRegionSequence", "NumberOfSeriesRelatedInstances"),
         ),
     )
 
@@ -100,7 +110,8 @@ def _query(
     # Some archives say what their answers are written in only when they are asked (fo-dicom #1785).
     query.SpecificCharacterSet = character_set.split("\\")
     for keyword in return_keys:
-        setattr(query, keyword, "")
+        # A sequence of no items asks for all of it (PS3.4 C.2.2.2.6).
+        setattr(query, keyword, [] if keyword.endswith("Sequence") else "")
     for keyword, values in keys.items():
         if values:
             set_key(query, keyword, values, character_set)

@@ -34,6 +34,8 @@ class Peer:
     timeouts: Timeouts = field(default_factory=Timeouts)
     send_issuer: bool = True
     """Whether Issuer of Patient ID is a matching key; some archives match nothing by one that they lack."""
+    codes: bool = False
+    """Whether it is asked what codes its studies bear."""
     character_set: str = ""
     """Specific Character Set of our queries, and of answers that do not say theirs; empty is ASCII."""
     answer_limit: int = 2000

@@ -91,7 +91,6 @@ KEYS: Mapping[str, Sequence[str]] = {
 
 _LONGEST_VALUE = 1024
 """Characters of a value that are kept; what is longer is prose that decides nothing."""
-_MOST_IN_A_SEQUENCE = 20
 _BINARY = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "OB", "OW", "UN", "AT"})
 """Of the keys only Pregnancy Status is one of these, and no prior depends on it."""
 
@@ -165,14 +164,7 @@ def _read(dataset: Dataset, encodings: Sequence[str]) -> dict[str, Any]:
 def _value(dataset: Dataset, keyword: str, encodings: Sequence[str]) -> str | list[dict[str, Any]] | None:
     representation = dictionary_VR(keyword)
     if representation == "SQ":
-        return [read for item in _items(dataset, keyword) if (read := _read(item, encodings))]
+        return [read for item in answer.items(dataset, keyword) if (read := _read(item, encodings))]
     if representation in _BINARY:
         return None
     return (answer.text(dataset, keyword, encodings) or "")[:_LONGEST_VALUE] or None
-
-
-def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
-    try:
-        return list(dataset[keyword].value or ())[:_MOST_IN_A_SEQUENCE]
-    except Exception:  # noqa: BLE001 (pydicom raises many kinds for bytes that are no sequence)
-        return ()

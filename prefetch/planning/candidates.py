@@ -102,6 +102,19 @@ def _has_description(asked: rules.StudyCondition, compared: Compared, _: Exam) -
     return compare("a series description", compared.texts, asked.description, is_like)
 
 
+def _has_code(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+    patterns = [one for one in asked.procedure_code if one.text != rules.SAME]
+    own = exam.order.procedure_code if len(patterns) < len(asked.procedure_code) else None
+    if not (own or patterns):
+        return Finding(None, "the order's procedure code is not said, so none is the same")
+    return compare(
+        "the study's procedure code",
+        compared.study.procedure_codes,
+        [*filter(None, [own]), *patterns],
+        lambda value, _: value == own or is_like(value, patterns),
+    )
+
+
 def _is_of_institution(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
     return compare("the institution", _text(compared.study.institution), asked.institution, is_like)
 
@@ -158,6 +171,7 @@ _STUDY_TESTS: Mapping[str, _Test] = {
     "region": _has_region,
     "side": _has_side,
     "description": _has_description,
+    "procedure_code": _has_code,
     "institution": _is_of_institution,
 }
 """Key of a block about a study → its test."""

@@ -12,7 +12,7 @@ from typing import Self
 from prefetch import modalities
 from prefetch.model import Graded, Order, Study
 from prefetch.relevance import Description, Grade, comparison
-from prefetch.relevance.grading import is_same_procedure
+from prefetch.relevance.grading import same_procedure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +93,18 @@ def compare(exam: Exam, study: Study) -> Compared:
     said = relevance.describe(
         study.description or "; ".join(_texts(study)[:_ENOUGH]),
         modalities=study.modalities,
-        body_part=next((each.body_part for each in study.series_found or () if each.body_part), None),
+        code=study.procedure_codes,
+        anatomic_codes=study.anatomic_regions,
+        body_part=study.body_part
+        or next((each.body_part for each in study.series_found or () if each.body_part), None),
     )
     grade = relevance.grade(
         exam.said,
         said,
         age_days=(exam.day - study.study_date).days if study.study_date else None,
-        same_code=is_same_procedure(None, None, order.procedure_description, study.description),
+        same=same_procedure(
+            order.procedure_code, study.procedure_codes, order.procedure_description, study.description
+        ),
     )
     return Compared(study=study, said=said, grade=grade)
 

@@ -126,6 +126,12 @@ class GivenStudy(PlacedModel):
     """Modalities in Study."""
     description: Text | None = Field(default=None, examples=["CT CHEST W/O"])
     """Study Description."""
+    procedure_code: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=["CTCH"])
+    """Its procedure codes."""
+    anatomic_region: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=['"51185008"'])
+    """Codes of its anatomic regions (DICOM PS3.16 CID 4)."""
+    body_part: Text | None = Field(default=None, examples=["CHEST"])
+    """Body Part Examined."""
     institution: Text | None = Field(default=None, examples=["Northgate Hospital"])
     """Institution Name."""
     instances: Count | None = Field(default=100, examples=["350"])

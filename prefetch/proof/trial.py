@@ -136,6 +136,9 @@ def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:
         accession_number=given.accession_number,
         description=given.description,
         institution=given.institution,
+        procedure_codes=given.procedure_code,
+        anatomic_regions=given.anatomic_region,
+        body_part=given.body_part,
         modalities=given.modality,
         instances=given.instances,
     )

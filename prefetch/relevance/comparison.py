@@ -23,7 +23,7 @@ REMEMBERED = 20_000
 """Texts of which the description is kept; more than a hospital's catalogue with its slips of the pen."""
 
 _Read = TypeVar("_Read")
-_Describe = Callable[[str, tuple[str, ...], str | None, str | None], Description]
+_Describe = Callable[[str, tuple[str, ...], tuple[str, ...], str | None, tuple[str, ...]], Description]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,26 +43,36 @@ class Comparison:
         text: str | None,
         *,
         modalities: Iterable[str] = (),
-        code: str | None = None,
+        code: str | Iterable[str] | None = None,
         body_part: str | None = None,
+        anatomic_codes: Iterable[str] = (),
     ) -> Description:
         """What an order or study is of."""
-        return self._remembered(text or "", tuple(modalities), code, body_part)
+        several = (code,) if isinstance(code, str) else tuple(code or ())
+        # Codes that no map explains say nothing, and need not be told apart.
+        known = several if self.procedure_codes else ()
+        return self._remembered(text or "", tuple(modalities), known, body_part, tuple(anatomic_codes))
 
     def grade(
-        self, order: Description, study: Description, *, age_days: float | None, same_code: bool
+        self, order: Description, study: Description, *, age_days: float | None, same: str | None = None
     ) -> Grade:
         """How much a study is worth to an order."""
-        return grading.grade(order, study, age_days=age_days, same_code=same_code, table=self.table)
+        return grading.grade(order, study, age_days=age_days, same=same, table=self.table)
 
     def _describe(
-        self, text: str, modalities: tuple[str, ...], code: str | None, body_part: str | None
+        self,
+        text: str,
+        modalities: tuple[str, ...],
+        code: tuple[str, ...],
+        body_part: str | None,
+        anatomic_codes: tuple[str, ...],
     ) -> Description:
         return describe(
             text,
             modality=modalities,
             code=code,
             body_part=body_part,
+            anatomic_codes=anatomic_codes,
             procedure_codes=self.procedure_codes,
             vocabulary=self.vocabulary,
         )

@@ -42,7 +42,7 @@ def describe(
     text: str,
     *,
     modality: str | Iterable[str] | None = None,
-    code: str | None = None,
+    code: str | Iterable[str] | None = None,
     body_part: str | None = None,
     anatomic_codes: Iterable[str] = (),
     procedure_codes: ProcedureCodes | None = None,
@@ -50,24 +50,32 @@ def describe(
 ) -> Description:
     """Read what an order or study is of.
 
-    `modality` is DICOM's term, one or several; it outweighs the text. `code` is looked up in the site's
-    `procedure_codes`, and what stands there outweighs the text too. `anatomic_codes` (PS3.16 CID 4) add
-    regions; Body Part Examined is asked last, for it is wrong in one image of seven.
+    `modality` is DICOM's term, one or several; it outweighs the text. `code`, one or several, is looked up in
+    the site's `procedure_codes`, and what stands there outweighs the text too. `anatomic_codes` (PS3.16 CID
+    4) add regions; Body Part Examined, in words or as such a code, is asked last, for it is wrong in one image
+    of seven.
     """
     vocabulary = vocabulary or glossary.shipped()
     given = _given_modalities(modality, vocabulary)
     said = _describe_text(text, given, vocabulary)
-    words_for_code = procedure_codes.find(code) if code and procedure_codes else None
-    if words_for_code is not None:
+    if words_for_code := _words_for(code, procedure_codes):
         said = _overrule(said, _describe_text(words_for_code, given, vocabulary))
     for anatomic_code in anatomic_codes:
         if says := codes.anatomic_regions().get(anatomic_code):
             said = _extend_regions(said, _describe_text(says, (), vocabulary))
     if body_part and not said.mask:
-        said = _extend_regions(said, _describe_text(body_part, given, vocabulary))
+        part = codes.anatomic_regions().get(body_part, body_part)
+        said = _extend_regions(said, _describe_text(part, given, vocabulary))
     if not said.mask and given:
         said = _extend_regions(said, _describe_text(" ".join(given), (), vocabulary))
     return said
+
+
+def _words_for(code: str | Iterable[str] | None, procedure_codes: ProcedureCodes | None) -> str:
+    """What a site's map says of the codes that it holds; nothing where it holds none."""
+    several = (code,) if isinstance(code, str) else code or ()
+    found = map(procedure_codes.find, several) if procedure_codes else ()
+    return "; ".join(dict.fromkeys(filter(None, found)))
 
 
 def _overrule(said: Description, stronger: Description) -> Description:

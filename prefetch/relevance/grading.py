@@ -6,6 +6,7 @@ a file, which a site may amend with its own; here they are only looked up. A gra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -41,20 +42,20 @@ def grade(
     study: Description,
     *,
     age_days: float | None = None,
-    same_code: bool = False,
+    same: str | None = None,
     table: Table | None = None,
 ) -> Grade:
     """Compare a study with an order.
 
-    `age_days` runs from the study to the exam; None is not known and takes nothing off. `same_code` says that
-    both bear the same procedure code: the strongest witness, which leaves only the age to ask about.
+    `age_days` runs from the study to the exam; None is not known and takes nothing off. `same` says by what
+    both are one procedure (`same_procedure`): the strongest witness, which leaves only the age to ask about.
     """
     table = table or tables.shipped()
     of_order = order.mask or table.assume(order.modalities)
     of_study = study.mask or table.assume(study.modalities)
     where = of_order & of_study or of_order | of_study
-    if same_code:
-        value, because = 3, "the same procedure"
+    if same:
+        value, because = 3, same
     elif of_order and of_study:
         value, because = _compared(table, order, of_order, study, of_study)
     else:
@@ -121,13 +122,16 @@ def _age(days: float) -> str:
     return f"{years:.0f} years" if years > 1 else f"{days:.0f} days"
 
 
-def is_same_procedure(
-    order_code: str | None, study_code: str | None, order_text: str | None, study_text: str | None
-) -> bool:
-    """Whether an order and a study bear the same procedure code, or word for word the same description."""
-    if order_code and study_code:
-        return order_code.strip() == study_code.strip()
-    return bool(order_text and study_text) and _bare(order_text) == _bare(study_text)
+def same_procedure(
+    order_code: str | None, study_codes: Iterable[str], order_text: str | None, study_text: str | None
+) -> str | None:
+    """By what an order and a study are the same procedure: a code, or word for word the description."""
+    code, codes = (order_code or "").strip(), {each.strip() for each in study_codes}
+    if code and codes:
+        return f"the same procedure code {code}" if code in codes else None
+    if order_text and _bare(order_text) == _bare(study_text):
+        return "the same description"
+    return None
 
 
 def _bare(text: str | None) -> str:

@@ -34,6 +34,9 @@ class StudyCondition(PlacedModel):
     """Side of the body: `left`, `right`, `both`, or `same` as the order's. Both sides show either."""
     description: Patterns = Field(default=(), examples=['["*chest*", "*thorax*"]'])
     """Study Description; the whole of it, `*` and `?` being wildcards. Case does not matter."""
+    procedure_code: Patterns = Field(default=(), examples=['[same, "CTCH*"]'])
+    """Any of the study's procedure codes; the whole of it, `*` and `?` being wildcards. `same` is the order's
+    own. Not every archive says them."""
     institution: Patterns = Field(default=(), examples=['["*university*"]'])
     """Institution Name; the whole of it, `*` and `?` being wildcards. Not every archive says it."""
 

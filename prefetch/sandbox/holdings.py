@@ -44,6 +44,8 @@ _STUDY = (
     "StudyDescription",
     "ReferringPhysicianName",
     "InstitutionName",
+    "ProcedureCodeSequence",
+    "AnatomicRegionsInStudyCodeSequence",
 )
 _SERIES = (
     "SeriesInstanceUID",

@@ -40,6 +40,8 @@ class Study:
     study_time: str = "080000"
     accession_number: str = ""
     description: str = ""
+    procedure_codes: Sequence[str] = ()
+    """Code values of a site's own scheme."""
     series: Sequence[Series] = (Series(modality="CT", instances=1),)
     character_set: str = "ISO_IR 192"
 
@@ -107,8 +109,16 @@ def _say_which_study(instance: Dataset, study: Study) -> None:
     instance.StudyTime = study.study_time
     instance.AccessionNumber = study.accession_number
     instance.StudyDescription = study.description
+    if study.procedure_codes:
+        instance.ProcedureCodeSequence = [_code(value) for value in study.procedure_codes]
     instance.StudyID = "1"
     instance.ReferringPhysicianName = ""
+
+
+def _code(value: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "99SANDBOX", value
+    return code
 
 
 def _say_which_series(instance: Dataset, study: Study, modality: str, number: int) -> None:

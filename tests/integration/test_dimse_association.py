@@ -258,6 +258,20 @@ def test_issuer_is_a_key_where_the_archive_knows_it(send_issuer: bool, sent: str
     assert asked == [sent]
 
 
+@pytest.mark.parametrize("codes", [True, False])
+def test_codes_are_asked_for_where_they_cost_little(codes: bool) -> None:
+    """An archive that opens files to answer them is not asked."""
+    asked = []
+
+    def script(conversation: Conversation) -> None:
+        asked.append("ProcedureCodeSequence" in conversation.identifier)
+        conversation.respond(0x0000)
+
+    with ScriptedScp(find=script) as scp:
+        use(scp.peer(codes=codes), lambda remote: remote.find_studies(patient_id="P1"))
+    assert asked == [codes]
+
+
 def test_unsafe_key_opens_no_association() -> None:
     """A key that is never sent is refused at once."""
     with ScriptedScp(find=answer) as scp:

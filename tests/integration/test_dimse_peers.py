@@ -44,6 +44,7 @@ def study(tmp_path: Path) -> WrittenStudy:
         study_time="081500",
         description="CT Schädel",
         accession_number="A77",
+        procedure_codes=["CTSK"],
         series=2,
     )
 
@@ -74,6 +75,7 @@ def use(archive: peers.Server, work: Callable[[RemoteAE], Awaitable[T]], *, call
         host=archive.host,
         port=archive.port,
         calling_ae_title="PREFETCH",
+        codes=True,
         timeouts=peer.Timeouts(connect=2, acse=5, idle=10, move_idle=20),
     )
 
@@ -96,7 +98,7 @@ def test_study_is_found(archive: peers.Server, study: WrittenStudy) -> None:
     result = use(archive, lambda remote: remote.find_studies(patient_id="P7", issuer_of_patient_id="HOSP"))
     assert result.outcome is Outcome.SUCCESS
     (found,) = result.studies
-    counted = isinstance(archive, peers.Orthanc)  # dcmqrscp answers neither counts nor modalities
+    counted = isinstance(archive, peers.Orthanc)  # dcmqrscp answers no counts, modalities or codes
     assert found == model.Study(
         study_instance_uid=study.study_instance_uid,
         archive="archive",
@@ -109,6 +111,7 @@ def test_study_is_found(archive: peers.Server, study: WrittenStudy) -> None:
         study_time="081500",
         accession_number="A77",
         description="CT Schädel",
+        procedure_codes=("CTSK",) if counted else (),
         modalities=("CT",) if counted else (),
         instances=4 if counted else None,
         series=2 if counted else None,

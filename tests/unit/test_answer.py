@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from io import BytesIO
 from typing import Any, Literal
 from warnings import simplefilter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+from pynetdicom.dsutils import encode
 
 from prefetch import model
 from prefetch.dimse import answer, identifier
@@ -66,6 +72,57 @@ def test_empty_answer_says_nothing() -> None:
     said = {keyword: "" for keyword in identifier.STUDY_RETURN_KEYS if keyword != "StudyInstanceUID"}
     nothing = model.Study(study_instance_uid="1.2.3", archive="main")
     assert (read(), read(**said)) == (nothing, nothing)
+
+
+def coded(**values: str | list[Dataset]) -> Dataset:
+    """A data set, or an item of a sequence of codes."""
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def read_coded(**values: str | list[Dataset]) -> model.Study:
+    """The study of an answer with these values and sequences, as it comes over the wire."""
+    said = coded(StudyInstanceUID="1.2.3", **values)
+    raw = encode(said, is_implicit_vr=True, is_little_endian=True)
+    study = answer.read_study(read_dataset(BytesIO(raw or b""), True, True), archive="main")
+    assert study is not None
+    return study
+
+
+def test_codes_are_read() -> None:
+    """Procedures and regions by their code values, short or long; what has none is left out."""
+    said = read_coded(
+        ProcedureCodeSequence=[
+            coded(CodeValue="CTCH"),
+            coded(CodeMeaning="?"),
+            coded(LongCodeValue="x" * 17),
+        ],
+        AnatomicRegionsInStudyCodeSequence=[coded(CodeValue="51185008")],
+        AnatomicRegionSequence=[coded(CodeValue="69536005")],
+    )
+    assert (("CTCH", "x" * 17), ("51185008",), "69536005") == (
+        said.procedure_codes,
+        said.anatomic_regions,
+        said.body_part,
+    )
+
+
+def test_a_body_part_outweighs_the_region_of_an_image() -> None:
+    """In words where there are any."""
+    said = read_coded(BodyPartExamined="CHEST", AnatomicRegionSequence=[coded(CodeValue="69536005")])
+    assert said.body_part == "CHEST"
+
+
+def test_a_sequence_that_is_none_says_nothing() -> None:
+    """Bytes that cannot be read as items cost no more than that value."""
+    broken = decoded(StudyInstanceUID="1.2.3")
+    tag = Tag("ProcedureCodeSequence")
+    broken[tag] = RawDataElement(tag, "SQ", 5, b"\x01\x02\x03\x04\x05", 0, True, True)
+    study = answer.read_study(broken, archive="main")
+    assert study is not None
+    assert study.procedure_codes == ()
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.*", "1.2.3\\1.2.4", "1 2", "9" * 65])

@@ -390,10 +390,24 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
             UNSAID,
             "the order names no side, so none is the same",
         ),
+        ("procedure_code: 'CT*'", {"procedure_codes": ("CTCH",)}, YES, "the study's procedure code is CTCH"),
+        (
+            "procedure_code: MR",
+            {"procedure_codes": ("CTCH",)},
+            NO,
+            "the study's procedure code is CTCH, not MR",
+        ),
+        ("procedure_code: 'CT*'", {}, UNSAID, "the study's procedure code is not said"),
+        (
+            "procedure_code: same",
+            {"procedure_codes": ("A",)},
+            UNSAID,
+            "the order's procedure code is not said, so none is the same",
+        ),
         ("institution: '*uni*'", {"institution": "University"}, YES, "the institution is University"),
         ("institution: '*uni*'", {"institution": "Elsewhere"}, NO, "the institution is Elsewhere, not *uni*"),
         ("institution: '*uni*'", {}, UNSAID, "the institution is not said"),
-        ("relevance: must", {}, YES, "must: the same procedure"),
+        ("relevance: must", {}, YES, "must: the same description"),
         (
             "relevance: useful",
             {"description": "CT head"},
@@ -468,6 +482,24 @@ def test_without_the_orders_own_none_is_the_same(asked: str) -> None:
     besides = asked.replace("same", "[same, knee]" if "region" in asked else "[same, left]")
     assert fits(besides, {"description": "MR left knee"}, **SILENT).holds
     assert fits(besides, {"description": "MR right hand"}, **SILENT).holds is None
+
+
+@pytest.mark.parametrize(
+    ("codes", "holds"), [(("A", "C*"), YES), (("CTCH",), NO), ((), UNSAID), (("MR1",), YES)]
+)
+def test_the_same_procedure_code_is_the_orders_own(codes: tuple[str, ...], holds: bool | None) -> None:
+    """Letter by letter, whatever stands in it; what is listed besides is a pattern."""
+    asked = "procedure_code: [same, 'MR?']"
+    assert holds == fits(asked, {"procedure_codes": codes}, procedure_code="C*").holds
+
+
+def test_codes_tell_what_words_do_not() -> None:
+    """A study's codes and regions are read beside its description, and grade it."""
+    named = {"description": "Exam 4711", "anatomic_regions": ("51185008",)}
+    assert fits("region: chest", named).holds
+    assert fits("region: chest", {"description": "Exam 4711", "body_part": "CHEST"}).holds
+    same = {"description": "Exam 4711", "procedure_codes": ("A1",)}
+    assert "the same procedure code A1" in fits("relevance: must", same, procedure_code="A1").because
 
 
 def test_the_orders_modality_may_come_from_its_description() -> None:

@@ -126,6 +126,7 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "archives.main.mode": ("observe", "archives.main.mode", Mode.OBSERVE),
     "archives.main.max_associations": ("9", "archives.main.max_associations", 9),
     "archives.main.send_issuer": ("no", "archives.main.send_issuer", False),
+    "archives.main.codes": ("no", "archives.main.codes", False),
     "archives.main.issuers": ("{A: B}", "archives.main.issuers", {"A": "B"}),
     "archives.main.patient_ids.strip_prefix": ("H-", "archives.main.patient_ids.strip_prefix", "H-"),
     "archives.main.patient_ids.strip_zeros": ("yes", "archives.main.patient_ids.strip_zeros", True),
@@ -300,6 +301,7 @@ BAD: dict[str, tuple[str, str]] = {
     "archives.main.mode": ("off", "“off” is not possible; possible: active, observe"),
     "archives.main.max_associations": ("0", "must be at least 1, found 0"),
     "archives.main.send_issuer": ("maybe", "expected true or false, found “maybe”"),
+    "archives.main.codes": ("all", "expected true or false, found “all”"),
     "archives.main.issuers": ("{A: [B]}", "expected a text, found a list"),
     "archives.main.patient_ids": ("zeros", "expected keys and values, found “zeros”"),
     "archives.main.patient_ids.strip_prefix": (

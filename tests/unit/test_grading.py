@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from prefetch import errors, relevance
 from prefetch.relevance import Description, Worth, anatomy, tables
-from prefetch.relevance.grading import is_same_procedure
+from prefetch.relevance.grading import same_procedure
 
 YEAR = 365
 
 
-def grade(order: str, study: str, *, age_days: float | None = None, same_code: bool = False) -> Worth:
+def grade(order: str, study: str, *, age_days: float | None = None, same: str | None = None) -> Worth:
     """The worth of a study to an order, both as hospitals write them."""
     return relevance.grade(
-        relevance.describe(order), relevance.describe(study), age_days=age_days, same_code=same_code
+        relevance.describe(order), relevance.describe(study), age_days=age_days, same=same
     ).value
 
 
@@ -148,27 +148,28 @@ def test_the_reason_tells_an_age_that_counted() -> None:
 
 def test_the_same_code_is_the_strongest_witness() -> None:
     """Whatever the texts say; only the age is asked about."""
-    assert MUST == grade("qwrtz", "CT CHEST", same_code=True)
-    assert USEFUL == grade("qwrtz", "US ABDOMEN", same_code=True, age_days=8 * YEAR)
+    assert MUST == grade("qwrtz", "CT CHEST", same="the same code")
+    assert USEFUL == grade("qwrtz", "US ABDOMEN", same="the same code", age_days=8 * YEAR)
 
 
 @pytest.mark.parametrize(
     ("codes", "texts", "same"),
     [
-        (("A1", "A1"), ("CT", "MR"), True),
-        (("A1", " A1 "), ("CT", "MR"), True),
-        (("A1", "A2"), ("CT", "CT"), False),
-        ((None, "A2"), ("CT chest ", "ct  CHEST"), True),
-        ((None, None), ("CT chest", "CT head"), False),
-        ((None, None), ("", ""), False),
-        (("A1", None), (None, None), False),
+        (("A1", ["A1"]), ("CT", "MR"), "the same procedure code A1"),
+        (("A1", ["B7", " A1 "]), ("CT", "MR"), "the same procedure code A1"),
+        (("A1", ["A2"]), ("CT", "CT"), None),
+        ((None, ["A2"]), ("CT chest ", "ct  CHEST"), "the same description"),
+        ((None, []), ("CT chest", "CT head"), None),
+        ((None, []), ("", ""), None),
+        (("A1", []), (None, None), None),
+        (("A1", []), ("CT chest", "CT chest"), "the same description"),
     ],
 )
 def test_the_same_procedure(
-    codes: tuple[str | None, str | None], texts: tuple[str | None, str | None], *, same: bool
+    codes: tuple[str | None, list[str]], texts: tuple[str | None, str | None], same: str | None
 ) -> None:
-    """By the code where both have one, else word for word by the text."""
-    assert same == is_same_procedure(*codes, *texts)
+    """By a code where both have one, else word for word by the text."""
+    assert same == same_procedure(*codes, *texts)
 
 
 # --- any -----------------------------------------------------------------------------------------------

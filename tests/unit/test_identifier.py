@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,12 @@ def test_everything_is_asked_back() -> None:
     assert not query.SpecificCharacterSet
 
 
+def test_codes_are_asked_for_where_they_are_wanted() -> None:
+    """Sequences without items: all of each."""
+    query = identifier.studies(patient_id="P1", codes=True)
+    assert set(identifier.STUDY_CODE_KEYS) <= {element.keyword for element in query if not element.value}
+
+
 def test_character_set_is_sent() -> None:
     """The configured character set stands in the query, several terms as several values."""
     assert (
@@ -46,8 +54,9 @@ def test_studies_may_be_asked_for_by_uid() -> None:
 @pytest.mark.parametrize("key", ["patient_id", "issuer_of_patient_id"])
 def test_unsafe_keys_are_refused(key: str, value: str) -> None:
     """What would match other people is never sent."""
+    keys: dict[str, Any] = {"patient_id": "P1", key: value}
     with pytest.raises(UnsafeKeyError):
-        identifier.studies(**{"patient_id": "P1", key: value})
+        identifier.studies(**keys)
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.*", "1.2.3\\1.2.4"])

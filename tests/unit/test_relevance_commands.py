@@ -277,7 +277,7 @@ def test_the_same_code_is_graded_highest() -> None:
         "order": {"procedure_description": "qwrtz", "procedure_code": "K1"},
         "study": {"study_description": "", "procedure_code": "K1"},
     }
-    assert [{"grade": 3, "because": "the same procedure"}] == ask("relevance", question)
+    assert [{"grade": 3, "because": "the same procedure code K1"}] == ask("relevance", question)
 
 
 def test_one_pair_is_graded() -> None:

@@ -190,6 +190,10 @@ BAD: dict[str, tuple[str, str]] = {
         "- {name: r, priors: [{side: links}]}",
         "2:29: rules.0.priors.0.side: “links” is not possible; possible: same, left, right, both",
     ),
+    "PriorClass.procedure_code": (
+        "- {name: r, priors: [{procedure_code: []}]}",
+        "2:39: rules.0.priors.0.procedure_code: must not be empty",
+    ),
     "PriorClass.institution": (
         "- {name: r, priors: [{institution: ''}]}",
         "2:36: rules.0.priors.0.institution: must not be empty",
@@ -217,6 +221,10 @@ BAD: dict[str, tuple[str, str]] = {
     "StudyCondition.side": (
         "- {name: r, priors: [{exclude: {side: []}}]}",
         "2:39: rules.0.priors.0.exclude.side: must not be empty",
+    ),
+    "StudyCondition.procedure_code": (
+        "- {name: r, priors: [{exclude: {procedure_code: ['']}}]}",
+        "2:50: rules.0.priors.0.exclude.procedure_code.0: must not be empty",
     ),
     "StudyCondition.institution": (
         "- {name: r, priors: [{exclude: {}}]}",

@@ -506,7 +506,7 @@ def test_a_class_asks_for_relevance_and_its_grade_is_kept(tmp_path: Path) -> Non
     selection = choose(tmp_path, MIXED, "{name: a, priors: [{relevance: useful}]}")
     assert {"film": 2, "chest": 3} == {one.study.study_instance_uid: one.grade for one in selection.choices}
     graded = {one.study.study_instance_uid: one.relevance for one in selection.candidates}
-    assert [model.Graded(grade=3, because="the same procedure"), 0] == [
+    assert [model.Graded(grade=3, because="the same description"), 0] == [
         graded["chest"],
         graded["head"] and graded["head"].grade,
     ]
