@@ -52,8 +52,8 @@ def describe(
 
     `modality` is DICOM's term, one or several; it outweighs the text. `code`, one or several, is looked up in
     the site's `procedure_codes`, and what stands there outweighs the text too. `anatomic_codes` (PS3.16 CID
-    4) add regions; Body Part Examined, in words or as such a code, is asked last, for it is wrong in one image
-    of seven.
+    4) add regions; Body Part Examined, in words or as such a code, is asked last, for it is wrong in one
+    image of seven.
     """
     vocabulary = vocabulary or glossary.shipped()
     given = _given_modalities(modality, vocabulary)
