@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prefetch.cli import manual, messagetable, reference
+from prefetch.sandbox.quirks import QUIRKS
 
 ROOT = Path(__file__).parents[1]
 MESSAGE_TABLES = (
@@ -41,7 +42,15 @@ def files() -> Iterator[tuple[Path, str]]:
     for table in MESSAGE_TABLES:
         text = between(text, table.__name__, table())
     yield messages, text
+    page = ROOT / "docs" / "reference" / "archive-quirks.md"
+    yield page, between(page.read_text(encoding="utf-8"), "quirks", quirk_table())
     yield ROOT / "rules" / "schema.json", reference.schema("rules")
+
+
+def quirk_table() -> str:
+    """Each quirk of the sandbox with who has met it."""
+    rows = (f"| `{name}` | {each.because} | {each.seen} |\n" for name, each in QUIRKS.items())
+    return f"| quirk | what the archive does | met in the field |\n| --- | --- | --- |\n{''.join(rows)}\n"
 
 
 def between(page: str, name: str, text: str) -> str:

@@ -28,6 +28,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         codes=said.codes,
         character_set=said.character_set,
         answer_limit=site.planning.answer_limit,
+        most_answers=said.most_answers,
     )
 
 

@@ -348,6 +348,9 @@ class Archive(PlacedModel):
     """The same for IDs of these authorities, in the place of `patient_ids`."""
     character_set: Text = Field(default="ISO_IR 100", examples=["ISO_IR 192"])
     """How to read its answers where they name no Specific Character Set."""
+    most_answers: Count | None = Field(default=None, examples=["500"])
+    """The most answers that it gives to one query, where it has such a limit. As many as that are asked for
+    again in parts, by study date. Left out: a number such as 100, 250 or 500 is taken for a limit."""
     timeouts: ArchiveTimeouts = Field(default=ArchiveTimeouts(), examples=["{idle: 2m, move_total: 3h}"])
     """How long to wait for it."""
 

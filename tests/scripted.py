@@ -43,6 +43,7 @@ class Conversation:
         self._association = association
         self._request = request
         self._context_id = context_id
+        self.sop_class = request.AffectedSOPClassUID
 
     @property
     def identifier(self) -> Dataset:

@@ -19,8 +19,11 @@ from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from prefetch import model
 
-_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d{2})\.(\d{2})")
-"""DA, and as ACR-NEMA 300 wrote it (PS3.5 Table 6.2-1)."""
+_DATE = re.compile(
+    r"(?P<year>\d{4})(?P<sign>[.-]?)(?P<month>\d{2})(?P=sign)(?P<day>\d{2})"
+    r"|(?P<the_day>\d{2})\.(?P<the_month>\d{2})\.(?P<the_year>\d{4})"
+)
+"""DA, as ACR-NEMA 300 wrote it (PS3.5 Table 6.2-1), and as people do where the order cannot be mistaken."""
 _BIRTH_DATE = re.compile(r"\d{4}(\d{2}(\d{2})?)?")
 _TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 _COUNT = re.compile(r"\+?(\d{1,12})(\.0*)?")
@@ -31,6 +34,8 @@ _DELIMITERS = {*PN_DELIMS, *TEXT_VR_DELIMS, ord("=")}
 """Where ISO 2022 returns to the first character set (PS3.5 6.1.2.5.3)."""
 _UNDECLARED = "iso8859"
 """pydicom's name for the default repertoire, in which whatever is not ASCII is a guess."""
+_LATIN_1 = "latin_1"
+"""Declared by many that write UTF-8; what is UTF-8 by accident makes no sense in Latin-1."""
 _MULTI_BYTE = frozenset({"GB18030", "GBK", "GB2312", "shift_jis", "euc_kr"})
 
 
@@ -155,7 +160,8 @@ def encodings_of(identifier: Dataset, fallback: str) -> list[str]:
     """Python's names for what the answer is written in, as it says itself or, silent, as configured."""
     declared = _decode(_bytes(identifier, "SpecificCharacterSet"), ("ascii",)).strip(" \0")
     if declared:
-        return python_encodings(declared)
+        encodings = python_encodings(declared)
+        return ["utf-8", *encodings] if encodings[0] == _LATIN_1 else encodings
     configured = python_encodings(fallback)
     # A single-byte encoding reads anything; what happens to be UTF-8 was meant to be.
     return configured if configured[0] in _MULTI_BYTE else ["utf-8", *configured]
@@ -210,7 +216,7 @@ def _date(value: str | None) -> date | None:
     match = _DATE.fullmatch(value or "")
     if match is None:
         return None
-    year, month, day = (int(part) for part in match.groups() if part is not None)
+    year, month, day = (int(match[part] or match[f"the_{part}"]) for part in ("year", "month", "day"))
     try:
         return date(year, month, day)
     except ValueError:
@@ -218,4 +224,5 @@ def _date(value: str | None) -> date | None:
 
 
 def _birth_date(value: str | None) -> str | None:
-    return _matching(_BIRTH_DATE, value.replace(".", "") if value else None)
+    day = _date(value)
+    return _matching(_BIRTH_DATE, value) if day is None else f"{day:%Y%m%d}"

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -23,7 +24,7 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import errors, model
-from prefetch.dimse import echo, find, identifier, move, peer, status, turns, wire, worklist
+from prefetch.dimse import echo, find, identifier, manner, move, peer, status, turns, wire, worklist
 from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
 
@@ -32,6 +33,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Job = Callable[[Association], T]
 """Blocks in a thread that holds the association until it has the whole result."""
+_FIND = (wire.FIND, wire.PATIENT_ROOT_FIND)
+_MOVE = (wire.MOVE, wire.PATIENT_ROOT_MOVE)
+"""SOP Classes of which one must be offered."""
 Instead = Callable[[status.Verdict], T]
 """Makes the result of a call that could not be made."""
 
@@ -45,6 +49,7 @@ class RemoteAE:
         self._release_after = release_after
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
         self._turns = turns.Turns(remote)
+        self._habits = manner.Habits(self._log_manner)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
         self._idle: list[tuple[float, Association]] = []
@@ -84,8 +89,10 @@ class RemoteAE:
             character_set=self.peer.character_set,
         )
         return await self._run(
-            partial(find.find_studies, query=query, of=self.peer),
-            needs=wire.FIND,
+            lambda association: find.find_studies(
+                self._asker(association, patient_id), query, today=datetime.now(UTC).date()
+            ),
+            needs=_FIND,
             instead=lambda verdict: model.FindResult(outcome=verdict.outcome, because=verdict.because),
         )
 
@@ -96,22 +103,44 @@ class RemoteAE:
         except errors.UnsafeKeyError:
             return await self.find_studies(study_instance_uids=study_instance_uids)
 
-    async def count_instances(self, *, study_instance_uid: str) -> int | None:
+    async def count_instances(self, *, study_instance_uid: str, patient_id: str | None = None) -> int | None:
         """How many instances of a study it holds, counted one by one; `None` where that cannot be told."""
-        counting = partial(find.count_instances, study_instance_uid=study_instance_uid, of=self.peer)
-        return await self._run(counting, needs=wire.FIND, instead=lambda _: None)
 
-    async def find_series(self, *, study_instance_uid: str) -> tuple[model.Series, ...] | None:
+        def count(association: Association) -> int | None:
+            asker = self._asker(association, patient_id)
+            return find.count_instances(asker, study_instance_uid=study_instance_uid)
+
+        return await self._run(count, needs=_FIND, instead=lambda _: None)
+
+    async def find_series(
+        self, *, study_instance_uid: str, patient_id: str | None = None
+    ) -> tuple[model.Series, ...] | None:
         """The series of a study, each with its number of instances; `None` where that cannot be told."""
-        finding = partial(find.find_series, study_instance_uid=study_instance_uid, of=self.peer)
-        return await self._run(finding, needs=wire.FIND, instead=lambda _: None)
+
+        def find_them(association: Association) -> tuple[model.Series, ...] | None:
+            asker = self._asker(association, patient_id)
+            return find.find_series(asker, study_instance_uid=study_instance_uid)
+
+        return await self._run(find_them, needs=_FIND, instead=lambda _: None)
+
+    def _asker(self, association: Association, patient_id: str | None) -> find.Asker:
+        return find.Asker(association=association, of=self.peer, habits=self._habits, patient_id=patient_id)
+
+    def _log_manner(self, level: str, taken: manner.Manner, because: str) -> None:
+        log.warning(
+            "query_put_otherwise",
+            peer=self.peer.name,
+            level=level,
+            because=because,
+            next=f"asked from now on: {taken.words}",
+        )
 
     async def find_worklist(self, keys: model.WorklistKeys) -> model.WorklistAnswer:
         """The items of its worklist; raises `UnsafeKeyError` for a key never sent."""
         asked = worklist.query(keys, character_set=self.peer.character_set)
         return await self._run(
             partial(worklist.find_items, asked=asked, of=self.peer),
-            needs=wire.WORKLIST,
+            needs=(wire.WORKLIST,),
             instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
         )
 
@@ -132,7 +161,7 @@ class RemoteAE:
         )
         return await self._run(
             moving,
-            needs=wire.MOVE,
+            needs=_MOVE,
             instead=lambda verdict: model.MoveResult(outcome=verdict.outcome, because=verdict.because),
             kind=Kind.MOVE,
         )
@@ -147,13 +176,13 @@ class RemoteAE:
             no_study_instance_uid=f"2.25.{fresh.int}",
             of=self.peer,
         )
-        return await self._run(probing, needs=wire.MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
+        return await self._run(probing, needs=_MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
 
     async def echo(self) -> echo.EchoResult:
         """Whether it is there, and what it offers."""
         return await self._run(
             partial(echo.echo, of=self.peer),
-            needs=None,
+            needs=(),
             instead=lambda verdict: echo.EchoResult(reachable=False, problem=verdict.because),
         )
 
@@ -184,7 +213,7 @@ class RemoteAE:
     # --- on the event loop -------------------------------------------------------------------------
 
     async def _run(
-        self, job: Job[T], *, needs: UID | None, instead: Instead[T], kind: Kind = Kind.QUERY
+        self, job: Job[T], *, needs: Sequence[UID], instead: Instead[T], kind: Kind = Kind.QUERY
     ) -> T:
         """Run a job over an association when it is its turn; where it was one too many, wait for the next."""
         deadline = time.monotonic() + self._patience(kind)
@@ -201,7 +230,7 @@ class RemoteAE:
         return timeouts.move_total if kind is Kind.MOVE else timeouts.find_total
 
     async def _take_turn(
-        self, job: Job[T], needs: UID | None, kind: Kind, *, patience: float
+        self, job: Job[T], needs: Sequence[UID], kind: Kind, *, patience: float
     ) -> T | status.Verdict:
         if self._closed:
             return INTERRUPTED
@@ -287,7 +316,7 @@ class RemoteAE:
 
     # --- in a thread -------------------------------------------------------------------------------
 
-    def _work(self, use: _Use, *, job: Job[T], needs: UID | None) -> T | status.Verdict:
+    def _work(self, use: _Use, *, job: Job[T], needs: Sequence[UID]) -> T | status.Verdict:
         """The job's result, or why it could not be done."""
         if use.interrupted:
             return INTERRUPTED
@@ -305,11 +334,13 @@ class RemoteAE:
                 wire.discard(association)
         return result if finished else INTERRUPTED
 
-    def _offered(self, association: Association, job: Job[T], needs: UID | None) -> T | status.Verdict:
-        """Run the job if the peer accepted the context that it needs."""
-        if needs is None or wire.accepts(association, needs):
+    def _offered(self, association: Association, job: Job[T], needs: Sequence[UID]) -> T | status.Verdict:
+        """Run the job if the peer accepted one of the contexts that serve it."""
+        offered = wire.offered(association)
+        if not needs or not offered.isdisjoint(needs):
             return job(association)
-        because = f"{self.peer.ae_title} does not offer {needs.name}"
+        offers = ", ".join(sorted(uid.name for uid in offered)) or "nothing"
+        because = f"{self.peer.ae_title} does not offer {needs[0].name}; it offers {offers}"
         return status.Verdict(outcome=Outcome.PERMANENT, because=because)
 
     def _reuse(self) -> Association | None:

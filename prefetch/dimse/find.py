@@ -1,9 +1,15 @@
-"""Asking by C-FIND, Study Root, in the thread that holds the association (PS3.4 C.4.1, C.6.2.1)."""
+"""Asking by C-FIND in the thread that holds the association (PS3.4 C.4.1, C.6).
+
+One question may take several: in the manner that the archive likes (`manner`), and in parts where it gives no
+more than so many answers (`narrowing`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -12,10 +18,14 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import model
-from prefetch.dimse import answer, exchange, identifier, peer, status, wire
+from prefetch.dimse import answer, exchange, identifier, manner, narrowing, peer, status, wire
 from prefetch.model import Outcome
 
 T = TypeVar("T")
+Ask = Callable[[Dataset], "Answers[model.Study]"]
+
+MOST_INSTANCES = 100_000
+"""Of a study, beyond which nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +37,46 @@ class Answers(Generic[T]):
     status: int | None
     milliseconds: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether all came and could be read."""
+        return self.verdict.outcome is Outcome.SUCCESS
 
-def find_studies(association: Association, query: Dataset, *, of: peer.Peer) -> model.FindResult:
-    """Ask for studies, and read all the answers."""
-    asked = ask(association, query, wire.FIND, of=of, read=partial(_read, of=of))
-    return model.FindResult(
-        outcome=asked.verdict.outcome,
-        studies=answer.collapse(asked.read),
-        status=asked.status,
-        because=asked.verdict.because,
-        milliseconds=asked.milliseconds,
-    )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Whom we ask, over which association, and what is known of how it wants to be asked."""
+
+    association: Association
+    of: peer.Peer
+    habits: manner.Habits
+    patient_id: str | None = None
+    """Whose studies the question is about, for archives that want it at every level."""
+
+    def ask(self, query: Dataset, *, read: Callable[[Dataset], T | None], limit: int) -> Answers[T]:
+        """Ask in the manner that was taken last; where it is refused, once in each other that may help."""
+        level, offered = str(query.QueryRetrieveLevel), wire.offered(self.association)
+        first = self.habits.manner(level, offered)
+        put = partial(self._put, query, read=read, limit=limit)
+        asked = put(first)
+        if asked.status == status.SUCCESS:
+            self.habits.answered(level)
+        others = [other for other in self.habits.others(level, first, asked.status) if other.root in offered]
+        for other in others:
+            again = put(other)
+            if again.status == status.SUCCESS:
+                self.habits.learn(level, other, asked.verdict.because)
+            if again.status is None or again.status not in manner.REFUSALS:
+                return again
+        if others:
+            self.habits.give_up(level)
+        return asked
+
+    def _put(
+        self, query: Dataset, way: manner.Manner, *, read: Callable[[Dataset], T | None], limit: int
+    ) -> Answers[T]:
+        put = manner.put(query, way, patient_id=self.patient_id)
+        return ask(self.association, put, way.root, of=self.of, read=read, limit=limit)
 
 
 def ask(
@@ -47,6 +86,7 @@ def ask(
     *,
     of: peer.Peer,
     read: Callable[[Dataset], T | None],
+    limit: int,
 ) -> Answers[T]:
     """Ask, and read all the answers; at more than the limit the first are kept and the association ends.
 
@@ -56,7 +96,7 @@ def ask(
     answers: list[T | None] = []
     cut = False
     for each in asking.ask(partial(association.send_c_find, query, sop_class)):
-        cut = len(answers) == of.answer_limit
+        cut = len(answers) == limit
         if cut:
             # After a C-CANCEL an archive may send on, and the next query would take that for its answers.
             association.abort(block=False)
@@ -64,62 +104,159 @@ def ask(
         answers.append(None if each is None else read(each))
     readable = [each for each in answers if each is not None]
     if cut:
-        because = f"more than {of.answer_limit} answers; only the first {of.answer_limit} were read"
+        because = f"more than {limit} answers; only the first {limit} were read"
         verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
     else:
         verdict = _judge(asking.last, readable=len(readable) == len(answers))
     return Answers(readable, verdict, asking.last.status, asking.milliseconds)
 
 
-def count_instances(association: Association, *, study_instance_uid: str, of: peer.Peer) -> int | None:
+# --- studies ---------------------------------------------------------------------------------------
+
+
+def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResult:
+    """Ask for studies, in parts where that is needed, and read all the answers."""
+    read = partial(answer.read_study, archive=asker.of.name, character_set=asker.of.character_set)
+    put = partial(asker.ask, read=read, limit=asker.of.answer_limit)
+    asked = put(query)
+    if _is_cut(asked, asker.of):
+        asked = _in_parts(put, query, asked, of=asker.of, today=today)
+    return model.FindResult(
+        outcome=asked.verdict.outcome,
+        studies=answer.collapse(asked.read),
+        status=asked.status,
+        because=asked.verdict.because,
+        milliseconds=asked.milliseconds,
+    )
+
+
+def _is_cut(asked: Answers[model.Study], of: peer.Peer) -> bool:
+    return narrowing.is_cut(asked.status, len(asked.read), of.most_answers)
+
+
+def _in_parts(
+    ask: Ask, query: Dataset, first: Answers[model.Study], *, of: peer.Peer, today: date
+) -> Answers[model.Study]:
+    """Ask again in parts, by study date; what came at first and has no date is kept."""
+    parts = list(_parts(ask, query, of=of, today=today))
+    found = [study for part, _ in parts for study in part.read]
+    _, unanswered = parts[-1]
+    verdict = unanswered or _whole(first, found, questions=len(parts))
+    return Answers(
+        [*first.read, *found],
+        verdict,
+        parts[-1][0].status,
+        first.milliseconds + sum(part.milliseconds for part, _ in parts),
+    )
+
+
+def _parts(
+    ask: Ask, query: Dataset, *, of: peer.Peer, today: date
+) -> Iterator[tuple[Answers[model.Study], status.Verdict | None]]:
+    """Each part's answers; with the last of them why no more are asked for, where some are left."""
+    waiting = deque(narrowing.parts(today))
+    asked = 0
+    while waiting:
+        days = waiting.popleft()
+        part = ask(identifier.between(query, days))
+        asked += 1
+        cut = _is_cut(part, of)
+        ends = _why_stop(part, days, cut=cut, last=asked + len(waiting) >= narrowing.MOST_QUESTIONS)
+        yield part, ends
+        if ends is not None:
+            return
+        if cut:
+            waiting.extendleft(reversed(days.halves()))
+
+
+def _why_stop(
+    part: Answers[model.Study], days: narrowing.Days, *, cut: bool, last: bool
+) -> status.Verdict | None:
+    """Why no further part is asked for; None where the next one is."""
+    if not narrowing.are_within(days, part.read):
+        return _cut_short("and it does not heed study dates, by which it was asked in parts")
+    if not cut:
+        return None if part.verdict.outcome in {Outcome.SUCCESS, Outcome.WARNING} else part.verdict
+    if days.is_short and part.verdict.outcome is Outcome.TRANSIENT:
+        return part.verdict
+    if last or not days.halves():
+        return _cut_short(f"and the studies of {days} are still too many for one answer")
+    return None
+
+
+def _whole(first: Answers[model.Study], found: list[model.Study], *, questions: int) -> status.Verdict:
+    """What the parts come to together."""
+    if not narrowing.are_among(first.read, found):
+        return _cut_short("and it does not find by study date what it has")
+    if len(found) <= len(first.read) and first.whole:
+        return first.verdict  # it was no limit: the patient has just as many
+    asked = f"{first.verdict.because}; asked in {questions} parts, by study date"
+    if first.whole:
+        return status.Verdict(outcome=Outcome.SUCCESS, because=asked)
+    because = f"{asked}; a study without a date may be missing"
+    return status.Verdict(outcome=Outcome.WARNING, because=because)
+
+
+def _cut_short(because: str) -> status.Verdict:
+    return status.Verdict(
+        outcome=Outcome.PARTIAL, because=f"the archive gives no more than so many answers, {because}"
+    )
+
+
+# --- series and instances --------------------------------------------------------------------------
+
+
+def count_instances(asker: Asker, *, study_instance_uid: str) -> int | None:
     """How many instances there are of a study, counted series by series; `None` where that cannot be told.
 
     For peers that answer no Number of Study Related Instances.
     """
-    found = find_series(association, study_instance_uid=study_instance_uid, of=of)
+    series = _ask_series(asker, study_instance_uid)
+    found = _counted(asker, study_instance_uid, series.read) if series.whole else None
     counts = [each.instances for each in found or ()]
     return None if found is None or None in counts else sum(count or 0 for count in counts)
 
 
-def find_series(
-    association: Association, *, study_instance_uid: str, of: peer.Peer
-) -> tuple[model.Series, ...] | None:
-    """The series of a study, counted one by one where no number came; `None` unless all of them are told."""
-    read = partial(answer.read_series, character_set=of.character_set)
-    series = _collect(association, identifier.series(study_instance_uid), of, read)
-    if series is None:
-        return None
+def find_series(asker: Asker, *, study_instance_uid: str) -> tuple[model.Series, ...] | None:
+    """The series of a study, counted one by one where no number came; `None` unless all of them came.
+
+    An answer that cannot be read costs no more than that series.
+    """
+    asked = _ask_series(asker, study_instance_uid)
+    came = asked.whole or asked.verdict.outcome is Outcome.WARNING
+    return _counted(asker, study_instance_uid, asked.read) if came else None
+
+
+def _ask_series(asker: Asker, study_instance_uid: str) -> Answers[model.Series]:
+    read = partial(answer.read_series, character_set=asker.of.character_set)
+    return _ask_below(asker, identifier.series(study_instance_uid), read)
+
+
+def _counted(
+    asker: Asker, study_instance_uid: str, series: Iterable[model.Series]
+) -> tuple[model.Series, ...]:
     found = {each.series_instance_uid: each for each in series}
     return tuple(
         each
         if each.instances is not None
-        else replace(each, instances=_count_series(association, study_instance_uid, uid, of))
+        else replace(each, instances=_count_series(asker, study_instance_uid, uid))
         for uid, each in found.items()
     )
 
 
-def _count_series(
-    association: Association, study_instance_uid: str, series_instance_uid: str, of: peer.Peer
-) -> int | None:
+def _count_series(asker: Asker, study_instance_uid: str, series_instance_uid: str) -> int | None:
     query = identifier.instances(study_instance_uid, series_instance_uid)
-    uids = _collect(association, query, of, lambda response: answer.text(response, "SOPInstanceUID"))
-    return None if uids is None else len(set(uids))
+    uids = _ask_below(asker, query, lambda response: answer.text(response, "SOPInstanceUID"))
+    return len(set(uids.read)) if uids.whole else None
 
 
-def _collect(
-    association: Association, query: Dataset, of: peer.Peer, read: Callable[[Dataset], T | None]
-) -> list[T] | None:
-    """What is read in each answer; `None` unless all of them came and can be read."""
-    asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
-    send = partial(association.send_c_find, query, wire.FIND)
-    answers = [None if each is None else read(each) for each in asking.ask(send)]
-    readable = [each for each in answers if each is not None]
-    whole = asking.last.status == status.SUCCESS and len(readable) == len(answers)
-    return readable if whole else None
-
-
-def _read(response: Dataset, of: peer.Peer) -> model.Study | None:
-    return answer.read_study(response, archive=of.name, character_set=of.character_set)
+def _ask_below(asker: Asker, query: Dataset, read: Callable[[Dataset], T | None]) -> Answers[T]:
+    """Ask below STUDY level, where there are no parts to ask for; as many as a limit allows are too few."""
+    asked = asker.ask(query, read=read, limit=MOST_INSTANCES)
+    limit = asker.of.most_answers
+    if asked.whole and limit is not None and len(asked.read) >= limit:
+        return replace(asked, verdict=_cut_short("and there is no asking for the rest"))
+    return asked
 
 
 def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:

@@ -68,6 +68,21 @@ def studies(
     return _query("STUDY", keys, return_keys, character_set)
 
 
+def between(query: Dataset, days: object) -> Dataset:
+    """The same query for the studies of some days (PS3.4 C.2.2.2.5)."""
+    narrower = copied(query)
+    narrower.StudyDate = str(days)
+    return narrower
+
+
+def copied(query: Dataset) -> Dataset:
+    """The same once more, with values that pydicom would warn of."""
+    made = Dataset()
+    for element in query:
+        put_unchecked(made, element.keyword, element.value)
+    return made
+
+
 def series(study_instance_uid: str) -> Dataset:
     """A SERIES-level query for all the series of a study (PS3.4 C.4.1.2.1: with the unique key above)."""
     return _query(
@@ -122,10 +137,14 @@ def set_key(identifier: Dataset, keyword: str, values: Sequence[str], character_
     """Put a matching key in; raises `UnsafeKeyError` for what would match more than it says."""
     for value in values:
         _refuse_unsafe(keyword, value, character_set)
+    put_unchecked(identifier, keyword, list(values))
+
+
+def put_unchecked(identifier: Dataset, keyword: str, value: object) -> None:
+    """Put in what is ours, or goes back as the archive gave it, even where pydicom would warn of it."""
     tag = tag_for_keyword(keyword)
     assert tag is not None  # noqa: S101 (our own keywords)
-    # A key goes back as the archive gave it, even one that pydicom would warn of.
-    identifier.add(DataElement(tag, dictionary_VR(tag), list(values), validation_mode=config.IGNORE))
+    identifier.add(DataElement(tag, dictionary_VR(tag), value, validation_mode=config.IGNORE))
 
 
 def _refuse_unsafe(keyword: str, value: str, character_set: str) -> None:

@@ -40,5 +40,7 @@ class Peer:
     """Specific Character Set of our queries, and of answers that do not say theirs; empty is ASCII."""
     answer_limit: int = 2000
     """Answers to one query that are kept; at one more the query is cancelled."""
+    most_answers: int | None = None
+    """Answers that it gives to one query at most; None where nobody knows of a limit."""
     is_worklist: bool = False
     """Whether it is asked for its worklist, and for nothing else."""

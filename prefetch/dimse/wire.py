@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import peer, reactor, status, waiting
+from prefetch.dimse import mending, peer, reactor, status, waiting
 from prefetch.model import Outcome
 
 # SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
@@ -28,6 +28,8 @@ FIND: Final = UID("1.2.840.10008.5.1.4.1.2.2.1")
 """Study Root Query/Retrieve Information Model – FIND."""
 MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.2.2")
 """Study Root Query/Retrieve Information Model – MOVE."""
+PATIENT_ROOT_FIND: Final = UID("1.2.840.10008.5.1.4.1.2.1.1")
+PATIENT_ROOT_MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.1.2")
 WORKLIST: Final = UID("1.2.840.10008.5.1.4.31")
 """Modality Worklist Information Model – FIND."""
 
@@ -88,6 +90,7 @@ def associate(
         (evt.EVT_ACSE_SENT, begin),
         (evt.EVT_CONN_OPEN, open_up),
         (evt.EVT_ESTABLISHED, reactor.leave_responses),
+        (evt.EVT_DIMSE_RECV, mending.mend),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
     try:
@@ -105,7 +108,16 @@ def associate(
 
 def accepts(association: Association, abstract_syntax: UID) -> bool:
     """Whether a presentation context for this was accepted."""
-    return any(context.abstract_syntax == abstract_syntax for context in association.accepted_contexts)
+    return abstract_syntax in offered(association)
+
+
+def offered(association: Association) -> frozenset[UID]:
+    """The SOP Classes for which a presentation context was accepted."""
+    return frozenset(
+        context.abstract_syntax
+        for context in association.accepted_contexts
+        if context.abstract_syntax is not None
+    )
 
 
 def interrupt(association: Association) -> None:
@@ -151,7 +163,13 @@ def _services(of: peer.Peer) -> Mapping[UID, str]:
     """What we ask a peer for, and what it is called."""
     if of.is_worklist:
         return {ECHO: "Verification", WORKLIST: "Modality Worklist"}
-    return {ECHO: "Verification", FIND: "Study Root C-FIND", MOVE: "C-MOVE"}
+    return {
+        ECHO: "Verification",
+        FIND: "Study Root C-FIND",
+        MOVE: "Study Root C-MOVE",
+        PATIENT_ROOT_FIND: "Patient Root C-FIND",
+        PATIENT_ROOT_MOVE: "Patient Root C-MOVE",
+    }
 
 
 def _contexts(to: peer.Peer) -> list[PresentationContext]:

@@ -119,7 +119,7 @@ def query(keys: model.WorklistKeys, *, character_set: str = "") -> Dataset:
 def find_items(association: Association, asked: Dataset, *, of: peer.Peer) -> model.WorklistAnswer:
     """Ask, and read all the items."""
     read = partial(read_item, character_set=of.character_set)
-    answers = find.ask(association, asked, wire.WORKLIST, of=of, read=read)
+    answers = find.ask(association, asked, wire.WORKLIST, of=of, read=read, limit=of.answer_limit)
     return model.WorklistAnswer(
         outcome=answers.verdict.outcome,
         items=tuple(answers.read),

@@ -54,7 +54,7 @@ class Archive(scp.Scp):
             yield None, None  # 0xA801, unless a fault said something else
             return
         try:
-            instances = self.holdings.select(operation.identifier)
+            instances = self.holdings.select(self._heard(operation))
         except IdentifierError:
             operation.refused = scp.IDENTIFIER_DOES_NOT_MATCH
             yield None, None

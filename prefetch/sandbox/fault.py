@@ -29,6 +29,10 @@ def _give(_operation: Operation, answers: Iterable[Dataset]) -> Iterable[Dataset
     return answers
 
 
+def _encode(_operation: Operation, _command: Dataset, identifier: bytes) -> bytes:
+    return identifier
+
+
 def _send(_operation: Operation, instances: list[Dataset]) -> list[Dataset]:
     return instances
 
@@ -50,7 +54,7 @@ class Fault:
     begins: Callable[[Operation], int | None] = _begin
     """Before anything is looked up: hang or wait; a status ends the operation with it."""
     hears: Callable[[Operation, Dataset], None] = _leave
-    """Edits the C-FIND identifier before it is matched."""
+    """Edits the identifier of a C-FIND or C-MOVE before it is matched."""
     answers: Callable[[Operation, Iterable[Dataset]], Iterable[Dataset]] = _give
     """The C-FIND answers that are given, made as they go out."""
     sends: Callable[[Operation, list[Dataset]], list[Dataset]] = _send
@@ -59,6 +63,8 @@ class Fault:
     """Is the association aborted now that so many answers or instances have gone out?"""
     says: Callable[[Operation, Dataset], None] = _leave
     """Edits the Command Set of each response (PS3.7 9.3) before it goes out."""
+    encodes: Callable[[Operation, Dataset, bytes], bytes] = _encode
+    """Edits the octets of a response's identifier, after `says`; the Command Set is given as well."""
     late: float = 0.0
     """Seconds after the final response until the instances that a C-MOVE named are sent after all."""
 

@@ -13,7 +13,7 @@ from itertools import chain, count, islice
 from math import inf
 
 from pydicom import Dataset
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement
 
 from prefetch.sandbox import studies
 from prefetch.sandbox.fault import Fault, is_final
@@ -82,10 +82,11 @@ def _without(*keywords: str) -> Answers:
 
 
 def write_raw(answer: Dataset, keyword: str, value: bytes) -> None:
-    """Put bytes into an answer as they are: pydicom would not write what the standard forbids."""
-    element = answer[keyword]
-    padded = value + b" " * (len(value) % 2)
-    answer[element.tag] = RawDataElement(element.tag, element.VR, len(padded), padded, 0, True, True)
+    """Put bytes into an answer as they are: pydicom would not write what the standard forbids.
+
+    As Other Byte, which nothing is converted from; in Implicit VR nobody sees the difference.
+    """
+    answer[keyword] = DataElement(keyword, "OB", value + b" " * (len(value) % 2))
 
 
 def _in_latin_1_unsaid(answer: Dataset) -> None:

@@ -6,6 +6,7 @@ are counted here, from the instances themselves.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -193,7 +194,7 @@ def _answer(identifier: Dataset, level: Level, entity: Dataset) -> Dataset:
         answer.SpecificCharacterSet = entity.SpecificCharacterSet
     for key in identifier:
         if key.keyword in entity:
-            answer[key.tag] = entity[key.tag]
+            answer[key.tag] = copy.copy(entity[key.tag])  # a fault may edit it
         elif key.keyword and key.keyword not in matching.NOT_KEYS:
             setattr(answer, key.keyword, [] if key.VR == "SQ" else "")
     return answer

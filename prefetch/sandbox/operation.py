@@ -40,6 +40,8 @@ class Operation:
     """SOP Instance UIDs that a C-MOVE sent."""
     refused: int | None = None
     """The status that a fault ends it with."""
+    last_words: Dataset | None = None
+    """An answer that goes out with the final status."""
     status: int | None = None
     """As it went out; None while it runs, or when it never ended."""
     abandoned: Callable[[], bool] = lambda: True

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import socketserver
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from typing import Self
 
 from pydicom import Dataset
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_MOVE
@@ -20,10 +23,12 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import ThreadedAssociationServer
 
 from prefetch.dimse import wire
+from prefetch.dimse.identifier import copied
 from prefetch.sandbox.fault import Fault, is_final
 from prefetch.sandbox.faults import FAULTS
 from prefetch.sandbox.holdings import Holdings, IdentifierError
 from prefetch.sandbox.operation import Operation, Service
+from prefetch.sandbox.quirks import QUIRKS
 
 _POLL = 0.05
 """Seconds until a server notices that it shall stop."""
@@ -39,6 +44,8 @@ _REJECT_LOCAL_LIMIT = (0x02, 0x03, 0x02)
 """Rejected transient, DUL service provider (presentation), local limit exceeded (PS3.8 9.3.4)."""
 
 IDENTIFIER_DOES_NOT_MATCH = 0xA900
+_WITH_DATA_SET = 0x0001
+"""Any Command Data Set Type but 0x0101 (PS3.7 E.1)."""
 CANCELLED = 0xFE00
 PENDING = 0xFF00
 
@@ -126,7 +133,8 @@ class Scp:
 
     def misbehave(self, *faults: str | Fault) -> None:
         """From now on with these faults as well, by name or made for the occasion."""
-        made = [FAULTS[fault] if isinstance(fault, str) else fault for fault in faults]
+        named = {**QUIRKS, **FAULTS}
+        made = [named[fault] if isinstance(fault, str) else fault for fault in faults]
         self.faults = [*self.faults, *made]
 
     def behave(self) -> None:
@@ -167,6 +175,7 @@ class Scp:
     def _begin(self, event: evt.Event, service: Service, identifier: Dataset) -> Operation:
         """Note the operation and let the faults have their first word."""
         association = event.assoc
+        _take_any_uid(identifier)
         with self._lock:
             self._counted[service] += 1
             operation = Operation(
@@ -222,11 +231,8 @@ class Scp:
         if operation.refused is not None:
             yield operation.refused, None
             return
-        keys = copy.deepcopy(operation.identifier)
-        for fault in self.faults:
-            fault.hears(operation, keys)
         try:
-            answers = self._look_up(keys)
+            answers = self._look_up(self._heard(operation))
         except IdentifierError:
             yield IDENTIFIER_DOES_NOT_MATCH, None
             return
@@ -241,6 +247,13 @@ class Scp:
                 yield CANCELLED, None
                 return
             yield PENDING, answer
+
+    def _heard(self, operation: Operation) -> Dataset:
+        """The identifier as the faults have it."""
+        keys = copied(operation.identifier)
+        for fault in self.faults:
+            fault.hears(operation, keys)
+        return keys
 
     def _aborts(self, event: evt.Event, operation: Operation, so_far: int) -> bool:
         """Abort the association if a fault says so, after so many answers or instances."""
@@ -260,10 +273,40 @@ class Scp:
             command.Status = operation.refused
         for fault in self.faults:
             fault.says(operation, command)
-        del command.CommandGroupLength
-        command.CommandGroupLength = len(encode(command, is_implicit_vr=True, is_little_endian=True) or b"")
         if final:
             operation.status = int(command.Status)
+        self._edit_identifier(event, operation, final=final)
+        del command.CommandGroupLength
+        command.CommandGroupLength = len(encode(command, is_implicit_vr=True, is_little_endian=True) or b"")
+
+    def _edit_identifier(self, event: evt.Event, operation: Operation, *, final: bool) -> None:
+        """Let the faults edit the octets of an identifier, or add one to the final response."""
+        message = event.message
+        before = message.data_set.getvalue() if message.data_set is not None else b""
+        if final and operation.last_words is not None:
+            before = _encoded(operation.last_words, event)
+        after = before
+        for fault in self.faults:
+            after = fault.encodes(operation, message.command_set, after)
+        if after:
+            message.data_set = BytesIO(after)
+            message.command_set.CommandDataSetType = _WITH_DATA_SET
+
+
+def _take_any_uid(identifier: Dataset) -> None:
+    """Read UIDs as they are: pydicom warns of a `*` and of whatever else the standard forbids."""
+    for tag in tuple(identifier.keys()):
+        raw: object = identifier.get_item(tag)
+        if isinstance(raw, RawDataElement) and dictionary_VR(tag) == "UI":
+            said = (raw.value or b"").decode("ascii", "replace").strip(" \0").split("\\")
+            identifier.add(DataElement(tag, "UI", said if len(said) > 1 else said[0], validation_mode=IGNORE))
+
+
+def _encoded(answer: Dataset, event: evt.Event) -> bytes:
+    """An identifier in the transfer syntax of the response's presentation context."""
+    contexts = {each.context_id: each for each in event.assoc.accepted_contexts}
+    syntax = contexts[event.message.context_id].transfer_syntax[0]
+    return encode(answer, syntax.is_implicit_VR, syntax.is_little_endian) or b""
 
 
 def _pend(event: evt.Event) -> None:

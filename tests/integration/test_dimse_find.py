@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import pytest
 
 from prefetch import model
-from prefetch.dimse import find, identifier, peer, status, wire
+from prefetch.dimse import find, identifier, manner, peer, status, wire
 from prefetch.model import Outcome
 from tests.identifiers import encoded
 from tests.scripted import Conversation, Script, ScriptedScp
 
+TODAY = date(2025, 3, 1)
 HOUR = 3600.0
 """A wait that no test sits out."""
 
@@ -30,11 +32,16 @@ def associated(scp: ScriptedScp, **more: Any) -> Iterator[tuple[Any, peer.Peer]]
         wire.discard(association)
 
 
+def asker(association: Any, to: peer.Peer) -> find.Asker:
+    """Whoever asks, with nothing known of the archive's habits."""
+    return find.Asker(association=association, of=to, habits=manner.Habits())
+
+
 def ask(script: Script, **more: Any) -> model.FindResult:
     """What one query for P1 comes to where the archive follows the script."""
     with ScriptedScp(find=script) as scp, associated(scp, **more) as (association, to):
         query = identifier.studies(patient_id="P1", character_set=to.character_set)
-        return find.find_studies(association, query, of=to)
+        return find.find_studies(asker(association, to), query, today=TODAY)
 
 
 def answer(number: int = 1, **more: bytes | str) -> bytes:
@@ -193,7 +200,7 @@ def test_association_that_has_gone_is_transient() -> None:
     """A query over an association that was lost in the meantime is not even sent."""
     with ScriptedScp() as scp, associated(scp) as (association, to):
         wire.discard(association)
-        result = find.find_studies(association, identifier.studies(patient_id="P1"), of=to)
+        result = find.find_studies(asker(association, to), identifier.studies(patient_id="P1"), today=TODAY)
     assert (result.outcome, result.because) == (
         Outcome.TRANSIENT,
         "the association was lost before the request was sent",
@@ -247,7 +254,7 @@ def test_instances_are_counted_series_by_series() -> None:
         conversation.respond(0x0000)
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 10
+        assert find.count_instances(asker(association, to), study_instance_uid="1.2.3") == 10
 
 
 def test_series_are_told_with_what_the_archive_says_of_them() -> None:
@@ -270,7 +277,7 @@ def test_series_are_told_with_what_the_archive_says_of_them() -> None:
         conversation.respond(0x0000)
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        told = find.find_series(association, study_instance_uid="1.2.3", of=to)
+        told = find.find_series(asker(association, to), study_instance_uid="1.2.3")
     assert told == (
         model.Series(
             series_instance_uid="1.2.3.1",
@@ -286,7 +293,7 @@ def test_series_are_told_with_what_the_archive_says_of_them() -> None:
 def test_series_that_cannot_be_told_are_none() -> None:
     """A refusal at SERIES level is not an empty study."""
     with ScriptedScp(find=lambda talk: talk.respond(0xA900)) as scp, associated(scp) as (association, to):
-        assert find.find_series(association, study_instance_uid="1.2.3", of=to) is None
+        assert find.find_series(asker(association, to), study_instance_uid="1.2.3") is None
 
 
 def test_series_without_uid_cannot_be_counted() -> None:
@@ -297,7 +304,7 @@ def test_series_without_uid_cannot_be_counted() -> None:
         conversation.respond(0x0000)
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) is None
+        assert find.count_instances(asker(association, to), study_instance_uid="1.2.3") is None
 
 
 @pytest.mark.parametrize("fails_at", ["SERIES", "IMAGE"])
@@ -313,10 +320,10 @@ def test_count_that_is_not_whole_is_none(fails_at: str) -> None:
         conversation.respond(0x0000)
 
     with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
-        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) is None
+        assert find.count_instances(asker(association, to), study_instance_uid="1.2.3") is None
 
 
 def test_study_without_series_counts_nothing() -> None:
     """A study that is not there has no instances."""
     with ScriptedScp() as scp, associated(scp) as (association, to):
-        assert find.count_instances(association, study_instance_uid="1.2.3", of=to) == 0
+        assert find.count_instances(asker(association, to), study_instance_uid="1.2.3") == 0

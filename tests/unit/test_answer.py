@@ -143,12 +143,15 @@ def test_answer_without_any_uid_names_no_study() -> None:
         ("19970424", date(1997, 4, 24)),
         ("19970432", None),
         ("1997", None),
-        ("24.04.1997", None),
+        ("24.04.1997", date(1997, 4, 24)),
+        ("1997-04-24", date(1997, 4, 24)),
+        ("1997-0424", None),
+        ("04/24/1997", None),
         ("", None),
     ],
 )
 def test_study_dates(said: str, expected: date | None) -> None:
-    """The date of ACR-NEMA is understood; what is no date is absent."""
+    """The date of ACR-NEMA is understood, and what people write; what could be two dates is none."""
     assert read(StudyDate=said).study_date == expected
 
 
@@ -172,7 +175,14 @@ def test_counts(said: str, expected: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("said", "expected"),
-    [("1970", "1970"), ("197001", "197001"), ("1970.01.31", "19700131"), ("unknown", None), ("", None)],
+    [
+        ("1970", "1970"),
+        ("197001", "197001"),
+        ("1970.01.31", "19700131"),
+        ("1970-01-31", "19700131"),
+        ("unknown", None),
+        ("", None),
+    ],
 )
 def test_birth_dates(said: str, expected: str | None) -> None:
     """A birth date may be as short as its year."""
