@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from prefetch import rules, yamlfile, yamltree
+from prefetch import rules, shadows, yamlfile, yamltree
 from prefetch.errors import Problem
 from prefetch.settings import Config
 
@@ -201,18 +201,8 @@ def _no_limit(site: Site) -> Iterator[Problem]:
                 yield _warn(source, "priors", position, message=message)
 
 
-def _never_looked_at(site: Site) -> Iterator[Problem]:
-    """After a rule that matches every order, and stops or leaves no order to a fallback."""
-    all_orders = stopped = ""
-    for source in site.enabled:
-        rule = source.rule
-        if stopped:
-            yield _warn(source, message=f"is never looked at: {stopped} matches every order and stops")
-        elif rule.fallback and all_orders:
-            yield _warn(source, "fallback", message=f"never matches: {all_orders} matches every order")
-        elif rule.when is None and not rule.fallback:
-            all_orders = all_orders or rule.name
-            stopped = rule.name if rule.stop else ""
+def _shadows(site: Site) -> Iterator[Problem]:
+    return shadows.find_shadows(site.enabled)
 
 
 def _unused_peers(site: Site) -> Iterator[Problem]:
@@ -322,7 +312,7 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _forms_of_unknown_authorities,
     _domains_that_no_archive_knows,
     _no_limit,
-    _never_looked_at,
+    _shadows,
     _unused_peers,
     _nothing_to_do,
     _whole_descriptions,

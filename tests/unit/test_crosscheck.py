@@ -194,14 +194,18 @@ def test_a_rule_behind_one_that_takes_all_is_told(tmp_path: Path) -> None:
         "{name: behind, priors: [{newest: 1}]}",
         "{name: last, fallback: true, priors: [{newest: 1}]}",
     )
-    message = "is never looked at: all matches every order and stops"
+    message = (
+        "is never looked at: all (a.yaml:3) matches every order and stops; "
+        "put this rule before it, or narrow that one"
+    )
     assert [f"a.yaml:4:3: rules.2: {message}", f"a.yaml:5:3: rules.3: {message}"] == found
 
 
 def test_a_fallback_beside_a_rule_for_all_is_told(tmp_path: Path) -> None:
     """It never matches."""
     found = warnings(tmp_path, "{name: last, fallback: true, priors: [{newest: 1}]}", RULE)
-    assert ["a.yaml:2:26: rules.0.fallback: never matches: a matches every order"] == found
+    message = "never matches: a (a.yaml:3) matches every order; narrow that rule, or leave `fallback` out"
+    assert [f"a.yaml:2:26: rules.0.fallback: {message}"] == found
 
 
 def test_peers_that_nothing_uses_are_told(tmp_path: Path) -> None:
