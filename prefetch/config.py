@@ -81,9 +81,9 @@ class Report:
     """The files that were read."""
 
 
-def load(path: Path) -> Config:
-    """Load the configuration with its rules; raises `ConfigurationError` with every mistake in any file."""
-    report = examine(path)
+def load(path: Path, *, rules_directory: Path | None = None) -> Config:
+    """Load the configuration with its rules, or others; raises `ConfigurationError` with every mistake."""
+    report = examine(path, rules_directory=rules_directory)
     if report.config is None:
         raise errors.ConfigurationError([one for one in report.problems if one.severity == "error"])
     return report.config
@@ -120,10 +120,13 @@ def load_footing(path: Path) -> tuple[Footing, tuple[errors.Problem, ...]]:
     return footing.model_copy(update={"store": store}), problems
 
 
-def examine(path: Path) -> Report:
-    """Load the configuration with its rules, and tell everything that is wrong or suspicious."""
+def examine(path: Path, *, rules_directory: Path | None = None) -> Report:
+    """Load the configuration with its rules, and tell everything that is wrong or suspicious.
+
+    Other rules than those that it names may be given: they must fit the site as well.
+    """
     config, document = yamlfile.try_load(path, Config)
-    directory = path.parent / _rules_directory(config, document)
+    directory = rules_directory or path.parent / _rules_directory(config, document)
     files, sources, problems = rules.read(directory)
     problems = [*document.problems, *problems]
     if not files:

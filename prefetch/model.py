@@ -443,6 +443,8 @@ class Candidate:
     destination: str | None = None
     reasons: tuple[Reason, ...] = ()
     relevance: Graded | None = None
+    series: SeriesCounts = ()
+    """The series that are wanted of it; none: the whole study, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,7 +263,8 @@ class Retention(Model):
     """How long things are kept."""
 
     history: Duration = Field(default=timedelta(days=180), examples=["180d"])
-    """Orders that have passed, with their plans, retrieves and events."""
+    """Orders that have passed, with their plans, retrieves and events, and what the archives answered: as far
+    back as `prefetch backtest` can look."""
     messages: Duration = Field(default=timedelta(days=30), examples=["30d"])
     """HL7 messages as they came."""
 

@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "demo": "prefetch.cli.demo",
     "check": "prefetch.cli.rules",
     "test": "prefetch.cli.ruletests",
+    "backtest": "prefetch.cli.backtest",
     "schema": "prefetch.cli.rules",
     "echo": "prefetch.cli.peers",
     "read": "prefetch.cli.messages",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,12 +23,20 @@ class Kind(StrEnum):
     TESTS = "tests"
 
 
-def check(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
+def check(
+    *,
+    config: terms.ConfigOption = None,
+    rules_directory: Annotated[
+        Path | None,
+        typer.Option("--rules", help="Check these rules instead of those in force.", metavar="DIR"),
+    ] = None,
+    json: terms.JsonOption = False,
+) -> None:
     """Check the configuration and its rules: every error with its place, and what is suspicious."""
     path = terms.config_path(config)
     if not path.is_file():
         terms.stop(terms.Exit.WRONG_USE, f"{path} is not a file; name the configuration with --config")
-    report = configuration.examine(path)
+    report = configuration.examine(path, rules_directory=rules_directory)
     for problem in report.problems:
         typer.echo(_line(problem) if json else str(problem))
     terms.say(_sum(report))

@@ -79,12 +79,12 @@ def config_path(given: Path | None) -> Path:
     return path
 
 
-def load_site(given: Path | None) -> Config:
-    """The whole configuration with its rules; every mistake is printed, and ends the command."""
+def load_site(given: Path | None, *, rules_directory: Path | None = None) -> Config:
+    """The whole configuration with its rules, or others; every mistake is printed, and ends the command."""
     from prefetch import config  # noqa: PLC0415 (pydantic's models cost start-up time)
 
     try:
-        return config.load(config_path(given))
+        return config.load(config_path(given), rules_directory=rules_directory)
     except errors.ConfigurationError as error:
         stop(Exit.WRONG_USE, f"{error}\n{len(error.problems)} mistakes; nothing was started")
 

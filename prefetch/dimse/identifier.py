@@ -83,6 +83,15 @@ def copied(query: Dataset) -> Dataset:
     return made
 
 
+def refuse_unsafe(
+    *, patient_id: str, issuer_of_patient_id: str | None = None, character_set: str = ""
+) -> None:
+    """Raise `UnsafeKeyError` for a patient ID and issuer that must not be sent as keys."""
+    _refuse_unsafe("PatientID", patient_id, character_set)
+    if issuer_of_patient_id is not None:
+        _refuse_unsafe("IssuerOfPatientID", issuer_of_patient_id, character_set)
+
+
 def series(study_instance_uid: str) -> Dataset:
     """A SERIES-level query for all the series of a study (PS3.4 C.4.1.2.1: with the unique key above)."""
     return _query(

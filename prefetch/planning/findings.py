@@ -100,6 +100,8 @@ def say(value: object) -> str:
 
 def alternatives(asked: Iterable[object]) -> str:
     """The values asked for, or the first of them where they are many."""
-    said = list(map(say, asked))
-    rest = len(said) - _SAID
-    return " or ".join(said if rest <= 1 else [*said[:_SAID], f"{rest} more"])
+    values = list(asked)
+    rest = len(values) - _SAID
+    if rest <= 1:
+        return " or ".join(map(say, values))
+    return " or ".join([*map(say, values[:_SAID]), f"{rest} more"])

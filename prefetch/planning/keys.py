@@ -106,7 +106,7 @@ def _why_not(one: PatientId, archive: Archive) -> str | None:
 def _unsafe(key: Key, archive: Archive) -> str | None:
     """Why a key must not be sent; `None` where it may."""
     try:
-        identifier.studies(
+        identifier.refuse_unsafe(
             patient_id=key.patient_id,
             issuer_of_patient_id=key.issuer_of_patient_id if archive.send_issuer else None,
             character_set=archive.character_set,

@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+_REMEMBERED = 1000
+"""Pairs of names: an archive writes the same one in all studies of a patient."""
 
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th"})
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})  # codespell:ignore ue
@@ -51,6 +55,7 @@ _BOUND = frozenset({"o", "mc", "mac", "d", "l"})
 """Written together with the next word, or not."""
 
 
+@lru_cache(_REMEMBERED)
 def agree(ours: str | None, theirs: str | None) -> bool | None:
     """Whether two PN or XPN values may name one person; `None` where they cannot be compared.
 

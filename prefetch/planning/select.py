@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 
+from prefetch import parts
 from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, Study
 from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
@@ -171,6 +172,7 @@ def taken(choice: Choice) -> Candidate:
         destination=choice.destination,
         reasons=(choice.reason, *choice.others),
         relevance=choice.relevance,
+        series=parts.wanted(choice),
     )
 
 

@@ -33,13 +33,14 @@ class Whose:
 async def gather_ids(patient: model.Patient, *, store: database.Database, refer: Refer | None) -> Whose:
     """The IDs of a patient, each once, with where each is known from."""
     known = [model.KnownId(id=one, because="the order") for one in patient.ids]
-    known += await store.read(_merged, patient.ids)
+    known += await store.read(merged, patient.ids)
     referred = await refer([one.id for one in known]) if refer else model.Referred()
     known += [model.KnownId(id=one, because=referred.because) for one in referred.ids]
     return Whose(known=_once(known), problem=referred.problem)
 
 
-def _merged(connection: database.Connection, ids: tuple[model.PatientId, ...]) -> list[model.KnownId]:
+def merged(connection: database.Connection, ids: tuple[model.PatientId, ...]) -> list[model.KnownId]:
+    """The IDs that a patient has by merges, with which one."""
     found = []
     for one in ids:
         survivor = patient_rows.surviving_id(connection, one)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
@@ -38,6 +38,7 @@ class IfUnscheduled(StrEnum):
     """For the message that brings a time."""
 
 
+@lru_cache(10_000)
 def fold(text: str) -> str:
     """A text as it is compared: without regard to case, to blanks in a row, or to how accents are coded."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

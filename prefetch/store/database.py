@@ -52,7 +52,8 @@ class Database:
         With `create` a database that has no tables yet gets them.
         """
         with _connect(url, exclusive=exclusive, create=create) as (connections, place, lock):
-            with connections.connect() as connection:
+            # Who only looks at the revision takes no lock: a verb never waits for a daemon that writes.
+            with engine.looking(connections).connect() as connection:
                 revision = schema.revision_of(connection)
             if create and revision is None:
                 schema.upgrade(connections)

@@ -24,6 +24,11 @@ def read_plan(document: Any) -> model.Plan:
     return _PLAN.validate_python(document)
 
 
+def parse_plan(text: str) -> model.Plan:
+    """Give the plan of a document that was not made into Python's own lists."""
+    return _PLAN.validate_json(text)
+
+
 def write_patient_ids(ids: tuple[model.PatientId, ...]) -> Any:
     """Give the document of a patient's IDs."""
     return _PATIENT_IDS.dump_python(ids, mode="json", exclude_defaults=True)
@@ -42,6 +47,11 @@ def write_studies(studies: tuple[model.Study, ...]) -> Any:
 def read_studies(document: Any) -> tuple[model.Study, ...]:
     """Give the studies of a document."""
     return _STUDIES.validate_python(document)
+
+
+def parse_studies(text: str) -> tuple[model.Study, ...]:
+    """Give the studies of a document that was not made into Python's own lists."""
+    return _STUDIES.validate_json(text)
 
 
 def write_sayings(sayings: tuple[model.Saying, ...]) -> Any:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     delete,
     insert,
     literal,
@@ -44,7 +45,7 @@ _PATIENT_COLUMNS = {
 }
 """Field of `model.Patient` → column."""
 _OWN_FIELDS = [field.name for field in fields(model.Order) if field.name != "patient"]
-_COLUMNS = [orders.c[name] for name in (*_OWN_FIELDS, *_PATIENT_COLUMNS.values(), "other_patient_ids")]
+COLUMNS = [orders.c[name] for name in (*_OWN_FIELDS, *_PATIENT_COLUMNS.values(), "other_patient_ids")]
 _WRITTEN_BY_THE_PLANNER = frozenset({"planned_at", "planned_version", "fetch_from", "ready_by", "ready_at"})
 
 RELEASED: dict[str, Any] = {"owner": None, "lease_until": None}
@@ -141,8 +142,18 @@ def list_orders(
 # --- writing ---------------------------------------------------------------------------------------
 
 
-_ADD = insert(orders).returning(*_COLUMNS)
-_REWRITE = update(orders).where(orders.c.id == bindparam("number")).returning(*_COLUMNS)
+_ADD = insert(orders).returning(*COLUMNS)
+_KEEP_SEGMENTS = case(
+    (orders.c.planned_segments.is_(None) & orders.c.planned_at.is_not(None), orders.c.segments),
+    else_=orders.c.planned_segments,
+)
+"""The messages as they were when the order was planned, before later ones are written in their place."""
+_REWRITE = (
+    update(orders)
+    .where(orders.c.id == bindparam("number"))
+    .values(planned_segments=_KEEP_SEGMENTS)
+    .returning(*COLUMNS)
+)
 
 
 def save_order(c: Connection, order: model.Order) -> model.Order:
@@ -163,7 +174,8 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
 def save_sayings(c: Connection, order: model.Order) -> None:
     """Write who said what, and in which message, of an order that is otherwise as it was."""
     said = {"sayings": documents.write_sayings(order.sayings), "segments": list(order.segments)}
-    c.execute(update(orders).where(orders.c.id == order.id).values(**said))
+    kept = {"planned_segments": _KEEP_SEGMENTS}
+    c.execute(update(orders).where(orders.c.id == order.id).values(**said, **kept))
 
 
 def absorb_order(c: Connection, survivor: model.Order, absorbed: model.Order) -> None:
@@ -197,7 +209,7 @@ _LEASE = (
     update(orders)
     .where(in_numbers(orders.c.id))
     .values(owner=bindparam("by"), lease_until=bindparam("until"))
-    .returning(*_COLUMNS)
+    .returning(*COLUMNS)
 )
 
 
@@ -253,7 +265,7 @@ def release_orders(c: Connection, *, owner: str | None = None) -> int:
 
 
 def _select() -> Select[Any]:
-    return select(*_COLUMNS)
+    return select(*COLUMNS)
 
 
 def _orders(c: Connection, statement: Executable) -> list[model.Order]:

@@ -113,6 +113,7 @@ def _finish_planning(
             plan_at=next_plan_at,
             plan_attempts=attempts,
             plan_problem=plan.problem,
+            planned_segments=None,
             **RELEASED,
         )
     )

@@ -149,6 +149,7 @@ orders = Table(
     Column("sayings", Document, nullable=False),
     Column("worklist", Document, nullable=False),
     Column("segments", Document, nullable=False),
+    Column("planned_segments", Document),
     *_lease(),
     _partial("ix_orders_to_plan", "plan_at", where="plan_at IS NOT NULL"),
     _partial("ix_orders_to_plan_stat", "plan_at", where="plan_at IS NOT NULL AND priority = 0"),
@@ -156,6 +157,8 @@ orders = Table(
     Index("ix_orders_patient", "patient_id"),
     sqlite_autoincrement=True,
 )
+"""`planned_segments` are its messages as they were when it was planned last, where a later one said otherwise
+without bearing on the plan: what a replay of the plan goes by."""
 day_of_order: ColumnElement[object] = func.coalesce(orders.c.scheduled_start, orders.c.created_at)
 """When an order's exam is, or when we heard of it where nobody has said."""
 Index("ix_orders_day", day_of_order)

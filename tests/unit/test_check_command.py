@@ -49,6 +49,16 @@ def test_a_warning_is_no_error(tmp_path: Path) -> None:
     assert result.stderr.endswith("in 2 files: no errors and 1 warning\n")
 
 
+def test_other_rules_can_be_checked(tmp_path: Path) -> None:
+    """Before they are put in the place of those in force."""
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "b.yaml").write_text("rules: [{name: b, from: nowhere, priors: [{newest: 1}]}]\n")
+    result = run("check", "--config", site(tmp_path), "--rules", str(others))
+    mistake = "rules.0.from: no archive is called nowhere; possible: main"
+    assert (1, f"{others}/b.yaml:1:25: {mistake}") == (result.exit_code, result.stdout.splitlines()[0])
+
+
 def test_every_error_is_printed_at_its_place(tmp_path: Path) -> None:
     """Of all files at once, then the count; exit status 1."""
     result = run("check", "--config", site(tmp_path, "{name: a, form: x}", f"{SITE}mode: on\n"))

@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("sayings", Document, nullable=False),
         sa.Column("worklist", Document, nullable=False),
         sa.Column("segments", Document, nullable=False),
+        sa.Column("planned_segments", Document),
         sa.Column("owner", Name),
         sa.Column("lease_until", UTCDateTime),
         sqlite_autoincrement=True,

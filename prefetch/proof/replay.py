@@ -1,0 +1,108 @@
+"""PURE: a recorded exam and other rules → what they would have chosen, with the code that plans.
+
+An exam is replayed at the moment at which it was planned, with what the archives had answered by then. Where
+the rules need an answer that nobody asked for, nothing is guessed: the exam could not be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from prefetch import model
+from prefetch.planning import draft, identity, keys, matching, select
+from prefetch.planning.circumstances import Circumstances
+from prefetch.settings import Config
+from prefetch.store.recorded import Answers, Decided, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What the rules make of an exam."""
+
+    candidates: tuple[model.Candidate, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What was never asked, in words; where anything is, the exam could not be judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Plans recorded exams by the rules of a site."""
+
+    site: Config
+    answers: Answers
+    verdicts: Mapping[tuple[str, str], Sequence[Decided]]
+
+    def plan(self, record: Record, ids: Sequence[model.PatientId]) -> Replayed:
+        """What the site's rules would have chosen; `ids` are the patient's, as they were known then."""
+        order, now = record.order, record.plan.made_at
+        matches = matching.match_rules(self.site.rule_set, order, site=self.site, now=now)
+        if order.fetch_now:
+            matches = tuple(draft.hasten(match, now) for match in matches)
+        names = dict.fromkeys(name for match in matches if match.acts for name in match.archives)
+        if not names or not ids:
+            return Replayed()
+        asked = [self._answer(name, record, ids) for name in names]
+        missing = [one for one in asked if isinstance(one, str)]
+        answered = [one for one in asked if isinstance(one, draft.Answer)]
+        if not record.plan.patient_ids and self.site.identity.pix:
+            missing.append("the PIX manager was not asked for the patient's other IDs")
+        circumstances = Circumstances.of(self.site, now)
+        by_archive = {answer.archive: answer.studies for answer in answered}
+        lacking = select.to_look_into(matches, order, by_archive, circumstances=circumstances)
+        missing += sorted({f"{study.archive} was not asked for the series of a study" for study in lacking})
+        if missing:
+            return Replayed(missing=tuple(missing))
+        found = draft.sort_studies(
+            order,
+            matches,
+            answered,
+            verdicts=self._verdicts(record, ids),
+            policy=identity.Policy.of(self.site),
+            circumstances=circumstances,
+        )
+        return Replayed(candidates=draft.candidates(found, present=()))
+
+    def _answer(self, archive: str, record: Record, ids: Sequence[model.PatientId]) -> draft.Answer | str:
+        """What an archive had answered of the patient by then, or what of it is missing, in words."""
+        chosen = keys.keys_for(ids, self.site.archives[archive])
+        answers: list[draft.Answer] = []
+        for key in chosen.asked:
+            said = self._said(archive, key, record)
+            if said is None:
+                return f"{archive} was not asked for this patient"
+            if not said.whole:
+                return f"{archive} did not answer wholly"
+            answers.append(said)
+        return draft.unite(archive, answers, asked=chosen.asked, left_out=(), now=record.plan.made_at)
+
+    def _said(self, archive: str, key: keys.Key, record: Record) -> draft.Answer | None:
+        """What an archive had answered of one ID, for this order or for another of the same patient."""
+        named = archive, key.patient_id, key.issuer_of_patient_id or ""
+        made_at = record.plan.made_at
+        consulted = next((one for one in record.plan.consulted if _is_of(one, archive, key)), None)
+        if consulted is None:
+            fresh = made_at - self.site.planning.reuse_answer
+            said = self.answers.good_at(named, made_at, since=fresh)
+            return draft.answer_about(key, archive, made_at, said.result) if said else None
+        said = self.answers.given_at(named, consulted.asked_at)
+        # An older answer that stood in for a silent archive is no more whole than the archive's silence.
+        answer = draft.answer_about(key, archive, consulted.asked_at, said.result) if said else None
+        return replace(answer, outcome=consulted.outcome) if answer else None
+
+    def _verdicts(self, record: Record, ids: Sequence[model.PatientId]) -> dict[str, model.Verdict]:
+        """What people had decided of the patient's studies by then."""
+        return {
+            one.study_instance_uid: one.verdict
+            for each in ids
+            for one in self.verdicts.get((each.patient_id, each.issuer_of_patient_id or ""), ())
+            if one.at <= record.plan.made_at
+        }
+
+
+def _is_of(consulted: model.Consulted, archive: str, key: keys.Key) -> bool:
+    return (consulted.archive, consulted.patient_id, consulted.issuer_of_patient_id) == (
+        archive,
+        key.patient_id,
+        key.issuer_of_patient_id,
+    )
