@@ -79,6 +79,8 @@ class Report:
     problems: tuple[errors.Problem, ...]
     files: tuple[Path, ...]
     """The files that were read."""
+    site: crosscheck.Site | None = None
+    """The configuration and the rules with their places, where the configuration itself is right."""
 
 
 def load(path: Path, *, rules_directory: Path | None = None) -> Config:
@@ -131,19 +133,19 @@ def examine(path: Path, *, rules_directory: Path | None = None) -> Report:
     problems = [*document.problems, *problems]
     if not files:
         problems.append(document.problem(("rules",), f"there are no rules: no *.yaml in {directory}"))
+    site = None
     if config is not None:
         config = _from_directory(config, path.parent)
         problems += _flaws_of_certificates(config, document)
-        problems += crosscheck.find_problems(
-            crosscheck.Site(config=config, document=document, sources=sources)
-        )
+        site = crosscheck.Site(config=config, document=document, sources=sources)
+        problems += crosscheck.find_problems(site)
     compared, of_words = _comparison(config, path.parent)
     problems += of_words
     if config is None or any(problem.severity == "error" for problem in problems):
-        return Report(config=None, problems=tuple(problems), files=(path, *files))
+        return Report(config=None, problems=tuple(problems), files=(path, *files), site=site)
     rule_set = rules.RuleSet(tuple(source.rule for source in sources))
     complete = config.with_rules(rule_set, compared)
-    return Report(config=complete, problems=tuple(problems), files=(path, *files))
+    return Report(config=complete, problems=tuple(problems), files=(path, *files), site=site)
 
 
 def _comparison(

@@ -76,7 +76,7 @@ def _unknown_feeds(site: Site) -> Iterator[Problem]:
     for source in site.sources:
         named: list[tuple[yamltree.Where, str]]
         named = [(("feeds", position), name) for position, name in enumerate(source.rule.feeds)]
-        for where, condition in _conditions(source.rule.when, ("when",)):
+        for where, condition in conditions(source.rule.when, ("when",)):
             named += [((*where, "feed", position), name) for position, name in enumerate(condition.feed)]
         for where, name in named:
             if rules.fold(name) not in folded:
@@ -248,7 +248,7 @@ def _whole_descriptions(site: Site) -> Iterator[Problem]:
 
 
 def _description_patterns(rule: rules.Rule) -> Iterator[tuple[yamltree.Where, rules.Pattern]]:
-    for where, condition in _conditions(rule.when, ("when",)):
+    for where, condition in conditions(rule.when, ("when",)):
         for position, pattern in enumerate(condition.procedure_description):
             yield (*where, "procedure_description", position), pattern
     for number, one in enumerate(rule.priors):
@@ -256,17 +256,17 @@ def _description_patterns(rule: rules.Rule) -> Iterator[tuple[yamltree.Where, ru
             yield ("priors", number, "description", position), pattern
 
 
-def _conditions(
+def conditions(
     condition: rules.Condition | None, where: yamltree.Where
 ) -> Iterator[tuple[yamltree.Where, rules.Condition]]:
     """A condition and all that are nested in it."""
     if condition is None:
         return
     yield where, condition
-    yield from _conditions(condition.none, (*where, "not"))
+    yield from conditions(condition.none, (*where, "not"))
     for key, nested in (("all", condition.every), ("any", condition.some)):
         for position, one in enumerate(nested):
-            yield from _conditions(one, (*where, key, position))
+            yield from conditions(one, (*where, key, position))
 
 
 # --- patient IDs -----------------------------------------------------------------------------------

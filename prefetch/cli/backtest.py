@@ -129,7 +129,7 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
         "archives": [_of_archive(name, moved, result.rates.get(name)) for name, moved in traffic.items()],
         "not_judged": dict(tally.not_judged.most_common()),
         "not_judged_examples": tally.unjudged[: asked.examples],
-        "not_replayed": {why: number for why, number in tally.not_replayed.items() if number},
+        "not_replayed": dict(tally.not_replayed.most_common()),
         "gained": [_change(one) for one in tally.gained[: asked.examples]],
         "lost": [_change(one) for one in tally.lost[: asked.examples]],
         "otherwise": [_change(one) for one in tally.otherwise[: asked.examples]],

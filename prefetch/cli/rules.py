@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from prefetch import config as configuration
+from prefetch import errors, strangers
 from prefetch.cli import reference, terms
 from prefetch.errors import Problem
 
@@ -37,9 +39,10 @@ def check(
     if not path.is_file():
         terms.stop(terms.Exit.WRONG_USE, f"{path} is not a file; name the configuration with --config")
     report = configuration.examine(path, rules_directory=rules_directory)
-    for problem in report.problems:
+    problems = [*report.problems, *_strangers(report)]
+    for problem in problems:
         typer.echo(_line(problem) if json else str(problem))
-    terms.say(_sum(report))
+    terms.say(_sum(report, problems))
     if report.config is None:
         raise typer.Exit(terms.Exit.NO)
 
@@ -56,10 +59,25 @@ def _line(problem: Problem) -> str:
     return jsonlib.dumps(said, ensure_ascii=False)
 
 
-def _sum(report: configuration.Report) -> str:
+def _strangers(report: configuration.Report) -> Iterable[Problem]:
+    """Names that no order of the store has; nothing is said where there is no store, or none that answers."""
+    if report.config is None or report.site is None:
+        return ()
+    from prefetch.store import database, orders  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    try:
+        with closing(database.Database.open(report.config.store)) as store, store.snapshot() as connection:
+            seen = orders.seen_values(connection)
+    except errors.StoreError:
+        return ()
+    codes = report.config.comparison.procedure_codes
+    return strangers.find_strangers(report.site, seen, codes) if seen else ()
+
+
+def _sum(report: configuration.Report, problems: Sequence[Problem]) -> str:
     """One line that counts: what was found, or what is there where nothing was."""
-    errors = sum(problem.severity == "error" for problem in report.problems)
-    found = [_count(errors, "error"), _count(len(report.problems) - errors, "warning")]
+    mistakes = sum(problem.severity == "error" for problem in problems)
+    found = [_count(mistakes, "error"), _count(len(problems) - mistakes, "warning")]
     files = _count(len(report.files), "file")
     if report.config is None:
         return f"{_list(found)} in {files}"

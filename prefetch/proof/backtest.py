@@ -108,11 +108,9 @@ def replay_part(trial: Trial, store: str, numbers: Sequence[int]) -> difference.
     tally = difference.Tally()
     with _opened(store).snapshot() as connection:
         records, unplanned = recorded.read_records(connection, numbers)
-        tally.not_replayed["never planned"] += len(unplanned)
-        live = [record for record in records if not orders.wants_nothing(record.order)]
-        for record in records:
-            if orders.wants_nothing(record.order):
-                tally.not_replayed[record.order.status.value] += 1
+        tally.not_replayed.update("never planned" for _ in unplanned)
+        tally.not_replayed.update(filter(None, map(_why_not, records)))
+        live = [record for record in records if not _why_not(record)]
         ids = {record.order.id: _ids(connection, record) for record in live}
         replaying = _prepare(connection, site, ids.values())
     for record in live:
@@ -122,6 +120,16 @@ def replay_part(trial: Trial, store: str, numbers: Sequence[int]) -> difference.
         else:
             tally.add(record, difference.compare(record, found.candidates))
     return tally
+
+
+def _why_not(record: recorded.Record) -> str | None:
+    """Why an exam is not replayed; None where it is."""
+    order = record.order
+    if orders.wants_nothing(order):
+        return order.status.value
+    is_waiting = order.plan_at is not None and order.plan_at <= order.changed_at
+    # What was planned is not what the order says now, and nobody knows what it said then.
+    return "changed and not planned again yet" if is_waiting else None
 
 
 def _ids(connection: Connection, record: recorded.Record) -> tuple[model.PatientId, ...]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    func,
     insert,
     literal,
     or_,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from prefetch import model
+from prefetch import model, strangers
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
 from prefetch.store.tables import (
@@ -137,6 +138,23 @@ def list_orders(
     if patient_id:
         query = query.where(orders.c.patient_id == patient_id)
     return _orders(c, query.order_by(day_of_order, orders.c.id).limit(limit))
+
+
+_NEWEST = 20_000
+"""Orders that are looked at for the names that a site uses: some weeks of a large hospital."""
+
+
+def seen_values(c: Connection) -> strangers.Seen | None:
+    """Give the names of stations and codes in the newest orders; None where there are no orders."""
+    newest = orders.c.id > select(func.coalesce(func.max(orders.c.id), 0) - _NEWEST).scalar_subquery()
+    number, since = c.execute(select(func.count(), func.min(orders.c.created_at)).where(newest)).one()
+    if not number:
+        return None
+    values = {
+        name: frozenset(filter(None, c.execute(select(orders.c[name]).where(newest).distinct()).scalars()))
+        for name in strangers.VALUES
+    }
+    return strangers.Seen(orders=number, since=since.date(), values=values)
 
 
 # --- writing ---------------------------------------------------------------------------------------

@@ -301,6 +301,19 @@ def test_exams_that_were_never_planned_or_are_off_are_counted_apart(site: Site) 
     assert (0, {"never planned": 1, "cancelled": 1}) == (tally.replayed, dict(tally.not_replayed))
 
 
+def test_an_exam_that_has_changed_since_is_not_compared_with_its_old_plan(site: Site) -> None:
+    """It is about to be planned again."""
+    site.plan(THREE)
+    later = PLANNED + timedelta(hours=1)
+    with site.database.transaction() as connection:
+        (known,) = orders.find_orders(connection, "A1")
+        orders.save_order(
+            connection, replace(known, version=2, modality="MR", changed_at=later, plan_at=later)
+        )
+    tally = site.replay(TWO_CTS).tally
+    assert (0, {"changed and not planned again yet": 1}) == (tally.replayed, dict(tally.not_replayed))
+
+
 def test_only_exams_of_the_time_are_replayed(site: Site) -> None:
     """By the day of the exam."""
     site.plan(THREE)

@@ -218,3 +218,19 @@ def test_who_lost_the_claim_postpones_nothing(queue: Queue) -> None:
     assert not queue.do(
         orders.postpone_planning, claimed, owner=OWNER, at=NOW + HOUR, because="away", now=NOW
     )
+
+
+def test_the_names_of_a_site_are_those_of_its_newest_orders(queue: Queue) -> None:
+    """Stations and procedure codes, each once; without orders nothing is known."""
+    assert queue.do(orders.seen_values) is None
+    queue.order(station_ae_title="CT1", procedure_code="CTCH")
+    queue.order(station_ae_title="CT1", station_name="TOMOGRAPH", procedure_code=None)
+    seen = queue.do(orders.seen_values)
+    assert seen is not None
+    assert (2, NOW.date(), {"CT1"}, {"TOMOGRAPH"}, {"CTCH"}) == (
+        seen.orders,
+        seen.since,
+        seen.values["station_ae_title"],
+        seen.values["station_name"],
+        seen.values["procedure_code"],
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from prefetch.cli import terms
 from prefetch.cli.program import program
+from prefetch.store import orders
 from prefetch.store.database import Database
-from tests import peers
+from tests import peers, queued
 
 SITE = """\
 time_zone: UTC
@@ -46,6 +47,29 @@ def end_of(site: Path, *verb: str) -> int:
 def test_fine(site: Path, verb: tuple[str, ...]) -> None:
     """0: an empty list is an answer too."""
     assert terms.Exit.FINE == end_of(site, *verb)
+
+
+def test_check_tells_stations_that_no_order_names(site: Path) -> None:
+    """What the store has seen is known; without orders, or without a store, nothing is said of them."""
+    rule = "{name: all, when: {station_ae_title: CT9}, priors: [{newest: 1}]}"
+    (site.parent / "rules" / "all.yaml").write_text(f"rules: [{rule}]")
+
+    def said() -> bool:
+        return "no station AE title is like CT9 in the last 1 orders" in check().stdout
+
+    def check() -> Result:
+        result = CliRunner().invoke(program, ["check", "--config", str(site)])
+        assert terms.Exit.FINE == result.exit_code
+        return result
+
+    assert not said()
+    database = Database.open(f"sqlite:///{site.parent / 'prefetch.db'}")
+    with database.transaction() as connection:
+        orders.save_order(connection, queued.order(station_ae_title="CT1"))
+    database.close()
+    assert said()
+    (site.parent / "prefetch.db").unlink()
+    assert not said()
 
 
 @pytest.mark.parametrize(
