@@ -107,7 +107,7 @@ def fill(site: config.Config, number: int) -> None:
 
 def _record(connection: Connection, site: config.Config, exams: Sequence[month.Exam]) -> None:
     held = {orders.save_order(connection, order).id: studies for order, studies in exams}
-    now = exams[-1][0].created_at
+    now = max(order.created_at for order, _ in exams)
     claimed = orders.claim_orders_to_plan(
         connection, owner=recorded.OWNER, now=now, lease=recorded.LEASE, limit=len(exams)
     )

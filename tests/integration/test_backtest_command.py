@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,6 +105,19 @@ def test_a_script_gets_one_object(site: Path) -> None:
         archive["instances_a_second"],
     )
     assert ("left", "taken") == (gained["was"]["decision"], gained["would_be"]["decision"])
+
+
+def test_a_terminal_shows_how_far_it_is(site: Path) -> None:
+    """On stderr, so that what a person redirects is the answer alone."""
+    plan(site)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "prefetch", "backtest", "--config", str(site)]
+    more = ["--rules", str(site.parent / "others")]
+    done = subprocess.run([*command, *more], check=True, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert (True, False) == ("replaying" in shown, b"replaying" in done.stdout)
 
 
 def test_as_many_examples_are_shown_as_are_asked_for(site: Path) -> None:
