@@ -107,6 +107,7 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
 
     tally = result.tally
     traffic = difference.traffic(tally, site.limits)
+    total = sum(traffic.values(), start=difference.Traffic())
     return {
         "rules": str(asked.rules),
         "since": asked.since,
@@ -126,6 +127,10 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
             {"rule": rule, "gained": gained, "lost": lost}
             for rule, (gained, lost) in difference.by_rule(tally).items()
         ],
+        "total": {
+            "more": _moved(total.more),
+            "less": _moved(total.less),
+        },
         "archives": [_of_archive(name, moved, result.rates.get(name)) for name, moved in traffic.items()],
         "not_judged": dict(tally.not_judged.most_common()),
         "not_judged_examples": tally.unjudged[: asked.examples],
@@ -133,6 +138,15 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
         "gained": [_change(one) for one in tally.gained[: asked.examples]],
         "lost": [_change(one) for one in tally.lost[: asked.examples]],
         "otherwise": [_change(one) for one in tally.otherwise[: asked.examples]],
+    }
+
+
+def _moved(volume: Volume) -> dict[str, Any]:
+    return {
+        "studies": volume.studies,
+        "instances": volume.instances,
+        "bytes": volume.bytes,
+        "uncounted_studies": volume.uncounted,
     }
 
 
@@ -150,13 +164,7 @@ def _of_archive(name: str, moved: Traffic, rate: Rate | None) -> dict[str, Any]:
 
 def _volume(volume: Volume, rate: Rate | None) -> dict[str, Any]:
     minutes = volume.minutes(rate)
-    return {
-        "studies": volume.studies,
-        "instances": volume.instances,
-        "bytes": volume.bytes,
-        "uncounted_studies": volume.uncounted,
-        "minutes": None if minutes is None else round(minutes, 1),
-    }
+    return _moved(volume) | {"minutes": None if minutes is None else round(minutes, 1)}
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -205,6 +213,9 @@ def _print(page: dict[str, Any], site: Config) -> None:
         typer.echo(f"not judged       {number}: {why}")
     for why, number in page["not_replayed"].items():
         typer.echo(f"not replayed     {number}: {why}")
+    if len(page["archives"]) > 1:
+        for which, volume in page["total"].items():
+            typer.echo(f"{which:<16} {_amount(volume)}")
     for archive in page["archives"]:
         for line in _archive_lines(archive, site):
             typer.echo(line)
@@ -220,10 +231,7 @@ def _archive_lines(archive: dict[str, Any], site: Config) -> Iterator[str]:
         volume = archive[which]
         if volume["studies"]:
             minutes = "unknown" if volume["minutes"] is None else volume["minutes"]
-            yield (
-                f"{which:<16} {name}: {_studies(volume['studies'])}, {volume['instances']} instances, about "
-                f"{sizes.say_size(volume['bytes'])}, minutes of archive time: {minutes}"
-            )
+            yield f"{which:<16} {name}: {_amount(volume)}, minutes of archive time: {minutes}"
             if volume["uncounted_studies"]:
                 each = site.limits.unknown_instances
                 uncounted = volume["uncounted_studies"]
@@ -236,8 +244,9 @@ def _archive_lines(archive: dict[str, Any], site: Config) -> Iterator[str]:
     yield f"{'':<16} {rate} instances a second, as measured in {moves} moves, {since} to {until}"
 
 
-def _studies(number: int) -> str:
-    return f"{number} {'study' if number == 1 else 'studies'}"
+def _amount(volume: dict[str, Any]) -> str:
+    number, size = volume["studies"], sizes.say_size(volume["bytes"])
+    return f"{number} {'study' if number == 1 else 'studies'}, {volume['instances']} instances, about {size}"
 
 
 def _print_examples(kind: str, rows: list[dict[str, Any]], total: int, site: Config) -> None:

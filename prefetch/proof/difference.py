@@ -180,6 +180,10 @@ class Traffic:
     more: Volume = Volume()
     less: Volume = Volume()
 
+    def __add__(self, other: Traffic) -> Traffic:
+        """Of two archives together."""
+        return Traffic(more=self.more + other.more, less=self.less + other.less)
+
 
 def traffic(tally: Tally, limits: Limits) -> dict[str, Traffic]:
     """What each archive has to move more and less; a study that several exams want at a place moves once."""

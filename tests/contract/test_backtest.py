@@ -153,6 +153,8 @@ def test_the_same_prior_from_another_archive_is_told_apart(site: Site) -> None:
         traffic["main"].more.instances,
         traffic["main"].less.instances,
     )
+    both = traffic["main"] + traffic["offsite"]
+    assert (1, 1) == (both.more.studies, both.less.studies)
 
 
 def test_a_study_that_two_exams_want_moves_once(site: Site) -> None:

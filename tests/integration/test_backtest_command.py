@@ -95,7 +95,7 @@ def test_a_script_gets_one_object(site: Path) -> None:
     plan(site)
     page = json.loads(run(site, "--json").stdout)
     assert [
-        *("rules", "since", "until", "exams", "priors", "by_rule", "archives", "not_judged"),
+        *("rules", "since", "until", "exams", "priors", "by_rule", "total", "archives", "not_judged"),
         *("not_judged_examples", "not_replayed", "gained", "lost", "otherwise"),
     ] == list(page)
     (archive,), (gained,) = page["archives"], page["gained"]
