@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test check setup fmt lint type docs bench fuzz lock clean
+.PHONY: demo test check setup fmt lint type docs bench fuzz wrong-patient lock clean
 
 demo: $(READY)            ## a hospital in a box on loopback
 	$(BIN)/prefetch demo
@@ -50,6 +50,9 @@ fuzz: $(READY)            ## a million messages gone wrong, then a fuzzer led by
 	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.million
 	$(BIN)/python -m tests.fuzz.guided
+
+wrong-patient: $(READY)   ## 10,000 people who could be taken for another (docs/how-to/tell-whose-images-they-are.md)
+	$(BIN)/python -m tests.bench.wrong_patient --patients 10000 --seed 3 --every-setting
 
 lock:                     ## resolve the dependencies anew
 	$(PYTHON) -m venv $(VENV)-lock

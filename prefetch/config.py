@@ -27,6 +27,7 @@ from prefetch.peers import (
 from prefetch.relevance import comparison
 from prefetch.rules import Mode
 from prefetch.settings import (
+    BirthDateSaidBy,
     Config,
     Footing,
     Identity,
@@ -43,6 +44,7 @@ from prefetch.settings import (
 __all__ = [
     "Archive",
     "ArchiveTimeouts",
+    "BirthDateSaidBy",
     "Config",
     "Footing",
     "Gone",

@@ -178,8 +178,18 @@ class NameConflict(StrEnum):
 
     NOTE = "note"
     GIVEN_NAME = "given name"
-    """Only where no given name agrees: who married is noted, a twin is not taken for the other."""
+    """Only where the given names differ: who married is noted, a twin is not taken for the other."""
     QUARANTINE = "quarantine"
+    MUST_AGREE = "must agree"
+    """One that cannot be compared is in doubt too."""
+
+
+class BirthDateSaidBy(StrEnum):
+    """Who must say a birth date before a study moves."""
+
+    NOBODY = "nobody"
+    STUDY = "study"
+    BOTH = "both"
 
 
 class Identity(Model):
@@ -189,10 +199,15 @@ class Identity(Model):
         default=("19000101",), examples=["[1900-01-01, 1800-01-01]"]
     )
     """Birth dates that mean “unknown”."""
-    name_conflict: NameConflict = Field(default=NameConflict.NOTE, examples=["quarantine"])
+    name_conflict: NameConflict = Field(default=NameConflict.GIVEN_NAME, examples=["quarantine"])
     """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study; `given name`
-    quarantines it where no given name agrees (twins). Where birth date or sex is unknown, a name that differs
-    always quarantines."""
+    quarantines it where the given names differ (twins), `must agree` also where names cannot be compared.
+    Where birth date or sex is unknown, a name that differs always quarantines."""
+    birth_date_said_by: BirthDateSaidBy = Field(default=BirthDateSaidBy.STUDY, examples=["both"])
+    """Who must say a birth date before a study moves: it alone tells a namesake's study that was filed under
+    the patient's number. `study`: each study, a year at least; where the order says none, all studies found
+    for it must agree in theirs. `both`: order and study, to the day. `nobody`: one that is not said is no
+    conflict."""
     pix: PixManager | None = Field(
         default=None,
         examples=["{host: mpi.example.org, port: 3600, domains: {HOSP: HOSP&1.2.3&ISO, CLINIC: CLINIC}}"],

@@ -6,7 +6,8 @@ decisions on doubtful studies are honoured, and what a destination already holds
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -215,10 +216,13 @@ def _part(
     own: list[Answer] = []
     strangers: list[Candidate] = []
     doubts: dict[str, str] = {}
+    said = {study.study_instance_uid: study.birth_date for study in _studies(answers) if study.birth_date}
     for answer in answers:
         studies: list[Study] = []
         for study in answer.studies:
-            verdict = identity.check_identity(order.patient, study, asked=answer.asked, policy=policy)
+            # What one archive does not say of a study, another may.
+            whole = replace(study, birth_date=study.birth_date or said.get(study.study_instance_uid))
+            verdict = identity.check_identity(order.patient, whole, asked=answer.asked, policy=policy)
             because = f"{answer.archive}: {verdict.because}"
             if verdict.kind is identity.Kind.OTHER:
                 reasons = (Reason(because=because),)
@@ -228,7 +232,13 @@ def _part(
             if verdict.kind is identity.Kind.CONFLICT:
                 doubts[study.study_instance_uid] = because
         own.append(replace(answer, studies=tuple(studies)))
+    if apart := identity.check_together(order.patient, _studies(own), policy):
+        doubts = {study.study_instance_uid: apart for study in _studies(own)} | doubts
     return own, strangers, doubts
+
+
+def _studies(answers: Iterable[Answer]) -> Iterator[Study]:
+    return itertools.chain.from_iterable(answer.studies for answer in answers)
 
 
 def _without(answers: Sequence[Answer], uids: Collection[str]) -> dict[str, list[Study]]:

@@ -1,21 +1,23 @@
 """PURE: whether an archive's answer speaks of the order's patient (design, section 6).
 
 Nothing moves on a name. An answer with an ID that nobody asked for is another patient's, whatever else it
-says; a conflict in issuer, birth date or sex is a doubt until a person decides; unknown is not a conflict.
+says; a conflict in issuer, birth date or sex is a doubt until a person decides. Unknown is not a conflict,
+but for a birth date that the site wants said: what is filed under a wrong number shows by nothing else.
 Reasons name the identifier and never its value: they reach the logs.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from prefetch.model import Patient, Study
 from prefetch.planning import keys, names
-from prefetch.settings import Config, NameConflict
+from prefetch.settings import BirthDateSaidBy, Config, NameConflict
 
 
 class Kind(StrEnum):
@@ -41,8 +43,10 @@ class Policy:
     """What the site says of identities."""
 
     placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
-    name_conflict: NameConflict = NameConflict.NOTE
+    name_conflict: NameConflict = NameConflict.GIVEN_NAME
     """What a name that differs means by itself."""
+    birth_date_said_by: BirthDateSaidBy = BirthDateSaidBy.STUDY
+    """Who must say a birth date."""
 
     @classmethod
     def of(cls, site: Config) -> Self:
@@ -50,6 +54,7 @@ class Policy:
         return cls(
             placeholder_birth_dates=frozenset(site.identity.placeholder_birth_dates),
             name_conflict=site.identity.name_conflict,
+            birth_date_said_by=site.identity.birth_date_said_by,
         )
 
 
@@ -68,8 +73,8 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
         )
     if found["name"] is Kind.CONFLICT:
         return _judge_name(patient, study, unknown, policy)
-    if _ID in unknown and {"birth date", "sex"} & {*unknown}:
-        return Verdict(Kind.CONFLICT, f"{_list(unknown)} cannot be compared: nothing vouches for the patient")
+    if because := _leaves_unsaid(patient, study, unknown, policy):
+        return Verdict(Kind.CONFLICT, because)
     if unknown:
         return Verdict(Kind.UNKNOWN, f"{_list(unknown)} cannot be compared; nothing differs")
     return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
@@ -80,12 +85,39 @@ def _judge_name(patient: Patient, study: Study, unknown: list[str], policy: Poli
     doubtful = [name for name in unknown if name in {_ID, "birth date", "sex"}]
     if doubtful:
         return Verdict(Kind.CONFLICT, f"the name differs, and {_list(doubtful)} cannot be compared")
-    if policy.name_conflict is NameConflict.QUARANTINE:
+    if policy.name_conflict in {NameConflict.QUARANTINE, NameConflict.MUST_AGREE}:
         return Verdict(Kind.CONFLICT, "the name differs from the order's")
-    is_twin = names.share_a_given_name(patient.name, study.patient_name) is False
+    is_twin = names.agree_in_given_names(patient.name, study.patient_name) is False
     if is_twin and policy.name_conflict is NameConflict.GIVEN_NAME:
-        return Verdict(Kind.CONFLICT, "no given name agrees with the order's: it may be a twin's")
+        return Verdict(Kind.CONFLICT, "the given names differ from the order's: it may be a twin's")
     return Verdict(Kind.MATCH, "the name differs, but birth date and sex agree")
+
+
+def _leaves_unsaid(patient: Patient, study: Study, unknown: list[str], policy: Policy) -> str | None:
+    """What must be said before a study moves, and is not; `None` where nothing is missing."""
+    if _ID in unknown and {"birth date", "sex"} & {*unknown}:
+        return f"{_list(unknown)} cannot be compared: nothing vouches for the patient"
+    wanted = policy.birth_date_said_by
+    if wanted is not BirthDateSaidBy.NOBODY and not _birth_date(study.birth_date, policy):
+        return "the study says no birth date: it may be another's, filed under this number"
+    if wanted is BirthDateSaidBy.BOTH and "birth date" in unknown:
+        return f"the {'study' if _is_whole(patient.birth_date, policy) else 'order'} says no whole birth date"
+    if policy.name_conflict is NameConflict.MUST_AGREE and "name" in unknown:
+        return "the name cannot be compared"
+    return None
+
+
+def check_together(patient: Patient, studies: Iterable[Study], policy: Policy) -> str | None:
+    """Why studies that were found for one order cannot all be one patient's; `None` where they may.
+
+    The order's own birth date tells its studies from others; one that says none has only theirs.
+    """
+    if policy.birth_date_said_by is BirthDateSaidBy.NOBODY or _is_whole(patient.birth_date, policy):
+        return None
+    said = {_birth_date(study.birth_date, policy) for study in studies}
+    if any(_compare_dates(*pair) is Kind.CONFLICT for pair in itertools.combinations(said, 2)):
+        return "the order says no whole birth date, and the studies that were found say several"
+    return None
 
 
 def _list(names: list[str]) -> str:
@@ -131,14 +163,24 @@ def _compare(ours: str, theirs: str) -> Kind:
 
 
 def _compare_birth_date(patient: Patient, study: Study, policy: Policy) -> Kind:
-    ours, theirs = (
-        "" if date in policy.placeholder_birth_dates else date
-        for date in (_date(patient.birth_date), _date(study.birth_date))
-    )
+    return _compare_dates(_birth_date(patient.birth_date, policy), _birth_date(study.birth_date, policy))
+
+
+def _compare_dates(ours: str, theirs: str) -> Kind:
     known = min(len(ours), len(theirs))
     kind = _compare(ours[:known], theirs[:known])
     # A year or a month that agrees vouches for nobody; one that differs is another patient.
     return Kind.UNKNOWN if kind is Kind.MATCH and known < len("YYYYMMDD") else kind
+
+
+def _is_whole(text: str | None, policy: Policy) -> bool:
+    return len(_birth_date(text, policy)) == len("YYYYMMDD")
+
+
+def _birth_date(text: str | None, policy: Policy) -> str:
+    """As much of a birth date as was said; nothing where it is one of the site's placeholders."""
+    date = _date(text)
+    return "" if date in policy.placeholder_birth_dates else date
 
 
 def _date(text: str | None) -> str:

@@ -70,15 +70,18 @@ def agree(ours: str | None, theirs: str | None) -> bool | None:
     return any(_covers(*pair) for pair in pairs) if pairs else None
 
 
-def share_a_given_name(ours: str | None, theirs: str | None) -> bool | None:
-    """Whether any given or middle name is in both: it tells twins apart, who share all else."""
+def agree_in_given_names(ours: str | None, theirs: str | None) -> bool | None:
+    """Whether one side's given and middle names are all among the other's: twins share all else.
+
+    One that both have is not enough: Anna Maria and Anna Sophie are two, and so are Xiao Dong and Xiao Ming.
+    """
     pairs = [
         (mine, other)
         for mine in _readings(ours, _GIVEN)
         for other in _readings(theirs, _GIVEN)
         if _script(mine) == _script(other)
     ]
-    return any({*mine} & {*other} or _covers(mine, other) for mine, other in pairs) if pairs else None
+    return any(_covers(*pair) or _abbreviates(*pair) for pair in pairs) if pairs else None
 
 
 _FAMILY_AND_GIVEN = slice(0, 3)
@@ -90,6 +93,14 @@ def _covers(ours: list[str], theirs: list[str]) -> bool:
     """Whether one name holds all words of the other, or both are the same but for blanks."""
     shorter, longer = sorted((set(ours), set(theirs)), key=len)
     return shorter <= longer or "".join(ours) == "".join(theirs)
+
+
+def _abbreviates(ours: list[str], theirs: list[str]) -> bool:
+    """Whether one name is the other with words left out or cut to an initial, and begins with a whole one."""
+    return any(
+        short[0] in long and all(word in long or word in {whole[0] for whole in long} for word in short)
+        for short, long in ((ours, theirs), (theirs, ours))
+    )
 
 
 def _script(words: list[str]) -> str:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
-from prefetch.config import Config, Gone, Mode, NameConflict, Verify
+from prefetch.config import BirthDateSaidBy, Config, Gone, Mode, NameConflict, Verify
 from prefetch.peers import Acknowledgement, Allow, AllowedSender, Case, PatientIdForm
 from tests import models
 
@@ -182,6 +182,7 @@ GOOD: dict[str, tuple[str, str, Any]] = {
         ("19000101", "18000101"),
     ),
     "identity.name_conflict": ("quarantine", "identity.name_conflict", NameConflict.QUARANTINE),
+    "identity.birth_date_said_by": ("both", "identity.birth_date_said_by", BirthDateSaidBy.BOTH),
     "limits.studies": ("3", "limits.studies", 3),
     "limits.instances": ("99", "limits.instances", 99),
     "limits.unknown_instances": ("7", "limits.unknown_instances", 7),
@@ -415,7 +416,11 @@ BAD: dict[str, tuple[str, str]] = {
     "identity.pix.tls.ca": ("''", "must not be empty"),
     "identity.pix.tls.certificate": ("''", "must not be empty"),
     "identity.pix.tls.key": ("''", "must not be empty"),
-    "identity.name_conflict": ("refuse", "“refuse” is not possible; possible: note, given name, quarantine"),
+    "identity.name_conflict": (
+        "refuse",
+        "“refuse” is not possible; possible: note, given name, quarantine, must agree",
+    ),
+    "identity.birth_date_said_by": ("all", "“all” is not possible; possible: nobody, study, both"),
     "limits": ("5", "expected keys and values, found “5”"),
     "limits.studies": ("0", "must be at least 1, found 0"),
     "limits.instances": ("1e4", "expected a whole number, found “1e4”"),

@@ -99,12 +99,16 @@ def answer(*studies: Study, archive: str = "main") -> draft.Answer:
 
 
 def sort(
-    site: config.Config, *answers: draft.Answer, verdicts: dict[str, Verdict] | None = None
+    site: config.Config,
+    *answers: draft.Answer,
+    verdicts: dict[str, Verdict] | None = None,
+    of: Order | None = None,
 ) -> draft.Sorted:
     """Sort the studies of these answers by the site's rule."""
-    matches = matching.match_rules(site.rule_set, order(), site=site, now=NOW)
+    asking = of or order()
+    matches = matching.match_rules(site.rule_set, asking, site=site, now=NOW)
     return draft.sort_studies(
-        order(),
+        asking,
         matches,
         answers,
         verdicts=verdicts or {},
@@ -144,6 +148,25 @@ def test_a_conflict_in_any_archive_is_a_conflict(site: config.Config) -> None:
     """A copy that says another birth date puts every copy of the study in doubt."""
     found = sort(site, answer(study("1", 2025)), answer(study("1", 2025, **OTHER), archive="offsite"))
     assert ([], ["1"]) == (uids(found.choices), uids(found.doubtful))
+
+
+def test_what_one_archive_does_not_say_another_may(site: config.Config) -> None:
+    """A copy with a birth date vouches for the one without; a study that nowhere has one awaits a person."""
+    mute = {"birth_date": None}
+    found = sort(
+        site,
+        answer(study("1", 2025, **mute), study("2", 2024, **mute)),
+        answer(study("1", 2025), archive="offsite"),
+    )
+    assert (["1"], ["2"]) == (uids(found.choices), uids(found.doubtful))
+
+
+def test_studies_of_two_people_await_a_person_where_the_order_cannot_tell_them(site: config.Config) -> None:
+    """It says no birth date, and they say two: any of them may be another patient's."""
+    unsaid = replace(order(), patient=replace(order().patient, birth_date=None))
+    found = sort(site, answer(study("1", 2025), study("2", 2024, **OTHER)), of=unsaid)
+    assert ([], ["1", "2"]) == (uids(found.choices), uids(found.doubtful))
+    assert "several" in found.doubtful[0].reason.because
 
 
 def test_a_released_study_is_chosen_like_any_other(site: config.Config) -> None:

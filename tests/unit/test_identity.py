@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefetch.config import Config, NameConflict
+from prefetch.config import BirthDateSaidBy, Config, NameConflict
 from prefetch.model import Patient, Study
 from prefetch.planning import identity, keys
 from prefetch.planning.identity import Kind, Policy, Verdict
@@ -21,6 +22,7 @@ ASKED: dict[str, Any] = {
     "sex": "F",
 }
 POLICY = Policy()
+LENIENT = Policy(name_conflict=NameConflict.NOTE, birth_date_said_by=BirthDateSaidBy.NOBODY)
 
 
 def patient(**said: Any) -> Patient:
@@ -83,8 +85,8 @@ def test_a_difference_is_another_patient(said: dict[str, Any], because: str) -> 
     ],
 )
 def test_unknown_is_not_a_conflict(said: dict[str, Any], because: str) -> None:
-    """What an archive does not say speaks against nobody."""
-    verdict = check(patient(), study(**said))
+    """What an archive does not say speaks against nobody, where the site wants nothing said."""
+    verdict = check(patient(), study(**said), LENIENT)
     assert (Kind.UNKNOWN, because) == (verdict.kind, verdict.because)
 
 
@@ -115,12 +117,12 @@ def test_a_sex_that_is_neither_is_unknown(sex: str) -> None:
 )
 def test_a_birth_date_is_compared_as_far_as_it_is_known(ours: str, theirs: str, expected: Kind) -> None:
     """A year alone that agrees vouches for nobody; a year that differs is another patient."""
-    assert expected is kind(patient(birth_date=ours), study(birth_date=theirs))
+    assert expected is kind(patient(birth_date=ours), study(birth_date=theirs), LENIENT)
 
 
 def test_the_site_lists_its_placeholders() -> None:
     """A date that its systems invent means that none is known."""
-    policy = Policy(placeholder_birth_dates=frozenset({"18000101"}))
+    policy = replace(LENIENT, placeholder_birth_dates=frozenset({"18000101"}))
     said = [kind(patient(), study(birth_date=date), policy) for date in ("18000101", "19000101")]
     assert [Kind.UNKNOWN, Kind.CONFLICT] == said
 
@@ -129,8 +131,8 @@ def test_the_site_lists_its_placeholders() -> None:
     ("ours", "theirs"), [("Meier^Anna", "Meier^Berta"), ("Meier^Anna", "Huber^Anna"), ("王^小东", "李^小东")]
 )
 def test_another_name_is_noted(ours: str, theirs: str) -> None:
-    """Where birth date and sex agree it decides nothing: people marry."""
-    verdict = check(patient(name=ours), study(patient_name=theirs))
+    """Where birth date and sex agree it decides nothing, if the site says so."""
+    verdict = check(patient(name=ours), study(patient_name=theirs), LENIENT)
     assert (Kind.MATCH, "the name differs, but birth date and sex agree") == (verdict.kind, verdict.because)
 
 
@@ -150,7 +152,7 @@ def test_another_name_counts_where_nothing_vouches(said: dict[str, Any], because
 
 def test_an_unknown_issuer_does_not_make_a_name_count() -> None:
     """Birth date and sex vouch for the patient."""
-    answered = study(patient_name="Huber^Eva", issuer_of_patient_id=None)
+    answered = study(patient_name="Huber^Anna", issuer_of_patient_id=None)
     assert Kind.MATCH is kind(patient(), answered)
 
 
@@ -160,17 +162,81 @@ def test_a_site_may_quarantine_every_other_name() -> None:
     assert (Kind.CONFLICT, "the name differs from the order's") == (verdict.kind, verdict.because)
 
 
-def test_a_site_may_quarantine_twins() -> None:
+def test_a_site_may_want_every_name_to_agree() -> None:
+    """Where one that cannot be compared is no witness."""
+    policy = Policy(name_conflict=NameConflict.MUST_AGREE)
+    said = [
+        kind(patient(), study(patient_name=name), policy) for name in ("Huber^Anna", "マイヤー^アンナ", None)
+    ]
+    assert [Kind.CONFLICT] * 3 == said
+    assert Kind.MATCH is kind(patient(), study(), policy)
+
+
+def test_a_twin_is_not_taken_for_the_other() -> None:
     """Who shares all but the given name; who married has another family name."""
-    policy = Policy(name_conflict=NameConflict.GIVEN_NAME)
-    twin, married = (
-        check(patient(), study(patient_name=name), policy) for name in ("Meier^Berta", "Huber^Anna")
-    )
-    assert (Kind.CONFLICT, "no given name agrees with the order's: it may be a twin's") == (
+    twin, married = (check(patient(), study(patient_name=name)) for name in ("Meier^Berta", "Huber^Anna"))
+    assert (Kind.CONFLICT, "the given names differ from the order's: it may be a twin's") == (
         twin.kind,
         twin.because,
     )
     assert Kind.MATCH is married.kind
+
+
+@pytest.mark.parametrize(
+    ("said_by", "ours", "theirs", "expected"),
+    [
+        ("nobody", "19650301", None, Kind.UNKNOWN),
+        ("study", "19650301", None, Kind.CONFLICT),
+        ("study", "19650301", "19000101", Kind.CONFLICT),
+        ("study", "19650301", "1965", Kind.UNKNOWN),
+        ("study", None, "19650301", Kind.UNKNOWN),
+        ("study", None, None, Kind.CONFLICT),
+        ("both", "19650301", "1965", Kind.CONFLICT),
+        ("both", None, "19650301", Kind.CONFLICT),
+        ("both", "19650301", "19650301", Kind.MATCH),
+    ],
+)
+def test_a_birth_date_must_be_said(
+    said_by: str, ours: str | None, theirs: str | None, expected: Kind
+) -> None:
+    """A namesake's study under the patient's number shows by nothing else; the site says who must say it."""
+    policy = Policy(birth_date_said_by=BirthDateSaidBy(said_by))
+    assert expected is kind(patient(birth_date=ours), study(birth_date=theirs), policy)
+
+
+def test_who_left_the_birth_date_unsaid_is_named() -> None:
+    """So that the administrator knows where to mend it."""
+    both = Policy(birth_date_said_by=BirthDateSaidBy.BOTH)
+    assert [
+        "the study says no birth date: it may be another's, filed under this number",
+        "the study says no whole birth date",
+        "the order says no whole birth date",
+    ] == [
+        check(patient(), study(birth_date="")).because,
+        check(patient(), study(birth_date="1965"), both).because,
+        check(patient(birth_date=None), study(), both).because,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "are_one"),
+    [
+        (None, ["19650301", "19650301"], True),
+        (None, ["19650301", "19000101", None], True),
+        (None, ["19650301", "1965"], True),
+        (None, ["19650301", "19650302"], False),
+        ("1965", ["19650301", "19650302"], False),
+        ("19650301", ["19650301", "19650302"], True),
+        (None, [], True),
+    ],
+)
+def test_an_order_without_birth_date_has_those_of_its_studies(
+    ours: str | None, theirs: list[str | None], are_one: bool
+) -> None:
+    """Which of two birth dates is the patient's, nothing says; an order that has its own compares each."""
+    found = [study(birth_date=date) for date in theirs]
+    assert are_one is (identity.check_together(patient(birth_date=ours), found, POLICY) is None)
+    assert identity.check_together(patient(birth_date=ours), found, LENIENT) is None
 
 
 def test_an_id_that_nobody_asked_for_is_another_patient() -> None:
@@ -226,12 +292,17 @@ def test_the_policy_comes_from_the_configuration() -> None:
             "time_zone": "UTC",
             "archives": {"main": {"ae_title": "A", "host": "h", "port": "104"}},
             "workstations": {"room": {"ae_title": "R", "verify": "counters"}},
-            "identity": {"name_conflict": "quarantine", "placeholder_birth_dates": ["1800-01-01"]},
+            "identity": {
+                "name_conflict": "quarantine",
+                "birth_date_said_by": "both",
+                "placeholder_birth_dates": ["1800-01-01"],
+            },
         }
     )
     assert Policy.of(site) == Policy(
         placeholder_birth_dates=frozenset({"18000101"}),
         name_conflict=NameConflict.QUARANTINE,
+        birth_date_said_by=BirthDateSaidBy.BOTH,
     )
 
 
@@ -254,5 +325,5 @@ def test_any_answer_has_a_verdict(said: tuple[str | None, ...]) -> None:
         birth_date=birth_date,
         sex=sex,
     )
-    assert Kind.CONFLICT is not kind(ours, theirs)
+    assert Kind.CONFLICT is not kind(ours, theirs, LENIENT)
     assert check(patient(), theirs).because

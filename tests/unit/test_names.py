@@ -93,9 +93,15 @@ def test_names_in_other_scripts_cannot_be_compared(ours: str | None, theirs: str
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "shared"),
+    ("ours", "theirs", "agreed"),
     [
         ("Meier^Anna", "Huber^Anna", True),
+        ("Meier^Anna^M", "Huber^Anna Maria", True),
+        ("Meier^Anna^M", "Huber^Anna^Sophie", False),
+        ("Meier^Anna^Maria", "Meier^Anna^Sophie", False),
+        ("Meier^A", "Meier^Anna", False),
+        ("Wang^Xiao Dong", "Wang^Xiao Ming", False),
+        ("Wang^XiaoDong", "Li^Xiao Dong", True),
         ("Meier^Anna^Maria", "Meier^Maria", True),
         ("Meier^Anna", "Meier^Berta", False),
         ("Meier^Jörg", "Meier^Joerg", True),
@@ -103,9 +109,12 @@ def test_names_in_other_scripts_cannot_be_compared(ours: str | None, theirs: str
         ("Meier^Anna", "中村^陽翔", None),
     ],
 )
-def test_twins_share_no_given_name(ours: str, theirs: str, shared: bool | None) -> None:
-    """Who married shares it; who is one of two does not."""
-    assert shared is names.share_a_given_name(ours, theirs)
+def test_given_names_tell_twins(ours: str, theirs: str, agreed: bool | None) -> None:
+    """Who married keeps them all; who is one of two has one that the other lacks."""
+    assert (agreed, agreed) == (
+        names.agree_in_given_names(ours, theirs),
+        names.agree_in_given_names(theirs, ours),
+    )
 
 
 _LETTERS = st.text(st.characters(categories=["Lu", "Ll", "Lo", "Mn"]), min_size=1, max_size=8)
@@ -117,7 +126,7 @@ _ANYTHING = st.text(max_size=20) | _NAMES
 def test_any_comparison_is_the_same_from_both_sides(ours: str, theirs: str) -> None:
     """Whoever is asked about whom."""
     assert names.agree(ours, theirs) == names.agree(theirs, ours)
-    assert names.share_a_given_name(ours, theirs) == names.share_a_given_name(theirs, ours)
+    assert names.agree_in_given_names(ours, theirs) == names.agree_in_given_names(theirs, ours)
 
 
 @given(_ANYTHING)

@@ -1,0 +1,21 @@
+"""No study of another person moves, whatever made one be taken for the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import wrong_patient
+from tests.e2e.hospital import Hospital
+
+pytestmark = pytest.mark.peers
+
+
+def test_no_study_of_another_person_moves(tmp_path: Path, hospital: Hospital) -> None:
+    """Of some hundred people with namesakes, twins and strangers under their numbers, as we are shipped."""
+    trial = wrong_patient.Trial(tmp_path, hospital, patients=300, seed=3, settings=1)
+    outcome = wrong_patient.tell(trial, wrong_patient.AS_SHIPPED)
+    assert outcome.wrong == ()
+    assert outcome.right_moved + outcome.right_quarantined == pytest.approx(1)
+    assert outcome.quarantined < outcome.moved
