@@ -44,6 +44,16 @@ class Daemon:
     verifiers: dict[str, verifier.Verifier]
     pulse: health.Pulse
 
+    @property
+    def turned_away(self) -> dict[str, dict[str, int]]:
+        """What the listeners refused or kept waiting since the start: listener → cause → how often."""
+        counted = {name: door.refused for name, door in self.listeners.items()}
+        return {
+            name: {cause.value: count for cause, count in counts.items()}
+            for name, counts in counted.items()
+            if counts
+        }
+
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again.
 

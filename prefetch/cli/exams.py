@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +83,8 @@ def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False)
         ("retrieves", facts["retrieves"]),
     ):
         typer.echo(f"{name:<16} {_counted(counts)}")
+    for source, counts in facts["turned_away"].items():
+        typer.echo(f"turned away      {source}: {_counted(counts)}  (since the start)")
     for worklist in facts["worklists"]:
         typer.echo(f"worklist         {worklists.line(worklist, site.time_zone)}")
     for trouble in facts["trouble"]:
@@ -153,9 +155,11 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
     messages = inbox.count_messages(connection, since=day)
     states = retrieves.count_retrieves(connection, since=day)
     polled = worklist_rows.list_worklists(connection)
+    running = nodes.list_nodes(connection)
     return {
         "mode": site.mode.value,
-        "daemons": [_daemon(node, now) for node in nodes.list_nodes(connection)],
+        "daemons": [_daemon(node, now) for node in running],
+        "turned_away": _sum(node.turned_away for node in running),
         "on_time_share": share.share,
         "on_time": {standing.value: count for standing, count in share.counts.items()},
         "exams": dict(words),
@@ -179,7 +183,17 @@ def _daemon(node: Node, now: datetime) -> dict[str, Any]:
         "configuration_loaded_at": node.loaded_at,
         "configuration_refused_at": node.refused_at,
         "configuration_refused_because": node.refused_because,
+        "turned_away": node.turned_away,
     }
+
+
+def _sum(of_nodes: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """What the listeners of all daemons turned away: listener → cause → how often."""
+    total: dict[str, Counter[str]] = {}
+    for node in of_nodes:
+        for source, counts in node.items():
+            total.setdefault(source, Counter()).update(counts)
+    return {source: dict(counts) for source, counts in total.items()}
 
 
 def _trouble(connection: Connection, now: datetime) -> Iterator[str]:

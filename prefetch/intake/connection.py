@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from prefetch.intake import mllp
 from prefetch.intake.limits import KILOBYTE, Limits
 from prefetch.intake.rate import Rate
-from prefetch.intake.refusals import Refusals
+from prefetch.intake.refusals import Cause, Refusals
 from prefetch.intake.room import Room
 
 CHUNK = 16 * KILOBYTE
@@ -153,7 +153,7 @@ class Connection:
                 await self._begin(event, group)
             if self._noise > self.shared.limits.max_garbage_bytes:
                 self.because = "does not speak MLLP"
-                self._refuse("connection_dropped", self.because)
+                self._refuse("connection_dropped", Cause.GARBAGE, self.because)
                 await asyncio.sleep(self.shared.limits.noise_seconds)
                 return
             if not self._decoder.receiving:
@@ -175,7 +175,8 @@ class Connection:
                 return await self.reader.read(CHUNK)
         except TimeoutError:
             self.because = progress.words(limits)
-            self._refuse("connection_dropped", self.because)
+            cause = Cause.IDLE if progress.began is None else Cause.SLOW
+            self._refuse("connection_dropped", cause, self.because)
         except OSError as error:  # a reset, or a TLS record that is none
             self.because = f"lost: {error}"
         return b""
@@ -184,11 +185,14 @@ class Connection:
         """Have a message stored, as soon as rate, slots and room allow: until then nothing more is read."""
         if isinstance(event, mllp.Garbage):
             self._garbage += event.count
-            self._refuse("garbage_skipped", "bytes outside frames", bytes=event.count)
+            self._refuse("garbage_skipped", Cause.GARBAGE, "bytes outside frames", bytes=event.count)
             return
         self._garbage = 0
         shared, now = self.shared, asyncio.get_running_loop().time()
-        delay = max(shared.rate.reserve(now), self._rate.reserve(now), self._resume_at - now)
+        turn = max(shared.rate.reserve(now), self._rate.reserve(now))
+        if turn > 0:
+            self._refuse("message_delayed", Cause.RATE, "faster than messages_per_second allows")
+        delay = max(turn, self._resume_at - now)
         if delay > 0:
             await asyncio.sleep(delay)
         await self._slots.acquire()
@@ -235,12 +239,12 @@ class Connection:
                 await self.writer.drain()
         except (OSError, TimeoutError) as error:
             self.stop_reading(f"takes no answers: {str(error) or 'timed out'}")
-            self._refuse("connection_dropped", "takes no answers")
+            self._refuse("connection_dropped", Cause.SLOW, "takes no answers")
             self._drop()
 
-    def _refuse(self, event: str, because: str, **detail: object) -> None:
+    def _refuse(self, event: str, cause: Cause, because: str, **detail: object) -> None:
         self.shared.refusals.tell(
-            event, address=self.peer.address, because=because, peer=str(self.peer), **detail
+            event, cause, address=self.peer.address, because=because, peer=str(self.peer), **detail
         )
 
 

@@ -25,7 +25,7 @@ from prefetch.intake.connection import CHUNK, Answer, Connection, Peer, Shared
 from prefetch.intake.header import AcknowledgmentCode
 from prefetch.intake.limits import Limits
 from prefetch.intake.rate import Rate
-from prefetch.intake.refusals import Refusals
+from prefetch.intake.refusals import Cause, Refusals
 from prefetch.intake.room import Room
 
 log = structlog.get_logger()
@@ -64,6 +64,8 @@ class _Verdict:
 
     code: AcknowledgmentCode
     because: str = ""
+    cause: Cause = Cause.NOT_STORED
+    """Where it was refused."""
     stored: Accepted | None = None
 
 
@@ -133,8 +135,8 @@ class Listener:
         return sum(connection.has_place for connection in self._connections)
 
     @property
-    def refused(self) -> Counter[str]:
-        """How often what was refused since the start, by its reason."""
+    def refused(self) -> Counter[Cause]:
+        """How often something was refused or kept waiting since the start, by its cause."""
         return self._shared.refusals.counts
 
     async def start(self) -> int:
@@ -173,7 +175,11 @@ class Listener:
                 connection.cut()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        log.info("listener_stopped", source=self._name, refused=dict(self.refused))
+        log.info(
+            "listener_stopped",
+            source=self._name,
+            refused={cause.value: count for cause, count in self.refused.items()},
+        )
 
     # --- one connection -----------------------------------------------------------------------------
 
@@ -188,9 +194,10 @@ class Listener:
                 self._rest(door, error)
                 return
             peer = Peer(address, port)
-            if because := self._why_not(address):
+            if refused := self._why_not(address):
+                cause, because = refused
                 self._shared.refusals.tell(
-                    "connection_refused", address=address, because=because, peer=str(peer)
+                    "connection_refused", cause, address=address, because=because, peer=str(peer)
                 )
                 accepted.close()
             else:
@@ -198,18 +205,19 @@ class Listener:
 
     def _rest(self, door: socket.socket, error: OSError) -> None:
         """Close the eyes for a moment: the knocking that cannot be answered would keep the loop busy."""
-        self._shared.refusals.tell("connection_refused", address="", because=f"no socket: {error.strerror}")
+        because = f"no socket: {error.strerror}"
+        self._shared.refusals.tell("connection_refused", Cause.CONNECTIONS, address="", because=because)
         loop = asyncio.get_running_loop()
         loop.remove_reader(door)
         loop.call_later(_PAUSE, lambda: door in self._doors and loop.add_reader(door, self._let_in, door))
 
-    def _why_not(self, address: str) -> str | None:
+    def _why_not(self, address: str) -> tuple[Cause, str] | None:
         if not self._admission.lets_in(address):
-            return "its network is not allowed"
+            return Cause.NETWORK, "its network is not allowed"
         if self._open.total() >= self._limits.max_connections:
-            return "too many connections"
+            return Cause.CONNECTIONS, "too many connections"
         if self._open[address] >= self._limits.max_connections_per_address:
-            return "too many connections from this address"
+            return Cause.CONNECTIONS, "too many connections from this address"
         return None
 
     def _begin(self, accepted: socket.socket, peer: Peer) -> None:
@@ -239,7 +247,7 @@ class Listener:
         except (OSError, TimeoutError) as error:
             because = f"no TLS handshake: {_words(error)}"
             self._shared.refusals.tell(
-                "connection_refused", address=peer.address, because=because, peer=str(peer)
+                "connection_refused", Cause.TLS, address=peer.address, because=because, peer=str(peer)
             )
             return
         connection = Connection(peer=peer, reader=reader, writer=writer, shared=self._shared)
@@ -279,7 +287,9 @@ class Listener:
         }
         if stored is None:
             address = peer.rpartition(":")[0]
-            self._shared.refusals.tell("message_refused", address=address, because=verdict.because, **facts)
+            self._shared.refusals.tell(
+                "message_refused", verdict.cause, address=address, because=verdict.because, **facts
+            )
         else:
             log.info(
                 "message_acknowledged",
@@ -298,13 +308,14 @@ class Listener:
         self, event: mllp.Frame | mllp.Oversized, read: header.Header | None, peer: str, now: datetime
     ) -> _Verdict:
         if isinstance(event, mllp.Oversized):
-            return _rejected(f"message longer than {self._limits.max_message_bytes} bytes")
+            return _rejected(Cause.SIZE, f"message longer than {self._limits.max_message_bytes} bytes")
         if read is None:
             because = "no MSH segment that can be read"
             await self._keep_unreadable(self._name, event.payload, because)
-            return _rejected(because)
+            return _rejected(Cause.UNREADABLE, because)
         if not self._admission.hears(read):
-            return _rejected("this sending application and facility (MSH-3, MSH-4) may not send here")
+            because = "this sending application and facility (MSH-3, MSH-4) may not send here"
+            return _rejected(Cause.SENDER, because)
         received = Received(source=self._name, peer=peer, raw=event.payload, header=read, received_at=now)
         try:
             return _Verdict(code=AcknowledgmentCode.ACCEPTED, stored=await self._accept(received))
@@ -316,8 +327,8 @@ class Listener:
             return _Verdict(code=AcknowledgmentCode.ERROR, because="not stored, send again: internal error")
 
 
-def _rejected(because: str) -> _Verdict:
-    return _Verdict(code=AcknowledgmentCode.REJECTED, because=because)
+def _rejected(cause: Cause, because: str) -> _Verdict:
+    return _Verdict(code=AcknowledgmentCode.REJECTED, because=because, cause=cause)
 
 
 # --- sockets -----------------------------------------------------------------------------------------

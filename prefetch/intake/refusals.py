@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import structlog
 
@@ -16,6 +17,23 @@ MOST_REMEMBERED = 1000
 """Things that are remembered as said; a flood from more addresses than this is told as one."""
 
 _ELSEWHERE = "other addresses"
+
+
+class Cause(StrEnum):
+    """What made a listener refuse something, or keep it waiting; the words are those of `prefetch status`."""
+
+    SIZE = "too long"
+    CONNECTIONS = "too many connections"
+    NETWORK = "network not allowed"
+    SENDER = "sender not allowed"
+    TLS = "no TLS handshake"
+    SLOW = "too slow"
+    IDLE = "idle"
+    GARBAGE = "garbage"
+    UNREADABLE = "no header"
+    NOT_STORED = "not stored"
+    RATE = "kept waiting by its rate"
+    """Nothing is dropped: it is taken a little later."""
 
 
 @dataclass(slots=True)
@@ -31,12 +49,12 @@ class Refusals:
         self._source = source
         self._clock = clock
         self._said: dict[tuple[str, str, str], _Said] = {}
-        self.counts: Counter[str] = Counter()
-        """How often each reason was met since the start."""
+        self.counts: Counter[Cause] = Counter()
+        """How often each cause was met since the start."""
 
-    def tell(self, event: str, *, address: str, because: str, **detail: object) -> None:
+    def tell(self, event: str, cause: Cause, *, address: str, because: str, **detail: object) -> None:
         """Count a refused thing, and say it unless the same was said a moment ago."""
-        self.counts[because] += 1
+        self.counts[cause] += 1
         said = self._remember(event, address, because)
         if said is None:
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -23,12 +25,21 @@ class Node:
     refused_at: datetime | None
     """When a newer one was refused; None where the last one was loaded."""
     refused_because: str | None
+    turned_away: Mapping[str, Mapping[str, int]]
+    """What its listeners refused or kept waiting since it started: listener → cause → how often."""
 
 
-def see_node(c: Connection, owner: str, now: datetime) -> None:
-    """Write that a daemon is alive."""
-    c.execute(insert_unless_known(c, nodes), {"owner": owner, "started_at": now, "seen_at": now})
-    c.execute(update(nodes).where(nodes.c.owner == owner).values(seen_at=now))
+TurnedAway = Mapping[str, Mapping[str, int]]
+
+
+def see_node(
+    c: Connection, owner: str, now: datetime, *, turned_away: TurnedAway = MappingProxyType({})
+) -> None:
+    """Write that a daemon is alive, and what its listeners turned away."""
+    known = {"owner": owner, "started_at": now, "seen_at": now, "turned_away": {}}
+    c.execute(insert_unless_known(c, nodes), known)
+    seen = {"seen_at": now, "turned_away": {name: dict(counts) for name, counts in turned_away.items()}}
+    c.execute(update(nodes).where(nodes.c.owner == owner).values(seen))
 
 
 def load_configuration(c: Connection, owner: str, *, now: datetime) -> None:

@@ -388,6 +388,7 @@ nodes = Table(
     Column("loaded_at", UTCDateTime),
     Column("refused_at", UTCDateTime),
     Column("refused_because", Words()),
+    Column("turned_away", Document, nullable=False),
 )
 
 # --- history ---------------------------------------------------------------------------------------

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from prefetch.cli.program import program
 from prefetch.intake import mllp
 from prefetch.sandbox import daemon as daemons
 from prefetch.sandbox import ris
@@ -36,7 +41,23 @@ def test_memory_stays_bounded_whatever_comes(daemon: daemons.Daemon) -> None:
     assert seen.sent > 3 * MOST_MEMORY
     assert seen.highest - seen.before < MOST_MEMORY
     assert ("", True) == (seen.honest.trouble, seen.honest.accepted > 0)
+    await_turned_away(daemon, {"garbage", "no header"})
     assert sum(line["event"] in REFUSED for line in daemon.said()) < 50
+
+
+def await_turned_away(daemon: daemons.Daemon, causes: set[str]) -> None:
+    """Wait until `prefetch status` counts these; the daemon writes them down with its heartbeat."""
+    command = ["status", "--config", str(daemon.configuration)]
+    deadline = time.monotonic() + 60
+    while True:
+        said = CliRunner().invoke(program, [*command, "--json"])
+        counts = json.loads(said.stdout)["turned_away"].get("ris", {})
+        if causes <= counts.keys() or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert causes <= counts.keys()
+    shown = CliRunner().invoke(program, command).stdout
+    assert re.search(r"^turned away +ris: \d+ .*since the start", shown, re.MULTILINE)
 
 
 def test_a_message_whose_sender_died_before_its_answer_is_sent_again(daemon: daemons.Daemon) -> None:

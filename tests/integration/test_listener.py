@@ -23,6 +23,7 @@ from prefetch.intake.admission import Admission
 from prefetch.intake.admission import Sender as Allowed
 from prefetch.intake.limits import Limits
 from prefetch.intake.listener import Accepted, Listener, Received
+from prefetch.intake.refusals import Cause
 from prefetch.rules import Pattern
 
 SECOND = 1.0
@@ -318,6 +319,7 @@ def test_oversized_message_is_rejected_by_name_and_the_next_one_taken() -> None:
             sender = await at.sender()
             assert await sender.ask(order("BIG", text="x" * 5000)) == ("AR", "BIG")
             assert await sender.ask(order("M2")) == ("AA", "M2")
+            assert at.listener.refused == {Cause.SIZE: 1}
 
     run(test())
 
@@ -329,6 +331,7 @@ def test_idle_connection_is_closed() -> None:
         async with door(idle_seconds=0.05) as at:
             sender = await at.sender()
             assert await sender.closed()
+            assert at.listener.refused == {Cause.IDLE: 1}
 
     run(test())
 
@@ -344,6 +347,7 @@ def test_half_a_message_does_not_hold_a_connection_for_ever() -> None:
                     await sender.send_bytes(bytes([byte]))
                     await asyncio.sleep(0.01)
             await until(lambda: at.listener.connections == 0)
+            assert at.listener.refused == {Cause.SLOW: 1}
 
     run(test())
 
@@ -369,6 +373,7 @@ def test_peer_that_does_not_speak_mllp_is_dropped() -> None:
             sender = await at.sender()
             await sender.send_bytes(b"GET / HTTP/1.0\r\n" * 100)
             assert await sender.closed()
+            assert set(at.listener.refused) == {Cause.GARBAGE}
 
     run(test())
 
@@ -470,7 +475,7 @@ def test_connections_of_one_address_are_limited() -> None:
             assert await (await at.sender()).closed()
             elsewhere = await at.sender(address="127.0.0.2")
             assert [await each.ask(order("M1")) for each in (first, second, elsewhere)] == [("AA", "M1")] * 3
-            assert at.listener.refused == {"too many connections from this address": 1}
+            assert at.listener.refused == {Cause.CONNECTIONS: 1}
 
     run(test())
 
@@ -484,6 +489,7 @@ def test_connection_from_another_network_is_refused() -> None:
             async with door(admission=admission) as at:
                 assert await (await at.sender()).closed()
                 assert await (await at.sender(address="127.0.0.2")).ask(order("M1")) == ("AA", "M1")
+                assert at.listener.refused == {Cause.NETWORK: 1}
         (refused,) = [line for line in lines if line["event"] == "connection_refused"]
         assert ("ris", "127.0.0.1", "its network is not allowed") == (
             refused["source"],
@@ -505,6 +511,7 @@ def test_message_of_another_sender_is_refused_in_words() -> None:
             assert b"MSA|AR|M1|this sending application and facility (MSH-3, MSH-4) may not send" in answer
             assert await sender.ask(order("M2")) == ("AA", "M2")
             assert at.store.control_ids == ["M2"]
+            assert at.listener.refused == {Cause.SENDER: 1}
 
     run(test())
 
@@ -541,6 +548,7 @@ def test_fast_sender_is_read_slowly_and_loses_nothing(limit: str) -> None:
             assert [await sender.answer() for _ in names] == [("AA", name) for name in names]
             # A second's worth may come at once; the other ten take a twentieth of a second each.
             assert asyncio.get_running_loop().time() - began >= 10 / 20
+            assert set(at.listener.refused) == {Cause.RATE}
 
     run(test())
 
@@ -612,7 +620,7 @@ def test_sender_that_reads_no_answers_is_dropped() -> None:
                         deaf.send(flood)
                     await asyncio.sleep(0.001)
             await until(lambda: at.listener.connections == 0)
-            assert at.listener.refused["takes no answers"] == 1
+            assert at.listener.refused[Cause.SLOW] == 1
             assert await (await at.sender()).ask(order("NEXT")) == ("AA", "NEXT")
 
     run(test())
@@ -644,7 +652,7 @@ def test_flood_of_refused_messages_is_answered_and_told_once() -> None:
                 sender = await at.sender()
                 await sender.send(*[b"no header"] * 200)
                 assert [await sender.answer() for _ in range(200)] == [("AR", "")] * 200
-                assert at.listener.refused == {"no MSH segment that can be read": 200}
+                assert at.listener.refused == {Cause.UNREADABLE: 200}
         assert len([line for line in lines if line["event"] == "message_refused"]) == 1
 
     run(test())

@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from prefetch import certificates
 from prefetch.certificates import Files
 from prefetch.intake import mllp
+from prefetch.intake.refusals import Cause
 from prefetch.sandbox import daemon as daemons
 from prefetch.sandbox import ris
 from tests.authorities import DAY, NOW, Authority, Issued
@@ -114,7 +116,7 @@ def test_client_without_a_certificate_is_turned_away(files: Files, authority: Au
                 assert expected is (b"MSA|AA|M1" in answer)
             assert at.store.control_ids == ["M1"]
             await until(lambda: at.listener.refused.total() == 3)
-            assert all(because.startswith("no TLS handshake") for because in at.listener.refused)
+            assert set(at.listener.refused) == {Cause.TLS}
 
     run(test())
 
@@ -135,14 +137,16 @@ def test_plain_text_at_a_tls_port_is_refused(files: Files) -> None:
     """A sender that was not told of TLS is closed, and the log says what it did."""
 
     async def test() -> None:
-        async with door(tls=certificates.make_context(files)) as at:
-            sender = await at.sender()
-            await sender.send(order("M1"))
-            await sender.closed()
-            await until(lambda: at.listener.connections == 0)
-            (because,) = at.listener.refused
-            assert because == "no TLS handshake: wrong version number"
-            assert at.store.kept == []
+        with capture_logs() as lines:
+            async with door(tls=certificates.make_context(files)) as at:
+                sender = await at.sender()
+                await sender.send(order("M1"))
+                await sender.closed()
+                await until(lambda: at.listener.connections == 0)
+                assert at.listener.refused == {Cause.TLS: 1}
+                assert at.store.kept == []
+        (refused,) = [line for line in lines if line["event"] == "connection_refused"]
+        assert refused["because"] == "no TLS handshake: wrong version number"
 
     run(test())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from prefetch.intake import refusals
-from prefetch.intake.refusals import Refusals
+from prefetch.intake.refusals import Cause, Refusals
 
 
 class Clock:
@@ -24,11 +24,15 @@ def test_a_flood_is_said_once_a_minute_with_its_count() -> None:
     told = Refusals("ris", clock)
     with capture_logs() as lines:
         for _ in range(500):
-            told.tell("message_refused", address="10.0.0.1", because="no MSH", peer="10.0.0.1:5")
+            told.tell(
+                "message_refused", Cause.UNREADABLE, address="10.0.0.1", because="no MSH", peer="10.0.0.1:5"
+            )
         clock.now += refusals.QUIET_SECONDS
-        told.tell("message_refused", address="10.0.0.1", because="no MSH", peer="10.0.0.1:6")
+        told.tell(
+            "message_refused", Cause.UNREADABLE, address="10.0.0.1", because="no MSH", peer="10.0.0.1:6"
+        )
     said = [(line["peer"], line.get("suppressed")) for line in lines]
-    assert ([("10.0.0.1:5", None), ("10.0.0.1:6", 499)], 501) == (said, told.counts["no MSH"])
+    assert ([("10.0.0.1:5", None), ("10.0.0.1:6", 499)], 501) == (said, told.counts[Cause.UNREADABLE])
 
 
 def test_another_reason_or_address_is_said_at_once() -> None:
@@ -36,7 +40,7 @@ def test_another_reason_or_address_is_said_at_once() -> None:
     told = Refusals("ris", Clock())
     with capture_logs() as lines:
         for address, because in (("a", "x"), ("a", "x"), ("b", "x"), ("a", "y")):
-            told.tell("connection_refused", address=address, because=because)
+            told.tell("connection_refused", Cause.NETWORK, address=address, because=because)
     assert [("a", "x"), ("b", "x"), ("a", "y")] == [(line["address"], line["because"]) for line in lines]
 
 
@@ -45,7 +49,9 @@ def test_a_flood_from_everywhere_is_told_as_one() -> None:
     told = Refusals("ris", Clock())
     with capture_logs() as lines:
         for number in range(5 * refusals.MOST_REMEMBERED):
-            told.tell("connection_refused", address=str(number), because="its network is not allowed")
+            told.tell(
+                "connection_refused", Cause.NETWORK, address=str(number), because="its network is not allowed"
+            )
     assert refusals.MOST_REMEMBERED + 1 == len(lines)
     assert told.counts.total() == 5 * refusals.MOST_REMEMBERED
 
@@ -55,9 +61,9 @@ def test_after_a_while_addresses_are_forgotten() -> None:
     clock = Clock()
     told = Refusals("ris", clock)
     for number in range(refusals.MOST_REMEMBERED):
-        told.tell("connection_refused", address=str(number), because="x")
+        told.tell("connection_refused", Cause.NETWORK, address=str(number), because="x")
     clock.now += refusals.QUIET_SECONDS
     with capture_logs() as lines:
-        told.tell("connection_refused", address="new", because="x")
-        told.tell("connection_refused", address="newer", because="x")
+        told.tell("connection_refused", Cause.NETWORK, address="new", because="x")
+        told.tell("connection_refused", Cause.NETWORK, address="newer", because="x")
     assert ["new", "newer"] == [line["address"] for line in lines]

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("loaded_at", UTCDateTime),
         sa.Column("refused_at", UTCDateTime),
         sa.Column("refused_because", Words()),
+        sa.Column("turned_away", Document, nullable=False),
     )
 
     op.create_table(
