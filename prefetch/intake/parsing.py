@@ -30,10 +30,12 @@ CHUNK = 8
 
 
 ORDINARY_BYTES = 8 * 1024
-"""A message up to here is soon read, whatever it holds; a larger one is read where it can be given up."""
+ORDINARY_PARTS = 200
+"""A message of up to so many bytes, and segments and repetitions together, is soon read whatever it holds.
+Any other is read where it can be given up: in a few kilobytes there is room for a thousand orders."""
 
-LIMIT_SECONDS = 5.0
-"""So much computing one message may take; 10,000 orders do not take it."""
+LIMIT_SECONDS = 2.0
+"""So much computing one message may take, while others wait; a thousand orders take a quarter of it."""
 
 MOST_EVENTS = 1000
 """More orders than these in one message would hold up the store, which applies them in one go."""
@@ -65,7 +67,7 @@ class ReaderPool:
     async def read(self, raws: Sequence[bytes], listeners: Sequence[str] = ()) -> list[hl7.Reading]:
         """What each message says, in the order given; `listeners` says where each came in."""
         messages = list(zip(raws, listeners or itertools.repeat(""), strict=False))
-        here, chunks = self._share_out(messages)
+        here, chunks = self.share_out(messages)
         read = await asyncio.gather(
             self._read_in(self._thread, _read_all, [messages[number] for number in here]),
             *(self._read_chunk([messages[number] for number in chunk]) for chunk in chunks),
@@ -77,7 +79,7 @@ class ReaderPool:
             readings |= zip(numbers, whole, strict=True)
         return [readings[number] for number in range(len(messages))]
 
-    def _share_out(self, messages: Sequence[Message]) -> tuple[list[int], list[list[int]]]:
+    def share_out(self, messages: Sequence[Message]) -> tuple[list[int], list[list[int]]]:
         """Which messages are read in the thread, and which in processes, together or alone."""
         numbers = range(len(messages))
         if not self._workers:
@@ -130,11 +132,17 @@ class ReaderPool:
 
 
 def _is_ordinary(raw: bytes) -> bool:
-    """Whether reading it is soon done: it is small, or of no interest and passed over."""
-    if len(raw) <= ORDINARY_BYTES:
+    """Whether reading it is soon done: it is small and simple, or of no interest and passed over."""
+    if len(raw) <= ORDINARY_BYTES and _count_parts(raw) <= ORDINARY_PARTS:
         return True
     read = header.read_header(raw)
     return read is None or not (header.is_of_interest(read) or raw.count(b"MSH") > 1)
+
+
+def _count_parts(raw: bytes) -> int:
+    """About how many segments and repetitions it has; MSH-2 says how repetitions are told."""
+    repetition = raw[raw.find(b"MSH") + 5 :][:1] or b"~"
+    return sum(map(raw.count, (b"\r", b"\n", repetition)))
 
 
 def _read_all(messages: Sequence[Message], senders: hl7.Senders) -> list[hl7.Reading]:

@@ -143,6 +143,36 @@ def test_a_large_message_is_read_in_a_process_among_small_ones(pool: ReaderPool)
     assert len(workers_of(os.getpid())) == 1
 
 
+CROWDED = (
+    order(2) + b"ORC|NW|9\r" * 300,
+    order(2) + b"OBR||9\n" * 300,
+    order(2).replace(b"||P2|", b"||" + b"1^~" * 300 + b"|"),
+    order(2).replace(b"^~", b"^*").replace(b"||P2|", b"||" + b"1^*" * 300 + b"|"),
+)
+
+
+def test_a_small_message_with_much_in_it_is_read_where_it_can_be_given_up(pool: ReaderPool) -> None:
+    """A thousand orders, or IDs, have room in a few kilobytes: it is not size alone that costs."""
+    assert max(map(len, CROWDED)) < parsing.ORDINARY_BYTES
+    assert control_ids(pool, [order(1)]) == [["1"]]
+    for crowded in CROWDED:
+        assert pool.share_out([(crowded, "")]) == ([], [[0]])
+    assert control_ids(pool, [order(1), CROWDED[0], order(3)]) == [["1", "2", "3"]]
+    assert len(workers_of(os.getpid())) == 1
+
+
+def test_a_small_message_that_takes_too_long_is_given_up_too() -> None:
+    """Whatever its size, it costs the others a moment and becomes a dead letter."""
+    pool = ReaderPool(workers=1, threshold=100, limit_seconds=0.05)
+    poison = order(2) + b"PV1|\r" * 800 + b"ORC|\r" * 700
+    try:
+        found = problems(pool, order(1), poison, order(3))
+    finally:
+        pool.close()
+    assert len(poison) < parsing.ORDINARY_BYTES
+    assert {"1": None, "2": "reading it took more than 0.05 s of computing", "3": None} == found
+
+
 def test_a_large_message_of_no_interest_needs_no_process(pool: ReaderPool) -> None:
     """A report with a document in it is passed over where it is."""
     assert control_ids(pool, [large(b"1").replace(b"ORM^O01", b"ORU^R01")]) == [["1"]]
