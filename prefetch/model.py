@@ -88,6 +88,8 @@ class OrderEvent:
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
     filler_appointment_id: str | None = None
+    booked_service: str | None = None
+    """Which of several services of a booking, where no order number tells them apart."""
     procedure_code: str | None = None
     procedure_description: str | None = None
     modality: str | None = None
@@ -103,6 +105,8 @@ class OrderEvent:
     message_time: str | None = None
     creates: bool = True
     """Whether an order that is not known is made of it; a number that is assigned (ORC-1 NA) makes none."""
+    moves_patient_data: bool = False
+    """Whether accounts or ID lists go from one patient to another (A43, A44): no merge of the patients."""
     cleared: frozenset[str] = frozenset()
     worklist: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The attributes of a worklist item, by keyword; empty where a message speaks."""
@@ -176,6 +180,8 @@ class Order:
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
     filler_appointment_id: str | None = None
+    booked_service: str | None = None
+    """Which of several services of its booking; `None` where there is one, or an order number names it."""
     study_instance_uid: str | None = None
     procedure_code: str | None = None
     procedure_description: str | None = None

@@ -48,6 +48,7 @@ _PATIENT_FIELDS = {
 
 _ORDER_FIELDS = (
     *KEYS,
+    "booked_service",
     "requested_procedure_id",
     "scheduled_procedure_step_id",
     "procedure_code",
@@ -141,10 +142,49 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
         value = getattr(event, key)
         if value is None:
             continue
-        for order in candidates:
-            if getattr(order, key) == value and not _contradicts(event, order, than=key):
-                return order
+        found = [
+            order
+            for order in candidates
+            if getattr(order, key) == value and not _contradicts(event, order, than=key)
+        ]
+        if found:
+            # One number may cover several procedures.
+            return next((order for order in found if _is_same_procedure(event, order)), found[0])
     return None
+
+
+def speaks_of_all(event: OrderEvent, order: Order) -> bool:
+    """Whether an event is about a whole booking, of which the order is one exam: a cancel, a new time."""
+    names_one = event.procedure_code or event.procedure_description
+    is_of_all = event.booked_service is None and (event.action is Action.CANCEL or not names_one)
+    return is_of_all and order.booked_service is not None and _is_of_booking(event, order)
+
+
+def of_all(event: OrderEvent) -> OrderEvent:
+    """What an event says of each exam of a booking: whatever tells one from the others is not of all."""
+    return replace(event, **dict.fromkeys(_OF_ONE_SERVICE))  # type: ignore[arg-type] # texts, by name
+
+
+_OF_ONE_SERVICE = ("procedure_code", "procedure_description", "modality", "station_ae_title", "station_name")
+
+
+def _is_of_booking(event: OrderEvent, order: Order) -> bool:
+    same = any(
+        (value := getattr(event, key)) and value == getattr(order, key) for key in _APPOINTMENTS.values()
+    )
+    return same and not patients.are_others(patients.said_by(event), order.patient.ids)
+
+
+def _is_same_procedure(event: OrderEvent, order: Order) -> bool:
+    return event.procedure_code is not None and event.procedure_code == order.procedure_code
+
+
+def _is_other_service(event: OrderEvent, order: Order) -> bool:
+    """Whether an event and an order are two services of a booking that share its numbers."""
+    if event.booked_service and order.booked_service:
+        return event.booked_service != order.booked_service
+    several = event.booked_service or (order.booked_service and event.action is not Action.CANCEL)
+    return bool(several) and _differ(event.procedure_code, order.procedure_code)
 
 
 def twins(event: OrderEvent, order: Order, candidates: Sequence[Order]) -> list[Order]:
@@ -171,7 +211,7 @@ def _is_named(event: OrderEvent, order: Order, key: str) -> bool:
 def _are_two(one: Order, other: Order) -> bool:
     told_apart = (*_DECISIVE_OR_ACCESSION, "modality")
     own = (key for key in told_apart if not (_is_appointment(one, key) or _is_appointment(other, key)))
-    if any(_differ(getattr(one, key), getattr(other, key)) for key in own):
+    if any(_differ(getattr(one, key), getattr(other, key)) for key in (*own, "booked_service")):
         return True
     return patients.are_others(one.patient.ids, other.patient.ids)
 
@@ -209,7 +249,10 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
     weak = than not in _DECISIVE or _is_appointment(event, than)
-    return weak and patients.are_others(patients.said_by(event), order.patient.ids)
+    others = _is_other_service(event, order) or patients.are_others(
+        patients.said_by(event), order.patient.ids
+    )
+    return weak and others
 
 
 def _decides(key: str, event: OrderEvent, order: Order) -> bool:
@@ -345,6 +388,7 @@ def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:
         created_at=min(order.created_at, other.created_at),
         version=max(order.version, other.version) + 1,
         changed_at=now,
+        message_time=max(filter(None, (order.message_time, other.message_time)), default=None),
         **_said(event, _ORDER_FIELDS),
         **_converted(event, frozenset(said), clock),
     )

@@ -12,7 +12,7 @@ from prefetch.intake.hl7 import mapping
 def events() -> str:
     """Message types and triggers, and what each asks for."""
     rows = [(f"`{name}`", "any", "by ORC-1, see below") for name in sorted(control.ORDERS)]
-    moves = {trigger: control.PATIENT[trigger] for trigger in sorted(control.MOVES)}
+    moves = {trigger: effect for trigger, effect in control.PATIENT.items() if effect.moves}
     of_patients = {trigger: effect for trigger, effect in control.PATIENT.items() if trigger not in moves}
     for name, table in (("SIU", control.APPOINTMENT), ("ADT", of_patients)):
         rows += [(f"`{name}`", triggers, effect) for triggers, effect in _by_effect(table)]

@@ -19,6 +19,8 @@ class Effect:
     status: OrderStatus | None = None
     creates: bool = True
     """Whether it makes an order that is not known yet."""
+    moves: bool = False
+    """Whether ID lists or accounts move between patients: no merge, but a reason to look whose images."""
 
 
 _NEW = Effect(action=Action.NEW)
@@ -27,6 +29,7 @@ _CANCEL = Effect(action=Action.CANCEL)
 _NUMBER_ASSIGNED = Effect(action=Action.CHANGE, creates=False)
 _MERGE = Effect(action=Action.MERGE)
 _IGNORE = Effect(action=Action.IGNORE)
+_MOVE = Effect(action=Action.IGNORE, moves=True)
 _HOLD = Effect(action=Action.CHANGE, status=OrderStatus.ON_HOLD)
 _RESUME = Effect(action=Action.CHANGE, status=OrderStatus.SCHEDULED)
 
@@ -73,11 +76,9 @@ PATIENT: dict[str, Effect] = {
     **dict.fromkeys(("A01", "A04", "A05", "A28"), _NEW),
     **dict.fromkeys(("A08", "A31"), _CHANGE),
     **dict.fromkeys(("A18", "A30", "A34", "A36", "A39", "A40", "A47"), _MERGE),
-    **dict.fromkeys(("A03", "A11", "A38", "A24", "A37", "A41", "A43", "A44", "A45"), _IGNORE),
+    **dict.fromkeys(("A03", "A11", "A38", "A24", "A37", "A41", "A45"), _IGNORE),
+    **dict.fromkeys(("A43", "A44"), _MOVE),
 }
-
-MOVES = frozenset({"A43", "A44"})
-"""ID lists and accounts that move between patients: no merge, but a reason to look again whose images."""
 
 ORDERS = frozenset({"ORM", "OMI", "OMG"})
 """Message types that carry orders, whatever their trigger."""

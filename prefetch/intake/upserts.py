@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from prefetch import model, orders, patients
 from prefetch.fieldpath import FieldPath
-from prefetch.intake import control, hl7
+from prefetch.intake import hl7
 from prefetch.model import Action
 from prefetch.store import history, inbox, wants
 from prefetch.store import orders as order_rows
@@ -120,7 +120,7 @@ class Upserts:
         `news` is the part of it that counts as said now: a worklist repeats the rest since long ago.
         """
         if event.action is Action.IGNORE:
-            return self._plan_again(event) if self._moves_patient_data else ()
+            return self._plan_again(event) if event.moves_patient_data else ()
         if event.action is not Action.MERGE:
             event = self._as_it_lives_on(event)
             news = None if news is None else self._as_it_lives_on(news)
@@ -133,6 +133,14 @@ class Upserts:
             return () if created is None else (self._keep(created, "order_created"),)
         for twin in orders.twins(event, order, candidates):
             order = self._join(order, twin)
+        if orders.speaks_of_all(event, order):
+            booked = [each for each in candidates if orders.speaks_of_all(event, each)]
+            return [kept for each in booked for kept in self._change(each, orders.of_all(event), None)]
+        return self._change(order, event, news)
+
+    def _change(
+        self, order: model.Order, event: model.OrderEvent, news: model.OrderEvent | None
+    ) -> Iterable[model.Order]:
         after = orders.apply(order, news or event, watched=self.watched, **self._said(event))
         return self._changed(order, after, "order_changed")
 
@@ -193,11 +201,6 @@ class Upserts:
             issuer_of_patient_id=survivor.issuer_of_patient_id,
             other_patient_ids=tuple(others),
         )
-
-    @property
-    def _moves_patient_data(self) -> bool:
-        """Whether accounts or ID lists move from one patient to another (A43, A44): no merge of patients."""
-        return str(self.origin.detail.get("message_type", "")).partition("^")[2] in control.MOVES
 
     def _plan_again(self, event: model.OrderEvent) -> Iterable[model.Order]:
         """Look again whose images they are, for the live orders of the patients that a message names."""

@@ -124,6 +124,7 @@ orders = Table(
     Column("scheduled_procedure_step_id", Words()),
     Column("placer_appointment_id", Words()),
     Column("filler_appointment_id", Words()),
+    Column("booked_service", Words()),
     Column("study_instance_uid", Name),
     Column("procedure_code", Words()),
     Column("procedure_description", Words()),

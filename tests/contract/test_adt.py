@@ -106,15 +106,29 @@ def test_what_is_no_merge_of_patients_re_keys_nothing(feed: Feed, trigger: str) 
     assert ["A@HOSP"] == feed.ids("O2")
 
 
-@pytest.mark.parametrize("trigger", ["A43", "A44"])
-def test_what_moves_between_patients_has_their_live_orders_looked_at_again(feed: Feed, trigger: str) -> None:
+MOVED = ("PID|||B^^^HOSP", "MRG|A^^^HOSP")
+
+
+@pytest.mark.parametrize(
+    ("message_type", "segments"),
+    [
+        ("ADT^A43", MOVED),
+        ("ADT^A44", MOVED),
+        ("ADT", ("EVN|A43", *MOVED)),
+        ("ADT^A08", ("PID|||9", "MSH|^~\\&|HIS|NORTH|||||ADT^A43|9|P|2.5", *MOVED)),
+    ],
+    ids=["A43", "A44", "type alone", "in a batch"],
+)
+def test_what_moves_between_patients_has_their_live_orders_looked_at_again(
+    feed: Feed, message_type: str, segments: tuple[str, ...]
+) -> None:
     """Of the one and of the other, but nothing that was cancelled; no ID changes."""
     for name, ids in (("O1", "A^^^HOSP"), ("O2", "B^^^HOSP"), ("O3", "X^^^HOSP"), ("O4", "A^^^HOSP")):
         feed.order(name, ids)
     feed.hear("ORM^O01", "PID|||A^^^HOSP", "ORC|CA|O4")
     for name in ("O1", "O2", "O3"):
         feed.plan(name)
-    feed.adt(trigger, "B^^^HOSP", "A^^^HOSP")
+    feed.hear(message_type, *segments)
     due = {name for name in ("O1", "O2", "O3", "O4") if feed.known(name).plan_at is not None}
     assert ({"O1", "O2"}, ["A@HOSP"]) == (due, feed.ids("O1"))
 

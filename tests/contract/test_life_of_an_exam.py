@@ -111,3 +111,80 @@ def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
     assert HEARD + timedelta(hours=24) == order.scheduled_start
     (order,) = tell(database, siu(2, "S13", start="202603041200"))
     assert (HEARD + timedelta(hours=48), "A1") == (order.scheduled_start, order.accession_number)
+
+
+CT, MR = "CTCHEST^CT Chest", "MRHEAD^MR Head"
+
+
+def booking(minute: int, trigger: str, *services: str, start: str = "202603031200") -> str:
+    """An appointment with these services, and no number but its own."""
+    booked = "".join(f"RGS|{nth}\rAIS|{nth}||{each}|{start}\r" for nth, each in enumerate(services, 1))
+    return (
+        f"MSH|^~\\&|RIS|H|||2026030208{minute:02}00||SIU^{trigger}|{minute}|P|2.5\r"
+        f"SCH|PA|FA|||||||||^^^{start}\r{PID}\r{booked}"
+    )
+
+
+def exams(found: list[model.Order]) -> dict[str | None, tuple[str, OrderStatus]]:
+    """Day and status of each exam, by its procedure."""
+    assert len(found) == len({order.procedure_code for order in found})
+    return {
+        order.procedure_code: (f"{order.scheduled_start:%d %H:%M}", order.status)
+        for order in found
+        if order.scheduled_start
+    }
+
+
+def test_services_of_a_booking_are_an_exam_each(database: Database) -> None:
+    """Though they share its numbers; however often, and in whatever order, they are sent again."""
+    found = exams(
+        tell(
+            database,
+            booking(0, "S12", CT, MR),
+            booking(0, "S12", CT, MR),
+            booking(1, "S14", MR, CT),
+            booking(2, "S13", CT, MR, start="202603041200"),
+        )
+    )
+    moved = ("04 12:00", OrderStatus.SCHEDULED)
+    assert {"CTCHEST": moved, "MRHEAD": moved} == found
+
+
+def test_the_same_service_twice_is_two_exams(database: Database) -> None:
+    """Told apart by their place among their like."""
+    assert len(tell(database, booking(0, "S12", CT, CT), booking(1, "S13", CT, CT))) == 2
+
+
+def test_a_service_that_is_added_is_one_more_exam(database: Database) -> None:
+    """The one that was there stays what it was; a message about one of them is about that one."""
+    found = exams(
+        tell(
+            database,
+            booking(0, "S12", CT),
+            booking(1, "S18", MR, CT),
+            booking(2, "S13", MR, start="202603041200"),
+        )
+    )
+    unmoved, moved = ("03 12:00", OrderStatus.SCHEDULED), ("04 12:00", OrderStatus.SCHEDULED)
+    assert {"CTCHEST": unmoved, "MRHEAD": moved} == found
+
+
+def test_another_procedure_for_the_only_service_is_a_change(database: Database) -> None:
+    """And no second exam."""
+    found = exams(tell(database, booking(0, "S12", CT), booking(1, "S14", MR)))
+    assert {"MRHEAD": ("03 12:00", OrderStatus.SCHEDULED)} == found
+
+
+@pytest.mark.parametrize("services", [(), (CT,), (MR, CT)])
+def test_a_cancelled_booking_cancels_all_its_exams(database: Database, services: tuple[str, ...]) -> None:
+    """Whether or not the cancel repeats its services."""
+    found = exams(tell(database, booking(0, "S12", CT, MR), booking(1, "S15", *services)))
+    cancelled = ("03 12:00", OrderStatus.CANCELLED)
+    assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == found
+
+
+def test_a_new_time_without_services_is_that_of_all(database: Database) -> None:
+    """It speaks of the booking as a whole."""
+    found = exams(tell(database, booking(0, "S12", CT, MR), booking(1, "S13", start="202603041200")))
+    moved = ("04 12:00", OrderStatus.SCHEDULED)
+    assert {"CTCHEST": moved, "MRHEAD": moved} == found

@@ -397,3 +397,19 @@ def test_what_speaks_of_the_patient_alone_leaves_the_fields() -> None:
     """An ADT message is not the order's."""
     order = order_of(fields(ward="A"), event(patient_name="Muster^Anna"))
     assert (["ZXX", "A"],) == order.segments
+
+
+def test_an_order_that_took_in_another_is_as_fresh_as_the_fresher() -> None:
+    """What is older than either counts as late from then on."""
+    ours, theirs = order_of(event(message_time="2026-03-02T08:00")), order_of(event())
+    later = replace(theirs, message_time=NOW + timedelta(hours=5))
+    for one, other in ((ours, later), (later, ours)):
+        assert later.message_time == orders.absorb(one, other, clock=CLOCK, now=NOW).message_time
+
+
+def test_an_accession_number_of_two_procedures_names_the_one_that_is_meant() -> None:
+    """A message without an order number is about the order with its procedure code."""
+    numbers = {"placer_order_number": None, "study_instance_uid": None}
+    known = [replace(order_of(event(procedure_code=code, **numbers)), id=at) for at, code in enumerate("AB")]
+    meant = [orders.match(event(procedure_code=code, **numbers), known) for code in ("B", "A", "C")]
+    assert [known[1], known[0], known[0]] == meant

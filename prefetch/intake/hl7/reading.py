@@ -6,6 +6,7 @@ back: what cannot be understood has its reason in `problem`, and the feed goes o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -166,8 +167,8 @@ class _Reader:
         """SIU: an event a booked service."""
         scopes = groups.service_scopes(self.message)
         effect = control.appointment_effect(self.header.trigger, self.search.text(scopes[0], "SCH", 25))
-        for scope in scopes:
-            yield self._of_order(effect, scope)
+        booked = [self._of_order(effect, scope) for scope in scopes]
+        yield from _tell_apart(booked) if len(booked) > 1 else booked
 
     def patients(self) -> Iterator[_Said]:
         """ADT: one event, or one for each merge."""
@@ -177,7 +178,7 @@ class _Reader:
         effect = control.PATIENT.get(self._trigger(), control.Effect(action=Action.IGNORE))
         if effect.action is not Action.MERGE:
             values = self._values(scopes[0], mappings.PATIENT_FIELDS)
-            if self._trigger() in control.MOVES:
+            if effect.moves:
                 prior, place = self.search.prior_ids(scopes[0])
                 values.take_id("prior_", next(iter(prior), None), place)
             yield self._made(effect, values)
@@ -229,6 +230,7 @@ class _Reader:
             action=effect.action,
             status=status,
             creates=effect.creates,
+            moves_patient_data=effect.moves,
             message_time=sent,
             cleared=frozenset(values.cleared),
             other_patient_ids=values.other_patient_ids,
@@ -240,6 +242,28 @@ class _Reader:
         """MSH-9.2, or EVN-1 where that is empty: MSH-9 may be the type alone."""
         event = next((segment for segment in self.message if segment.name == "EVN"), None)
         return self.header.trigger or (event.field(1).strip().upper() if event else "")
+
+
+def _tell_apart(booked: Sequence[_Said]) -> Iterator[_Said]:
+    """Services of one booking that no order number names, each with what names it in every such message."""
+    known: Counter[str] = Counter()
+    for said in booked:
+        event = said.event
+        if _is_ordered(event):
+            yield said
+            continue
+        service = event.procedure_code or event.procedure_description or "service"
+        known[service] += 1
+        name = service if known[service] == 1 else f"{service} ({known[service]})"
+        yield replace(said, event=replace(event, booked_service=name))
+
+
+def _is_ordered(event: OrderEvent) -> bool:
+    """Whether an order number names it, and not only the booking's own."""
+    return (
+        event.placer_order_number != event.placer_appointment_id
+        or event.filler_order_number != event.filler_appointment_id
+    )
 
 
 def _is_later(start: str | None, sent: str | None) -> bool:

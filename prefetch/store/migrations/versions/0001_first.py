@@ -139,6 +139,7 @@ def upgrade() -> None:
         sa.Column("scheduled_procedure_step_id", Words()),
         sa.Column("placer_appointment_id", Words()),
         sa.Column("filler_appointment_id", Words()),
+        sa.Column("booked_service", Words()),
         sa.Column("study_instance_uid", Name),
         sa.Column("procedure_code", Words()),
         sa.Column("procedure_description", Words()),
