@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from prefetch.intake.worklist import reading
 from prefetch.model import OrderStatus, Outcome
 from tests import peers, worklists
-from tests.integration.test_dimse_worklist import ask
 from tests.integration.test_worklist_poller import TOMORROW, Site
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("worklist-many")]  # the items are written once
 
 MANY = 2000
 
@@ -32,30 +31,36 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_two_thousand_items_are_two_thousand_exams(tmp_path: Path, items: Path) -> None:
-    """And of the next answer only what changed is news: one is put off, one is new, and one has gone."""
-    with peers.Wlmscpfs(ae_title="RIS", directory=tmp_path) as ris:
-        ris.load(items.iterdir())
-        site = Site(tmp_path, ris, stale={"absences": 1})
-        try:
-            site.poll()
-            before = site.orders()
-            assert MANY == len(before)
-            worklists.put(ris, "A7", start=start(MANY))
-            worklists.put(ris, "A9999", start=start(1))
-            worklists.take(ris, "A8")
-            site.poll()
-            after = site.orders()
-        finally:
-            site.store.close()
+@pytest.fixture(params=[peers.Wlmscpfs, peers.OrthancWorklist], ids=["wlmscpfs", "orthanc"])
+def ris(request: pytest.FixtureRequest, tmp_path: Path, items: Path) -> Iterator[worklists.RealWorklist]:
+    """A worklist of either make that holds them all."""
+    with request.param(ae_title="RIS", directory=tmp_path) as started:
+        started.load(items.iterdir())
+        yield started
+
+
+@pytest.fixture
+def site(tmp_path: Path, ris: worklists.RealWorklist) -> Iterator[Site]:
+    """Who asks it."""
+    asking = Site(tmp_path, ris, stale={"absences": 1})
+    yield asking
+    asking.store.close()
+
+
+def test_two_thousand_items_are_two_thousand_exams(ris: worklists.RealWorklist, site: Site) -> None:
+    """While it is away nothing changes; of its next answer only what changed is news."""
+    site.poll()
+    before = site.orders()
+    assert {f"A{number}" for number in range(MANY)} == before.keys()
+    ris.kill()
+    site.poll()
+    assert (before, Outcome.TRANSIENT) == (site.orders(), site.asked().outcome)
+    worklists.put(ris, "A7", start=start(MANY))
+    worklists.put(ris, "A9999", start=start(1))
+    worklists.take(ris, "A8")
+    ris.start()
+    site.poll()
+    after = site.orders()
     changed = {name for name, order in after.items() if order != before.get(name)}
     assert {"A7", "A8", "A9999"} == changed
     assert OrderStatus.CANCELLED is after["A8"].status
-
-
-def test_two_thousand_items_are_one_whole_answer(tmp_path: Path, items: Path) -> None:
-    """Of Orthanc as well."""
-    with peers.OrthancWorklist(ae_title="RIS", directory=tmp_path) as ris:
-        ris.load(items.iterdir())
-        answer = ask(ris)
-    assert (Outcome.SUCCESS, MANY) == (answer.outcome, len({*map(reading.key_of, answer.items)}))
