@@ -409,7 +409,7 @@ def test_an_order_that_took_in_another_is_as_fresh_as_the_fresher() -> None:
 
 def test_an_accession_number_of_two_procedures_names_the_one_that_is_meant() -> None:
     """A message without an order number is about the order with its procedure code."""
-    numbers = {"placer_order_number": None, "study_instance_uid": None}
+    numbers: dict[str, Any] = {"placer_order_number": None, "study_instance_uid": None}
     known = [replace(order_of(event(procedure_code=code, **numbers)), id=at) for at, code in enumerate("AB")]
     meant = [orders.match(event(procedure_code=code, **numbers), known) for code in ("B", "A", "C")]
     assert [known[1], known[0], known[0]] == meant
