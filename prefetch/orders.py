@@ -425,7 +425,12 @@ def wants_nothing(order: Order) -> bool:
 
 def is_emergency(order: Order) -> bool:
     """Whether the order goes in the STAT lane: by its priority, or by patient class E (HL7 table 0004)."""
-    return order.priority is Priority.STAT or (order.patient_class or "").upper() == "E"
+    return order.priority is Priority.STAT or is_emergency_class(order.patient_class)
+
+
+def is_emergency_class(patient_class: str | None) -> bool:
+    """Whether PV1-2 says emergency, in the letter of HL7 table 0004 or in the word."""
+    return (patient_class or "").strip().upper() in {"E", "EMERGENCY"}
 
 
 def _words(event: OrderEvent) -> dict[str, str | None]:

@@ -275,7 +275,7 @@ _PATIENT_CLASS = ((b"PV1", 2, 1),)
 
 def peek_priority(raw: bytes) -> model.Priority:
     """How urgent a message looks: its highest priority, or STAT for patient class E (HL7 table 0004)."""
-    if any(value.upper() == "E" for value in _peek(raw, _PATIENT_CLASS)):
+    if any(map(orders.is_emergency_class, _peek(raw, _PATIENT_CLASS))):
         return model.Priority.STAT
     return min(map(orders.read_priority, _peek(raw, _PRIORITY)), default=model.Priority.ROUTINE)
 

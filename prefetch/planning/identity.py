@@ -87,7 +87,7 @@ def _judge_name(patient: Patient, study: Study, unknown: list[str], policy: Poli
         return Verdict(Kind.CONFLICT, f"the name differs, and {_list(doubtful)} cannot be compared")
     if policy.name_conflict in {NameConflict.QUARANTINE, NameConflict.MUST_AGREE}:
         return Verdict(Kind.CONFLICT, "the name differs from the order's")
-    is_twin = names.agree_in_given_names(patient.name, study.patient_name) is False
+    is_twin = names.agree_in_given_names(patient.name, study.patient_name) is not True
     if is_twin and policy.name_conflict is NameConflict.GIVEN_NAME:
         return Verdict(Kind.CONFLICT, "the given names differ from the order's: it may be a twin's")
     return Verdict(Kind.MATCH, "the name differs, but birth date and sex agree")
@@ -197,8 +197,14 @@ def _compare_sex(patient: Patient, study: Study, _: Policy) -> Kind:
 
 def _sex(text: str | None) -> str:
     """M or F; O, U, A, N (HL7 table 0001, PS3.3 C.2.3) and all else are unknown."""
-    sex = _trim(text).upper()
-    return sex if sex in {"M", "F"} else ""
+    return _SEXES.get(_trim(text).upper(), "")
+
+
+_SEXES = {
+    **dict.fromkeys(("F", "FEMALE", "W", "WEIBLICH", "女"), "F"),
+    **dict.fromkeys(("M", "MALE", "MÄNNLICH", "男"), "M"),
+}
+"""As senders write it; what stands for one in one language and for the other in another is left out."""
 
 
 # --- name ------------------------------------------------------------------------------------------

@@ -111,7 +111,10 @@ def _script(words: list[str]) -> str:
 def _readings(name: str | None, components: slice) -> Iterator[list[str]]:
     """The words of a name, once for each component group and way to write it."""
     for group in (name or "").split("="):
-        composed = unicodedata.normalize("NFC", "^".join(group.split("^")[components]))
+        parts = group.split("^")
+        if len(parts) == 1:  # DOE,JANE, as who knows no components writes it
+            parts = group.split(",", 1)
+        composed = unicodedata.normalize("NFC", "^".join(parts[components]))
         text = composed.casefold()
         for way in _WAYS:
             words = _without_titles(_fold(way(text)).split())

@@ -90,6 +90,14 @@ def test_unknown_is_not_a_conflict(said: dict[str, Any], because: str) -> None:
     assert (Kind.UNKNOWN, because) == (verdict.kind, verdict.because)
 
 
+@pytest.mark.parametrize(
+    ("sex", "same"), [("Female", True), ("w", True), ("女", True), ("male", False), ("男", False)]
+)
+def test_a_sex_in_words_is_one(sex: str, same: bool) -> None:
+    """As senders write it who know no table."""
+    assert (Kind.MATCH if same else Kind.CONFLICT) is kind(patient(sex=sex), study())
+
+
 @pytest.mark.parametrize("sex", ["U", "O", "A", "N", "u", "X", "ambiguous", ""])
 def test_a_sex_that_is_neither_is_unknown(sex: str) -> None:
     """HL7 table 0001 beside M and F."""
@@ -170,6 +178,14 @@ def test_a_site_may_want_every_name_to_agree() -> None:
     ]
     assert [Kind.CONFLICT] * 3 == said
     assert Kind.MATCH is kind(patient(), study(), policy)
+
+
+def test_a_twin_whose_given_name_nobody_parts_is_not_taken_for_the_other() -> None:
+    """A name in one piece that differs tells nothing of its given part."""
+    said = [
+        kind(patient(), study(patient_name=name)) for name in ("Meier, Berta", "Berta Meier", "Huber,Anna")
+    ]
+    assert [Kind.CONFLICT, Kind.CONFLICT, Kind.MATCH] == said
 
 
 def test_a_twin_is_not_taken_for_the_other() -> None:

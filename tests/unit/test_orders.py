@@ -239,6 +239,7 @@ def test_emergency_is_a_matter_of_priority_or_class() -> None:
     """STAT orders and emergency patients share a lane (HL7 table 0004)."""
     assert orders.is_emergency(order_of(event(priority="S")))
     assert orders.is_emergency(order_of(event(patient_class="E")))
+    assert orders.is_emergency(order_of(event(patient_class="Emergency")))
     assert not orders.is_emergency(order_of(event(patient_class="O")))
 
 
