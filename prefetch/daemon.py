@@ -197,14 +197,15 @@ class Door:
 
     async def accept(self, received: listener.Received) -> listener.Accepted:
         """Keep one message durably."""
+        seen = header.glance(received.raw)
         accepted = await self._store.write_first(
             inbox.accept_message,
             source=received.source,
             raw=received.raw,
             control_id=received.header.control_id,
             message_type=received.header.type_and_trigger,
-            priority=header.peek_priority(received.raw),
-            order_number=header.peek_order_number(received.raw),
+            priority=seen.priority,
+            order_number=seen.order_number,
             received_at=received.received_at,
         )
         self._bells.reader.ring()

@@ -58,14 +58,15 @@ def _accept(connection: Connection, raw: bytes) -> str | None:
     read = header.read_header(raw)
     if read is None:
         return "no MSH segment can be read here; AR is what a sender would be told"
+    seen = header.glance(raw)
     accepted = inbox.accept_message(
         connection,
         source=SOURCE,
         raw=raw,
         control_id=read.control_id,
         message_type=read.type_and_trigger,
-        priority=header.peek_priority(raw),
-        order_number=header.peek_order_number(raw),
+        priority=seen.priority,
+        order_number=seen.order_number,
         received_at=timing.now(),
     )
     return f"message {read.control_id} is there already, not stored twice" if accepted.repeat else None

@@ -23,7 +23,7 @@ VERSION = "2.5.1"
 _MSH = re.compile(rb"MSH(?P<separator>[!-/:-@\[-`{-~])[^\r\n]*?(?P=separator)")
 _BATCH = (b"FHS", b"BHS")
 _LONGEST_LINE = 16_384
-_PEEKED = 64 * 1024
+_GLANCED = 64 * 1024
 """How far into a message priority and order number are looked for: every message passes here before its
 acknowledgement, and one of megabytes must not hold up the others."""
 
@@ -271,30 +271,41 @@ _ORDER_NUMBER = (
     (b"SCH", 1, 1),
 )
 _PATIENT_CLASS = ((b"PV1", 2, 1),)
+_SEEN = frozenset(name for name, *_ in (*_PRIORITY, *_ORDER_NUMBER, *_PATIENT_CLASS))
 
 
-def peek_priority(raw: bytes) -> model.Priority:
-    """How urgent a message looks: its highest priority, or STAT for patient class E (HL7 table 0004)."""
-    if any(map(orders.is_emergency_class, _peek(raw, _PATIENT_CLASS))):
-        return model.Priority.STAT
-    return min(map(orders.read_priority, _peek(raw, _PRIORITY)), default=model.Priority.ROUTINE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What a message looks like before it is understood."""
+
+    priority: model.Priority = model.Priority.ROUTINE
+    """Its highest, or STAT for patient class E (HL7 table 0004)."""
+    order_number: str | None = None
+    """The first filler, placer or appointment number in sight."""
 
 
-def peek_order_number(raw: bytes) -> str | None:
-    """The first filler, placer or appointment number in sight; None where there is none."""
-    return next(_peek(raw, _ORDER_NUMBER), None)
-
-
-def _peek(raw: bytes, places: tuple[tuple[bytes, int, int], ...]) -> Iterator[str]:
+def glance(raw: bytes) -> Glance:
+    """Look at a message on its way into the inbox; it is cut once, and only where something is seen."""
     line = _header_line(raw)
     if line is None:
-        return
+        return Glance()
     separator, component = line[3:4], line[4:5] or b"^"
-    lines = [
-        found.split(separator) for found in re.split(rb"[\r\n]+", raw[:_PEEKED]) if found[3:4] == separator
-    ]
+    lines = re.split(rb"[\r\n]+", raw[:_GLANCED])
+    seen = [line.split(separator) for line in lines if line[:3] in _SEEN and line[3:4] == separator]
+    is_emergency = any(map(orders.is_emergency_class, _values(seen, _PATIENT_CLASS, component)))
+    said = map(orders.read_priority, _values(seen, _PRIORITY, component))
+    return Glance(
+        priority=model.Priority.STAT if is_emergency else min(said, default=model.Priority.ROUTINE),
+        order_number=next(_values(seen, _ORDER_NUMBER, component), None),
+    )
+
+
+def _values(
+    seen: list[list[bytes]], places: tuple[tuple[bytes, int, int], ...], component: bytes
+) -> Iterator[str]:
+    """What stands at these places, the first place's first."""
     for name, number, part in places:
-        for fields in lines:
+        for fields in seen:
             if fields[0] == name and len(fields) > number:
                 parts = fields[number].split(component)
                 if len(parts) >= part and (value := parts[part - 1].decode("ascii", "replace").strip()):

@@ -112,14 +112,15 @@ def _fill(file: Path, raws: Iterator[bytes]) -> None:
             read = header.read_header(raw)
             if read is None:
                 raise ValueError("a message without a header")
+            seen = header.glance(raw)
             inbox.accept_message(
                 connection,
                 source="ris",
                 raw=raw,
                 control_id=read.control_id,
                 message_type=read.type_and_trigger,
-                priority=header.peek_priority(raw),
-                order_number=header.peek_order_number(raw),
+                priority=seen.priority,
+                order_number=seen.order_number,
                 received_at=now,
             )
 
