@@ -153,7 +153,10 @@ def splits(raw: bytes) -> None:
     cut = segments.cut(text, read.delimiters)
     assert cut, raw
     kept = "".join(read.delimiters.field.join(segment.fields) for segment in cut)
-    whole = text[text.index(cut[0].name) :]
+    begins = re.compile(rf"^\s*{cut[0].name}(?={re.escape(read.delimiters.field)}|\s*$)", re.MULTILINE)
+    first = begins.search(text.replace("\r", "\n"))
+    assert first, raw
+    whole = text[first.start() :]
     assert _BLANKS.sub("", kept) == _BLANKS.sub("", whole), raw
 
 
