@@ -14,8 +14,9 @@ pytestmark = pytest.mark.peers
 
 def test_no_study_of_another_person_moves(tmp_path: Path, hospital: Hospital) -> None:
     """Of some hundred people with namesakes, twins and strangers under their numbers, as we are shipped."""
-    trial = wrong_patient.Trial(tmp_path, hospital, patients=300, seed=3, settings=1)
-    outcome = wrong_patient.tell(trial, wrong_patient.AS_SHIPPED)
+    trial = wrong_patient.Trial(patients=300, seed=3)
+    outcome = trial.run(tmp_path, hospital)
+    trial.tell("as shipped", outcome)
     assert outcome.wrong == ()
+    assert outcome == trial.foresee({})
     assert outcome.right_moved + outcome.right_quarantined == pytest.approx(1)
-    assert outcome.quarantined < outcome.moved
