@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -10,7 +11,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
-from prefetch.store import checks, claims, database, nodes, retention
+from prefetch.dimse import breaker
+from prefetch.store import archives, checks, claims, database, nodes, retention
 
 log = structlog.get_logger()
 
@@ -46,11 +48,13 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
 
 async def _tick(daemon: Daemon) -> None:
     """Promote what came due, expire what came too late, and wake whoever has work."""
+    rests = daemon.rests_to_note()
     try:
-        expired = await daemon.store.write(_turn, now=timing.now())
+        expired = await daemon.store.write(_turn, now=timing.now(), rests=rests)
     except errors.StoreUnavailableError as error:
         log.error("tick_missed", because=str(error))  # noqa: TRY400 (the sentence says it whole)
         return
+    daemon.rests_noted |= rests
     for retrieve in expired:
         log.warning(
             "retrieve_expired",
@@ -62,7 +66,12 @@ async def _tick(daemon: Daemon) -> None:
     daemon.bells.ring_all()
 
 
-def _turn(connection: database.Connection, *, now: datetime) -> list[model.Retrieve]:
+def _turn(
+    connection: database.Connection, *, now: datetime, rests: Mapping[str, breaker.Resting | None]
+) -> list[model.Retrieve]:
+    for archive, resting in rests.items():
+        until, because = (resting.until, resting.because) if resting else (None, None)
+        archives.rest_archive(connection, archive, until=until, because=because)
     claims.promote(connection, now)
     return checks.expire(connection, now)
 

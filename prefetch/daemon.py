@@ -6,14 +6,14 @@ import os
 import socket
 import ssl
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
 from prefetch import bell, certificates, config, dialling, errors, health, orders, timing
-from prefetch.dimse import association
+from prefetch.dimse import association, breaker
 from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, pix, reader
 from prefetch.intake.worklist import poller
 from prefetch.planning import inquiries, planner, referrals, whose
@@ -21,6 +21,9 @@ from prefetch.retrieval import mover, verifier
 from prefetch.store import database, inbox
 
 log = structlog.get_logger()
+
+_NEVER = object()
+"""Stands for what was not noted yet."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +46,13 @@ class Daemon:
     movers: dict[str, mover.Mover]
     verifiers: dict[str, verifier.Verifier]
     pulse: health.Pulse
+    rests_noted: dict[str, breaker.Resting | None] = field(default_factory=dict)
+    """The rests of archives that the store knows of, so that `prefetch status` tells them."""
+
+    def rests_to_note(self) -> dict[str, breaker.Resting | None]:
+        """The rests that have begun or ended since; at first all, for an earlier daemon's are over."""
+        rests = {name: remote.resting for name, remote in self.archives.items()}
+        return {name: rest for name, rest in rests.items() if self.rests_noted.get(name, _NEVER) is not rest}
 
     @property
     def turned_away(self) -> dict[str, dict[str, int]]:

@@ -29,6 +29,11 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         character_set=said.character_set,
         answer_limit=site.planning.answer_limit,
         most_answers=said.most_answers,
+        rest=peer.Rest(
+            after=said.rest.after,
+            first=said.rest.first.total_seconds(),
+            longest=said.rest.longest.total_seconds(),
+        ),
     )
 
 

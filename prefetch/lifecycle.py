@@ -119,6 +119,9 @@ _SEE_WHAT_ARRIVED = frozenset(
 )
 
 
+_FINAL = frozenset({Outcome.PERMANENT, Outcome.NOT_FOUND})
+
+
 def after_move(
     outcome: Outcome,
     *,
@@ -130,29 +133,33 @@ def after_move(
     settle: timedelta,
     park: timedelta,
     because: str,
+    unwell: bool = False,
+    tries: int | None = None,
 ) -> Next:
     """What follows a C-MOVE.
 
     `arrived`: whether the archive counted any completed sub-operation. Whatever may have stored something is
-    looked for at the destination before anything is sent twice (field guide, section 2: "never assume nothing
-    arrived"). `elsewhere`: the next archive that holds the study; it is asked where this one is given up.
+    looked for at the destination before anything is sent twice: never assume that nothing arrived.
+    `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `unwell`: the
+    archive was not reached, which says nothing of the study; where no other has it, it waits for this one.
+    `tries`: how many attempts its status is worth, where that is fewer than we have patience for.
     """
     if outcome in _SEE_WHAT_ARRIVED or arrived:
         return Next(step=Step.MOVE, at=now + settle, because=because)
     if outcome is Outcome.UNKNOWN_DESTINATION:
-        if elsewhere is not None:
-            return Next(
-                step=Step.RETRY,
-                at=now,
-                because=because,
-                counts=False,
-                park_until=now + park,
-                archive=elsewhere,
-            )
-        return Next(step=Step.RETRY, at=now + park, because=because, counts=False, park_until=now + park)
-    if outcome is not Outcome.PERMANENT and attempts < patience.attempts:
-        return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because)
-    given_up = because if outcome is Outcome.PERMANENT else f"given up after {attempts} attempts: {because}"
+        return Next(
+            step=Step.RETRY,
+            at=now if elsewhere else now + park,
+            because=because,
+            counts=False,
+            park_until=now + park,
+            archive=elsewhere,
+        )
+    stays = unwell and elsewhere is None
+    may_try_again = outcome not in _FINAL and attempts < min(patience.attempts, tries or patience.attempts)
+    if stays or may_try_again:
+        return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because, counts=not stays)
+    given_up = because if outcome in _FINAL else f"given up after {attempts} attempts: {because}"
     if elsewhere is not None:
         return Next(step=Step.RETRY, at=now, because=f"{given_up}; asking {elsewhere}", archive=elsewhere)
     return Next(step=Step.FAIL, at=now, because=given_up)

@@ -317,6 +317,8 @@ class Outcome(StrEnum):
     """The association was lost on the way: anything may have arrived."""
     UNKNOWN_DESTINATION = "unknown destination"
     """The archive does not know the Move Destination (0xA801): every move of the pair waits."""
+    NOT_FOUND = "not found"
+    """The archive does not have what it told of (0x0112): deleted there, or merged into another."""
     CANCELLED = "cancelled"
     PERMANENT = "permanent"
 
@@ -329,6 +331,8 @@ class FindResult:
     studies: tuple[Study, ...] = ()
     status: int | None = None
     because: str = ""
+    unwell: bool = False
+    """It speaks of the archive and not of what was asked: no association, silence, out of resources."""
     milliseconds: float = 0.0
 
 
@@ -343,6 +347,10 @@ class MoveResult:
     failed: int | None = None
     warning: int | None = None
     failed_sop_instance_uids: tuple[str, ...] = ()
+    unwell: bool = False
+    """As of a `FindResult`."""
+    tries: int | None = None
+    """How many attempts its status is worth; None where our patience alone says so."""
     milliseconds: float = 0.0
 
 

@@ -316,6 +316,17 @@ class ArchiveTimeouts(Timeouts):
     """For a whole C-MOVE; pending responses do not prolong it."""
 
 
+class Rest(Model):
+    """When an archive that cannot be reached is left alone."""
+
+    after: Count = Field(default=3, examples=["3"])
+    """Failures in a row before it rests: no association, no answer in time, out of resources (0xA700)."""
+    first: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
+    """The first rest. When it is over one query or move tries; if that fails the next is twice as long."""
+    longest: Duration = Field(default=timedelta(minutes=10), examples=["10m"])
+    """The longest rest."""
+
+
 class Archive(PlacedModel):
     """An archive that answers C-FIND and C-MOVE."""
 
@@ -351,6 +362,9 @@ class Archive(PlacedModel):
     most_answers: Count | None = Field(default=None, examples=["500"])
     """The most answers that it gives to one query, where it has such a limit. As many as that are asked for
     again in parts, by study date. Left out: a number such as 100, 250 or 500 is taken for a limit."""
+    rest: Rest = Field(default=Rest(), examples=["{after: 5, first: 1m}"])
+    """When it fails again and again it is left alone for a while: its moves wait, plans are made with what it
+    answered last, and other archives go on. `prefetch status` says so."""
     timeouts: ArchiveTimeouts = Field(default=ArchiveTimeouts(), examples=["{idle: 2m, move_total: 3h}"])
     """How long to wait for it."""
 

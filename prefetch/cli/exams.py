@@ -213,11 +213,15 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
         if archive.paused_at is not None:
             yield f"{archive.name} is paused by {archive.paused_by}; `prefetch resume {archive.name}` ends it"
         elif not archive.may_move(now):
-            yield f"{archive.name} rests until {archive.resting_until}: {archive.resting_because}"
+            yield (
+                f"{archive.name} rests until {archive.resting_until:%H:%M:%S} UTC and is tried again then: "
+                f"{archive.resting_because}; `prefetch echo {archive.name}` tries it now"
+            )
     for pair in archives.parked_pairs(connection, now):
         yield (
             f"moves from {pair.archive} to {pair.destination} wait until {pair.parked_until:%H:%M:%S} UTC: "
-            f"{pair.because}; make the workstation's AE title known to the archive"
+            f"{pair.because}; make the workstation's AE title known to the archive, "
+            "and see that the archive can reach it"
         )
 
 

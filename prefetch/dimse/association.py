@@ -24,7 +24,20 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import errors, model
-from prefetch.dimse import echo, find, identifier, manner, move, peer, status, turns, wire, worklist
+from prefetch.dimse import (
+    breaker,
+    echo,
+    find,
+    identifier,
+    manner,
+    move,
+    peer,
+    second_look,
+    status,
+    turns,
+    wire,
+    worklist,
+)
 from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
 
@@ -50,6 +63,7 @@ class RemoteAE:
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
+        self._breaker = breaker.Breaker(remote, rests=self._log_rest, answers=self._log_answers)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
         self._idle: list[tuple[float, Association]] = []
@@ -69,7 +83,24 @@ class RemoteAE:
 
         Fewer for a while after the peer has let us have fewer.
         """
-        return self._turns.for_moves
+        return 1 if self._breaker.is_open else self._turns.for_moves
+
+    @property
+    def resting(self) -> breaker.Resting | None:
+        """Until when it is left alone, and why; None where it may be asked."""
+        return self._breaker.resting
+
+    def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
+        log.warning(
+            "peer_rests",
+            peer=self.peer.name,
+            failures=failures,
+            because=resting.because,
+            resting_until=resting.until,
+        )
+
+    def _log_answers(self) -> None:
+        log.info("peer_answers_again", peer=self.peer.name)
 
     # --- what can be asked of it -------------------------------------------------------------------
 
@@ -93,7 +124,9 @@ class RemoteAE:
                 self._asker(association, patient_id), query, today=datetime.now(UTC).date()
             ),
             needs=_FIND,
-            instead=lambda verdict: model.FindResult(outcome=verdict.outcome, because=verdict.because),
+            instead=lambda verdict: model.FindResult(
+                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+            ),
         )
 
     async def find_held(self, *, patient_id: str, study_instance_uids: Sequence[str]) -> model.FindResult:
@@ -150,30 +183,41 @@ class RemoteAE:
         study_instance_uid: str,
         series_instance_uids: Sequence[str] = (),
         destination_ae_title: str,
+        patient_id: str | None = None,
+        is_repeated: bool = False,
+        is_first: bool = False,
     ) -> model.MoveResult:
-        """Have it send a study, or some series of it, to a Move Destination."""
-        moving = partial(
-            move.move_study,
+        """Have it send a study, or some series of it, to a Move Destination.
+
+        `is_repeated`: a move of it has failed before. `is_first`: nothing has ever arrived there from here.
+        """
+        moving = second_look.Moving(
             study_instance_uid=study_instance_uid,
             series_instance_uids=series_instance_uids,
             destination_ae_title=destination_ae_title,
-            of=self.peer,
+            is_repeated=is_repeated,
+            is_first=is_first,
+            **_nobodies(),
         )
         return await self._run(
-            moving,
+            lambda association: second_look.move_study(
+                self._asker(association, patient_id), moving, today=datetime.now(UTC).date()
+            ),
             needs=_MOVE,
-            instead=lambda verdict: model.MoveResult(outcome=verdict.outcome, because=verdict.because),
+            instead=lambda verdict: model.MoveResult(
+                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+            ),
             kind=Kind.MOVE,
         )
 
     async def knows_destination(self, destination_ae_title: str) -> move.Introduction:
         """Whether it knows a Move Destination; nothing is sent to anyone."""
-        fresh = uuid.uuid4()
+        nobodies = _nobodies()
         probing = partial(
             move.probe_destination,
             destination_ae_title=destination_ae_title,
-            nobody_ae_title=f"NO{fresh.hex[:12].upper()}",
-            no_study_instance_uid=f"2.25.{fresh.int}",
+            nobody_ae_title=nobodies["nobody_ae_title"],
+            no_study_instance_uid=nobodies["no_study_instance_uid"],
             of=self.peer,
         )
         return await self._run(probing, needs=_MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
@@ -215,14 +259,22 @@ class RemoteAE:
     async def _run(
         self, job: Job[T], *, needs: Sequence[UID], instead: Instead[T], kind: Kind = Kind.QUERY
     ) -> T:
-        """Run a job over an association when it is its turn; where it was one too many, wait for the next."""
+        """Run a job over an association when it is its turn, unless the peer rests."""
+        refused = self._breaker.begin()
+        if refused is not None:
+            return instead(refused)
+        with self._breaker.watching() as tell:
+            result = await self._when_it_is_our_turn(job, needs, kind)
+            tell(result)
+        return instead(result) if isinstance(result, status.Verdict) else result
+
+    async def _when_it_is_our_turn(self, job: Job[T], needs: Sequence[UID], kind: Kind) -> T | status.Verdict:
+        """Run a job; where it was one association too many, wait for the next turn."""
         deadline = time.monotonic() + self._patience(kind)
         while True:
             result = await self._take_turn(job, needs, kind, patience=deadline - time.monotonic())
-            if not isinstance(result, status.Verdict):
+            if not isinstance(result, status.Verdict) or not result.crowded:
                 return result
-            if not result.crowded:
-                return instead(result)
 
     def _patience(self, kind: Kind) -> float:
         """Seconds until a turn must have come."""
@@ -367,6 +419,12 @@ class RemoteAE:
             use.hold(association, end=wire.cut)
             wire.release(association)
             use.let_go()
+
+
+def _nobodies() -> dict[str, str]:
+    """An AE Title and a study that nobody has, for probes."""
+    fresh = uuid.uuid4()
+    return {"nobody_ae_title": f"NO{fresh.hex[:12].upper()}", "no_study_instance_uid": f"2.25.{fresh.int}"}
 
 
 _POLITENESS = 1.0

@@ -32,6 +32,8 @@ class Last:
     failed_sop_instance_uids: tuple[str, ...] = ()
     lost: str = ""
     """In words, where `status` is None."""
+    silent: bool = False
+    """Whether we gave up waiting."""
     sent: bool = True
     """Whether the request went out at all."""
 
@@ -47,6 +49,8 @@ class Exchange:
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
+        self.keys_unsupported = False
+        """Whether an answer said that some of the keys are not supported (0xFF01)."""
 
     @property
     def milliseconds(self) -> float:
@@ -64,7 +68,10 @@ class Exchange:
             response, identifier = received
             if response.Status not in status.PENDING:
                 self.last = _read_last(response, identifier)
+                if self.last.status in status.OUT_OF_STEP:
+                    self._association.abort(block=False)
                 return
+            self.keys_unsupported |= response.Status == status.KEYS_UNSUPPORTED
             yield identifier
 
     def _receive(self, responses: Responses) -> tuple[Dataset, Dataset | None] | None:
@@ -78,7 +85,8 @@ class Exchange:
             if "Status" in response:
                 return response, identifier
         self._association.abort(block=False)
-        self.last = Last(lost=self._why_lost(waited=time.monotonic() - began, wait=wait))
+        waited = time.monotonic() - began
+        self.last = Last(lost=self._why_lost(waited=waited, wait=wait), silent=waited >= wait)
         return None
 
     def _why_lost(self, *, waited: float, wait: float) -> str:
@@ -90,10 +98,12 @@ class Exchange:
 
 
 def _read_last(response: Dataset, identifier: Dataset | None) -> Last:
-    comment = response.get("ErrorComment")
+    offending = response.get("OffendingElement")
+    said = [response.get("ErrorComment"), f"offending element {offending}" if offending else None]
+    comment = "; ".join(str(each) for each in said if each)
     return Last(
         status=int(response.Status),
-        comment=str(comment) if comment else None,
+        comment=comment or None,
         completed=response.get("NumberOfCompletedSuboperations"),
         failed=response.get("NumberOfFailedSuboperations"),
         warning=response.get("NumberOfWarningSuboperations"),

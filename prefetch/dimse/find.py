@@ -108,6 +108,8 @@ def ask(
         verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
     else:
         verdict = _judge(asking.last, readable=len(readable) == len(answers))
+        if asking.keys_unsupported and verdict.outcome is Outcome.SUCCESS:
+            verdict = replace(verdict, because=f"{verdict.because}; some keys are not supported (0xFF01)")
     return Answers(readable, verdict, asking.last.status, asking.milliseconds)
 
 
@@ -126,6 +128,7 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
         studies=answer.collapse(asked.read),
         status=asked.status,
         because=asked.verdict.because,
+        unwell=asked.verdict.unwell,
         milliseconds=asked.milliseconds,
     )
 
@@ -261,6 +264,8 @@ def _ask_below(asker: Asker, query: Dataset, read: Callable[[Dataset], T | None]
 
 def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:
     verdict = status.classify_find(last.status, comment=last.comment, lost=last.lost)
+    if last.silent or last.status == status.OUT_OF_RESOURCES:
+        return replace(verdict, unwell=True)
     if verdict.outcome is Outcome.SUCCESS and not readable:
         because = "Success, but there were answers that cannot be decoded or name nothing"
         return status.Verdict(outcome=Outcome.WARNING, because=because)

@@ -110,17 +110,19 @@ def instances(study_instance_uid: str, series_instance_uid: str) -> Dataset:
     return _query("IMAGE", keys, ("SOPInstanceUID",))
 
 
-def study(study_instance_uid: str) -> Dataset:
-    """What a C-MOVE of one study names: its unique key and no more (PS3.4 C.4.2.1.4)."""
+def study(study_instance_uid: str, patient_id: str | None = None) -> Dataset:
+    """What a C-MOVE of one study names: its unique key, and the patient's under Patient Root (C.4.2.2.1)."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "STUDY"
+    if patient_id is not None:
+        set_key(identifier, "PatientID", [patient_id], "")
     set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
     return identifier
 
 
-def one_series(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+def one_series(study_instance_uid: str, series_instance_uid: str, patient_id: str | None = None) -> Dataset:
     """What a C-MOVE of one series names: the unique keys of both levels (PS3.4 C.4.2.2.1)."""
-    identifier = study(study_instance_uid)
+    identifier = study(study_instance_uid, patient_id)
     identifier.QueryRetrieveLevel = "SERIES"
     set_key(identifier, "SeriesInstanceUID", [series_instance_uid], "")
     return identifier

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import partial
 
 from pydicom import Dataset
+from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from prefetch import model
@@ -25,17 +26,21 @@ def move_study(
     series_instance_uids: Sequence[str] = (),
     destination_ae_title: str,
     of: peer.Peer,
+    sop_class: UID = wire.MOVE,
+    patient_id: str | None = None,
 ) -> model.MoveResult:
     """Have the archive send a study, or series of it, to the Move Destination, and read what it says.
 
-    Series are asked for one by one: not every archive takes a list of UIDs at that level.
+    Series are asked for one by one: not every archive takes a list of UIDs at that level. Patient Root wants
+    the patient's ID as well (PS3.4 C.4.2.2.1).
     """
+    above = patient_id if sop_class == wire.PATIENT_ROOT_MOVE else None
+    move = partial(_move, association, destination_ae_title=destination_ae_title, of=of, sop_class=sop_class)
     if not series_instance_uids:
-        return _move(association, identifier.study(study_instance_uid), destination_ae_title, of)
+        return move(identifier.study(study_instance_uid, above))
     results: list[model.MoveResult] = []
     for uid in series_instance_uids:
-        key = identifier.one_series(study_instance_uid, uid)
-        results.append(_move(association, key, destination_ae_title, of))
+        results.append(move(identifier.one_series(study_instance_uid, uid, above)))
         if results[-1].outcome not in _WORST:
             break
     return _together(results)
@@ -67,10 +72,10 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _move(
-    association: Association, key: Dataset, destination_ae_title: str, of: peer.Peer
+    association: Association, key: Dataset, *, destination_ae_title: str, of: peer.Peer, sop_class: UID
 ) -> model.MoveResult:
     asking = exchange.Exchange(association, idle=of.timeouts.move_idle, total=of.timeouts.move_total)
-    for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, wire.MOVE)):
+    for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, sop_class)):
         pass  # the counts of Pending responses are a promise; only the last ones are read
     last = asking.last
     if not last.sent:
@@ -92,6 +97,8 @@ def _move(
         failed=last.failed,
         warning=last.warning,
         failed_sop_instance_uids=last.failed_sop_instance_uids,
+        unwell=last.silent,
+        tries=verdict.tries,
         milliseconds=asking.milliseconds,
     )
 

@@ -21,6 +21,15 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """When a peer that fails again and again is left alone, and for how many seconds; doubled each time."""
+
+    after: int
+    first: float
+    longest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """A remote AE that we ask: an archive, a workstation that answers C-FIND, or a worklist."""
 
@@ -42,5 +51,7 @@ class Peer:
     """Answers to one query that are kept; at one more the query is cancelled."""
     most_answers: int | None = None
     """Answers that it gives to one query at most; None where nobody knows of a limit."""
+    rest: Rest | None = None
+    """None for a peer that is asked however often it has failed."""
     is_worklist: bool = False
     """Whether it is asked for its worklist, and for nothing else."""

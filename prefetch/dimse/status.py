@@ -13,8 +13,10 @@ from prefetch.model import Outcome
 
 SUCCESS = 0x0000
 CANCEL = 0xFE00
-PENDING = frozenset({0xFF00, 0xFF01})
+KEYS_UNSUPPORTED = 0xFF01
+PENDING = frozenset({0xFF00, KEYS_UNSUPPORTED})
 """0xFF01: some optional keys were not supported (PS3.4 C.4.1.1.4): a match all the same."""
+OUT_OF_RESOURCES = 0xA700
 UNKNOWN_MOVE_DESTINATION = 0xA801
 
 
@@ -24,6 +26,10 @@ class Verdict:
 
     outcome: Outcome
     because: str
+    tries: int | None = None
+    """How many attempts it is worth; None where patience alone says so."""
+    unwell: bool = False
+    """It speaks of the peer and not of what was asked, and counts for its rest (`breaker`)."""
     crowded: bool = False
     """An association was rejected for the time being: the peer has as many as it wants."""
 
@@ -53,6 +59,7 @@ _FIND: Mapping[int, tuple[Outcome, str]] = {  # PS3.4 Table C.4-1
     **_GENERAL,
     0xA700: (Outcome.TRANSIENT, "Refused: Out of resources"),
     0xA900: (Outcome.PERMANENT, "Identifier does not match SOP Class"),
+    0xB001: (Outcome.PARTIAL, "Matching reached response limit"),
 }
 
 _MOVE: Mapping[int, tuple[Outcome, str]] = {  # PS3.4 Table C.4-2
@@ -69,6 +76,20 @@ _MOVE: Mapping[int, tuple[Outcome, str]] = {  # PS3.4 Table C.4-2
     0xAA03: (Outcome.PERMANENT, "Time-based request received for a non-time-based original SOP Instance"),
     0xAA04: (Outcome.PERMANENT, "Invalid request"),
 }
+
+UNABLE = frozenset({0x0110, *range(0xC000, 0xD000)})
+"""Processing failure, and Unable to Process: says nothing, and often cures itself."""
+OUT_OF_STEP = frozenset({0x0210, 0x0211, 0x0212})
+"""It speaks of the association: the next try has a new one."""
+_FEW, _ONCE_MORE = 3, 2
+
+
+def _tries(status: int) -> int | None:
+    """How many attempts a status is worth: few where it says nothing, one more where nobody knows it."""
+    if status in UNABLE:
+        return _FEW
+    return _ONCE_MORE if status in OUT_OF_STEP or status not in _MOVE else None
+
 
 _CLASSES: tuple[tuple[range, Outcome, str], ...] = (  # PS3.7 C.1 to C.4, where no table names the status
     (range(0x0001, 0x0002), Outcome.WARNING, "Warning: Requested optional attributes are not supported"),
@@ -120,7 +141,8 @@ def classify_move(
         refused = max(failed or 0, failed_sop_instance_uids)
         outcome, counted = _judge_counts(outcome, completed, refused, warning)
         meaning = f"{meaning}; {counted}"
-    return Verdict(outcome=outcome, because=_words(status, meaning, comment))
+    tries = _tries(status) if outcome is Outcome.TRANSIENT else None
+    return Verdict(outcome=outcome, because=_words(status, meaning, comment), tries=tries)
 
 
 def _judge_counts(
@@ -167,6 +189,7 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
     return Verdict(
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",
+        unwell=not transient,
         crowded=transient,
     )
 

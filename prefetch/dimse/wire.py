@@ -96,7 +96,9 @@ def associate(
     try:
         association = entity.associate(to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers)
     except OSError as error:  # the name does not resolve, or there is no socket left
-        return status.Verdict(outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}")
+        return status.Verdict(
+            outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
+        )
     if association.is_established:
         return association
     verdict = _why_not(association, to, connected=bool(opened))
@@ -191,12 +193,12 @@ def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> sta
     if answer is not None:
         *others, last = _services(to).values()
         because = f"{to.ae_title} accepts none of {', '.join(others)} and {last}"
-        return status.Verdict(outcome=Outcome.PERMANENT, because=because)
+        return status.Verdict(outcome=Outcome.PERMANENT, because=because, unwell=True)
     if connected:
         because = f"{to.ae_title} did not answer the association request"
     else:
         because = f"no connection to {to.host}:{to.port}"
-    return status.Verdict(outcome=Outcome.TRANSIENT, because=because)
+    return status.Verdict(outcome=Outcome.TRANSIENT, because=because, unwell=True)
 
 
 def _unread_answer(association: Association) -> A_ASSOCIATE | None:

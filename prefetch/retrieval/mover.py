@@ -13,7 +13,7 @@ import structlog
 
 from prefetch import bell, config, health, lifecycle, model
 from prefetch.dimse import association
-from prefetch.store import claims, database
+from prefetch.store import claims, database, retrieves
 from prefetch.timing import Now
 
 log = structlog.get_logger()
@@ -44,6 +44,8 @@ class Mover:
         self._bells = bells
         self._pulse = pulse
         self._closing = False
+        self._reached: set[str] = set()
+        """Destinations at which something has arrived from this archive."""
         self.under_way: set[int] = set()
         """Retrieves whose move has begun and is not written down yet."""
 
@@ -67,7 +69,7 @@ class Mover:
         return moved
 
     async def _claim(self) -> model.Retrieve | None:
-        if self._closing:
+        if self._closing or self._remote.resting is not None:
             return None
         claimed = await self._store.write_first(
             claims.claim_retrieves,
@@ -88,10 +90,23 @@ class Mover:
                 study_instance_uid=retrieve.study_instance_uid,
                 series_instance_uids=[uid for uid, _ in retrieve.series],
                 destination_ae_title=destination.ae_title,
+                patient_id=retrieve.patient_id,
+                is_repeated=retrieve.attempts > 1,
+                is_first=not await self._has_reached(retrieve.destination),
             )
+        if result.completed:
+            self._reached.add(retrieve.destination)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(retrieve, result, destination), self._claim())
         return following
+
+    async def _has_reached(self, destination: str) -> bool:
+        """Whether anything has ever arrived there from this archive."""
+        if destination not in self._reached and await self._store.read(
+            retrieves.has_arrived, self._archive, destination
+        ):
+            self._reached.add(destination)
+        return destination in self._reached
 
     async def _finish(
         self, retrieve: model.Retrieve, result: model.MoveResult, destination: config.Workstation
@@ -108,6 +123,8 @@ class Mover:
             settle=destination.settle,
             park=retrieval.park,
             because=result.because,
+            unwell=result.unwell,
+            tries=result.tries,
         )
         kept = await self._store.write_first(claims.finish_move, retrieve, result, following, now=now)
         log.log(

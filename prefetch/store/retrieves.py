@@ -189,6 +189,13 @@ def verified_at(
     return _retrieves(c, _select().where(*same, in_state(model.RetrieveState.VERIFIED)))
 
 
+def has_arrived(c: Connection, archive: str, destination: str) -> bool:
+    """Tell whether anything from an archive was ever verified at a destination."""
+    pair = retrieves.c.archive == archive, retrieves.c.destination == destination
+    query = select(retrieves.c.id).where(*pair, in_state(model.RetrieveState.VERIFIED)).limit(1)
+    return c.execute(query).first() is not None
+
+
 def count_retrieves(c: Connection, since: datetime) -> dict[model.RetrieveState, int]:
     """Count retrieves by state: the live ones all, the ended ones by a deadline since then."""
     ended = in_state(*lifecycle.ENDED) & (retrieves.c.deadline >= since)

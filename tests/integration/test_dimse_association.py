@@ -827,3 +827,25 @@ def test_echo_of_an_archive_without_verification() -> None:
         seen = use(scp.peer(), RemoteAE.echo)
     assert (seen.reachable, seen.verified, seen.find, seen.move) == (True, False, True, False)
     assert seen.problem == "C-ECHO is not offered"
+
+
+def test_a_peer_that_cannot_be_reached_rests_and_is_tried_again() -> None:
+    """While it rests nobody waits for a connection; when it is back one call finds out, and all go on."""
+
+    async def run() -> list[str]:
+        with ScriptedScp() as scp:
+            to = scp.peer(rest=peer.Rest(after=2, first=0.2, longest=0.2))
+        async with RemoteAE(to) as remote:
+            said = [(await remote.find_studies(patient_id="P1")).because for _ in range(3)]
+            assert (1, True) == (remote.move_slots, remote.resting is not None)
+            with scp:
+                await asyncio.sleep(0.3)  # longer than the rest
+                said.append((await remote.find_studies(patient_id="P1")).because)
+                said.append((await remote.find_studies(patient_id="P1")).because)
+        return said
+
+    first, second, resting, *back = asyncio.run(run())
+    assert first == second
+    assert resting.startswith("SCRIPTED rests until ")
+    assert resting.endswith(f"UTC: {first}")
+    assert ["Success", "Success"] == back

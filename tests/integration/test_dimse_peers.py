@@ -86,10 +86,12 @@ def use(archive: peers.Server, work: Callable[[RemoteAE], Awaitable[T]], *, call
     return asyncio.run(main())
 
 
-def move_to(study: WrittenStudy, ae_title: str) -> Callable[[RemoteAE], Awaitable[model.MoveResult]]:
+def move_to(
+    study: WrittenStudy, ae_title: str, *, is_first: bool = False
+) -> Callable[[RemoteAE], Awaitable[model.MoveResult]]:
     """The move of a study."""
     return lambda remote: remote.move_study(
-        study_instance_uid=study.study_instance_uid, destination_ae_title=ae_title
+        study_instance_uid=study.study_instance_uid, destination_ae_title=ae_title, is_first=is_first
     )
 
 
@@ -165,12 +167,12 @@ def test_study_is_moved_to_orthanc(tmp_path: Path, study: WrittenStudy) -> None:
 
 
 def test_study_that_is_not_there(archive: peers.Server) -> None:
-    """Nothing was sent, and nobody says Success without more: Orthanc fails, dcmqrscp is suspect."""
+    """Nothing was sent, and nobody says Success: Orthanc does not tell of it, dcmqrscp is suspect."""
     result = use(
         archive, lambda remote: remote.move_study(study_instance_uid="1.2.3", destination_ae_title="READ1")
     )
     orthanc = isinstance(archive, peers.Orthanc)
-    assert result.outcome is (Outcome.TRANSIENT if orthanc else Outcome.SUSPECT)
+    assert result.outcome is (Outcome.NOT_FOUND if orthanc else Outcome.SUSPECT)
     assert result.completed == 0
 
 
@@ -179,6 +181,12 @@ def test_unknown_destination(archive: peers.Server, study: WrittenStudy) -> None
     result = use(archive, move_to(study, "STRANGER"))
     orthanc = isinstance(archive, peers.Orthanc)
     assert result.outcome is (Outcome.TRANSIENT if orthanc else Outcome.UNKNOWN_DESTINATION)
+
+
+def test_unknown_destination_of_the_first_move(archive: peers.Server, study: WrittenStudy) -> None:
+    """Before anything has arrived there a failure is looked into: it is the destination, whoever says so."""
+    result = use(archive, move_to(study, "STRANGER", is_first=True))
+    assert result.outcome is Outcome.UNKNOWN_DESTINATION
 
 
 def test_destination_that_is_down(archive: peers.Server, study: WrittenStudy) -> None:

@@ -59,14 +59,15 @@ _NOTHING_CAME = "given up after 2 moves: the destination does not have the study
 CASES: dict[str, Case] = {
     # --- an association ---
     "association-unanswered": Case(
-        archive=_timeouts(acse="1s"),
+        archive={**_timeouts(acse="1s"), "rest": {"after": 2, "first": "10m"}},
         find="transient",
         moves=(),
         states=(),
         readiness="incomplete",
-        timers=_ASKED_AGAIN | {"timeouts.acse"},
-        logs='archive_asked outcome=transient because="ARCHIVE did not answer the association request"',
-        says="archive: ARCHIVE did not answer the association request",
+        timers=_ASKED_AGAIN | {"timeouts.acse", "archives.rest"},
+        logs='warning: peer_rests because="ARCHIVE did not answer the association request"',
+        says="ARCHIVE rests until hh:mm:ss UTC: ARCHIVE did not answer the association request",
+        trouble="archive rests until hh:mm:ss UTC and is tried again then",
     ),
     "rejects-above-1": Case(
         studies=4,
@@ -221,12 +222,13 @@ CASES: dict[str, Case] = {
         trouble="make the workstation's AE title known to the archive",
     ),
     "unknown-destination-as-0xC000": Case(
-        moves=("transient",),
-        states=("failed",),
-        readiness="incomplete",
-        timers=_MOVED_AGAIN,
-        logs="move_finished outcome=transient status=0xC000 next=fail",
-        says="given up after 2 attempts: 0xC000 Unable to process",
+        moves=("unknown destination",),
+        states=("waiting",),
+        readiness="waiting",
+        timers=frozenset({"retrieval.park"}),
+        logs='move_finished outcome="unknown destination" status=0xC000 next=retry',
+        says="0xC000 Unable to process; it says the same of an AE Title that nobody has",
+        trouble="make the workstation's AE title known to the archive",
     ),
     "store-refused": Case(
         at_workstation=True,

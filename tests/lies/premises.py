@@ -47,6 +47,9 @@ SETTINGS: Mapping[str, Any] = {
     "drain": "1s",
 }
 
+_RESTLESS: Row = {"rest": {"after": 1000}}
+"""Asked however often it fails, so that what is seen of a lie does not depend on how often that was."""
+
 
 class Premises:
     """Sandbox archives and workstations by a key of the test's own, and the daemon's names for them."""
@@ -92,7 +95,7 @@ class Premises:
         knows = {each.ae_title: (each.host, each.port) for each in self.workstations.values()}
         made = Archive(ae_title=self._ae_title(), holdings=holdings, knows=knows, faults=faults)
         self.archives[key], self.names[key] = self._open.enter_context(made), self._name()
-        self._configured[key] = dict(configured or {})
+        self._configured[key] = {**_RESTLESS, **(configured or {})}
         return made
 
     def rule(self, *, code: str, archives: Iterable[str], workstation: str, **prior: object) -> None:

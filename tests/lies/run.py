@@ -140,8 +140,9 @@ def _watch(premises: Premises, cases: Mapping[str, Case]) -> dict[str, Observati
 
 
 def _is(now: Observation, case: Case) -> bool:
-    """Whether a lie has come to its end."""
-    return (case.find, case.moves, case.states, case.readiness, case.honest, case.timers) == (
+    """Whether a lie has come to its end, and the operator been told."""
+    told = all(any(part in word for word in words) for part, words in _told(now, case) if part)
+    return told and (case.find, case.moves, case.states, case.readiness, case.honest, case.timers) == (
         now.find,
         now.moves,
         now.states,
@@ -149,6 +150,10 @@ def _is(now: Observation, case: Case) -> bool:
         now.honest,
         now.timers,
     )
+
+
+def _told(now: Observation, case: Case) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (case.says, now.says), (case.trouble, now.trouble)
 
 
 # --- afterwards ------------------------------------------------------------------------------------
@@ -228,6 +233,8 @@ def _timers(lines: Iterable[Row]) -> Iterator[str]:
         yield from (timer for name, says, timer in _WAITS if name == event and says in because)
         if event == "archive_asked" and line["outcome"] == "transient":
             yield "planning.retry"
+            if "rests until" in because:
+                yield "archives.rest"
         if event == "move_finished" and line["next"] == "retry":
             yield "retrieval.park" if line["outcome"] == "unknown destination" else "retrieval.retry"
         if event == "retrieve_incomplete":

@@ -28,10 +28,15 @@ def test_find_may_be_asked_again(code: int | None) -> None:
     assert status.classify_find(code).outcome is Outcome.TRANSIENT
 
 
-@pytest.mark.parametrize("code", [0x0001, 0x0107, 0x0116, 0xB000, 0xB001, 0xBFFF])
+@pytest.mark.parametrize("code", [0x0001, 0x0107, 0x0116, 0xB000, 0xBFFF])
 def test_find_ends_with_a_warning(code: int) -> None:
     """A warning is no success: the answers may not be whole."""
     assert status.classify_find(code).outcome is Outcome.WARNING
+
+
+def test_find_that_reached_its_limit_is_partial() -> None:
+    """0xB001: there are more, and the archive says so."""
+    assert status.classify_find(0xB001).outcome is Outcome.PARTIAL
 
 
 def test_find_succeeds() -> None:
@@ -181,5 +186,5 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
 def test_rejections(rejection: tuple[int, int, int], outcome: Outcome, because: str) -> None:
     """A rejection is permanent or transient as it says; congestion is always transient."""
     crowded = outcome is Outcome.TRANSIENT
-    expected = status.Verdict(outcome=outcome, because=because, crowded=crowded)
+    expected = status.Verdict(outcome=outcome, because=because, unwell=not crowded, crowded=crowded)
     assert expected == status.classify_rejection(*rejection)

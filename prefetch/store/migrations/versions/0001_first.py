@@ -14,7 +14,8 @@ Name = Words(LONGEST_NAME)
 
 
 _OUTCOMES = (
-    "success, warning, partial, suspect, transient, unknown, unknown destination, cancelled, permanent"
+    "success, warning, partial, suspect, transient, unknown, unknown destination, not found, cancelled,"
+    " permanent"
 )
 _STATES = "waiting, due, moving, moved, verified, quarantined, partial, failed, cancelled, expired"
 _KEYS = (

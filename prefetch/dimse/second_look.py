@@ -1,0 +1,162 @@
+"""Moving a study, and what else is asked where the archive's answer leaves a question.
+
+Is it still there (0x0112)? Can its series be moved where the study cannot (0xA701)? Does the other root help
+(0xA900, 0x0118, 0x0122)? Is it the destination that is unknown, where an archive says no more than that it
+cannot (0xC000, Orthanc)?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from prefetch import model
+from prefetch.dimse import find, identifier, move, status, wire
+from prefetch.dimse.manner import Manner
+from prefetch.model import Outcome
+
+LEVEL = "MOVE"
+"""Under which an archive's habits remember the root of its moves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """What is to be moved, and what the queue knows of it."""
+
+    study_instance_uid: str
+    series_instance_uids: Sequence[str] = ()
+    destination_ae_title: str
+    is_repeated: bool = False
+    """Whether a move of it has failed before."""
+    is_first: bool = False
+    """Whether nothing of this archive has ever arrived there."""
+    nobody_ae_title: str = "NOBODY"
+    """An AE Title that nobody has."""
+    no_study_instance_uid: str = "2.25.0"
+    """A study that nobody has."""
+
+
+def move_study(asker: find.Asker, moving: Moving, *, today: date) -> model.MoveResult:
+    """Have the archive send it, and look twice where that leaves a question."""
+    result = _move(asker, moving)
+    look = _LOOKS.get(result.status or status.SUCCESS)
+    if look is None and _says_nothing(result):
+        look = _why_unable
+    return look(asker, moving, result, today) if look is not None else result
+
+
+def _move(asker: find.Asker, moving: Moving, **other: object) -> model.MoveResult:
+    said = {
+        "study_instance_uid": moving.study_instance_uid,
+        "series_instance_uids": moving.series_instance_uids,
+        "destination_ae_title": moving.destination_ae_title,
+        "sop_class": _root(asker),
+        "patient_id": asker.patient_id,
+        **other,
+    }
+    return move.move_study(asker.association, of=asker.of, **said)  # type: ignore[arg-type]  # named as they are
+
+
+def _root(asker: find.Asker) -> str:
+    manner = asker.habits.manner(LEVEL, wire.offered(asker.association))
+    return _ROOTS[manner.root]
+
+
+_ROOTS = {wire.FIND: wire.MOVE, wire.PATIENT_ROOT_FIND: wire.PATIENT_ROOT_MOVE}
+
+
+def _says_nothing(result: model.MoveResult) -> bool:
+    """Whether it ended with a status that may mean anything, and nothing was sent."""
+    sent = result.completed or result.warning or result.failed
+    return not sent and result.status is not None and (result.status in status.UNABLE)
+
+
+# --- the looks -------------------------------------------------------------------------------------
+
+
+def _is_it_there(
+    asker: find.Asker, moving: Moving, result: model.MoveResult, today: date
+) -> model.MoveResult:
+    """Ask for the study again: it may have been deleted, or merged into another."""
+    query = identifier.studies(study_instance_uids=[moving.study_instance_uid])
+    found = find.find_studies(asker, query, today=today)
+    if found.outcome is Outcome.SUCCESS and not found.studies:
+        because = f"{result.because}; it tells of the study no more: deleted there, or merged into another"
+        return replace(result, outcome=Outcome.NOT_FOUND, because=because)
+    if result.outcome is Outcome.PERMANENT:  # it says that it is not there, and cannot be believed
+        return replace(result, outcome=Outcome.TRANSIENT, tries=2)
+    return result
+
+
+def _why_unable(asker: find.Asker, moving: Moving, result: model.MoveResult, today: date) -> model.MoveResult:
+    """Whether the study is gone, or the destination unknown: some archives have one status for all of it."""
+    seen = _is_it_there(asker, moving, result, today)
+    suspected = moving.is_first and seen.outcome is not Outcome.NOT_FOUND
+    if not suspected or _knows_destination(asker, moving, result):
+        return seen
+    because = (
+        f"{result.because}; it says the same of an AE Title that nobody has: it may not know the "
+        "workstation, or not reach it"
+    )
+    return replace(result, outcome=Outcome.UNKNOWN_DESTINATION, because=because)
+
+
+def _knows_destination(asker: find.Asker, moving: Moving, result: model.MoveResult) -> bool:
+    """Whether it tells the destination from an AE Title that nobody has.
+
+    First with a study that nobody has; an archive that looks for the study first (Orthanc) is then asked to
+    move the study itself to nobody.
+    """
+    introduction = move.probe_destination(
+        asker.association,
+        destination_ae_title=moving.destination_ae_title,
+        nobody_ae_title=moving.nobody_ae_title,
+        no_study_instance_uid=moving.no_study_instance_uid,
+        of=asker.of,
+    )
+    if introduction.acquaintance is not move.Acquaintance.CANNOT_TELL:
+        return introduction.acquaintance is move.Acquaintance.KNOWN
+    control = _move(asker, moving, destination_ae_title=moving.nobody_ae_title)
+    return control.status != result.status or not _says_nothing(control)
+
+
+def _move_its_series(
+    asker: find.Asker, moving: Moving, result: model.MoveResult, _today: date
+) -> model.MoveResult:
+    """Move series by series where the study was too much for it, and not for the first time."""
+    if not moving.is_repeated or moving.series_instance_uids:
+        return result
+    series = find.find_series(asker, study_instance_uid=moving.study_instance_uid)
+    if not series:
+        return result
+    uids = [each.series_instance_uid for each in series]
+    moved = _move(asker, moving, series_instance_uids=uids)
+    return replace(moved, because=f"series by series, after {result.because}: {moved.because}")
+
+
+def _move_by_the_other_root(
+    asker: find.Asker, moving: Moving, result: model.MoveResult, _today: date
+) -> model.MoveResult:
+    """Move once under the other root, where it is offered; Patient Root needs the patient's ID."""
+    refused, offered = _root(asker), wire.offered(asker.association)
+    others = [find_root for find_root, root in _ROOTS.items() if root != refused and root in offered]
+    if not others or asker.patient_id is None:
+        return result
+    moved = _move(asker, moving, sop_class=_ROOTS[others[0]])
+    if moved.outcome is Outcome.PERMANENT or moved.status is None:
+        return result
+    asker.habits.learn(LEVEL, Manner(root=others[0]), result.because)
+    return moved
+
+
+_Look = Callable[[find.Asker, Moving, model.MoveResult, date], model.MoveResult]
+
+_LOOKS: Mapping[int, _Look] = {
+    0x0112: _is_it_there,
+    0xA701: _move_its_series,
+    0xA900: _move_by_the_other_root,
+    0x0118: _move_by_the_other_root,
+    0x0122: _move_by_the_other_root,
+}
+"""Status of a C-MOVE → what else is asked."""
