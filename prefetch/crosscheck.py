@@ -40,10 +40,12 @@ def find_problems(site: Site) -> list[Problem]:
 
 def _unknown_archives(site: Site) -> Iterator[Problem]:
     for source in site.sources:
+        inside = ("archives",) if isinstance(source.rule.origin, rules.Origin) else ()
         for position, name in enumerate(source.rule.archives):
             if name not in site.config.archives:
                 words = yamlfile.did_you_mean(name, site.config.archives)
-                yield source.problem("from", position, message=f"no archive is called {name}; {words}")
+                message = f"no archive is called {name}; {words}"
+                yield source.problem("from", *inside, position, message=message)
 
 
 def _unknown_workstations(site: Site) -> Iterator[Problem]:
@@ -201,6 +203,24 @@ def _no_limit(site: Site) -> Iterator[Problem]:
                 yield _warn(source, "priors", position, message=message)
 
 
+def _use_without_effect(site: Site) -> Iterator[Problem]:
+    """Ways to use archives that come to the same as `all`."""
+    for source in site.enabled:
+        rule = source.rule
+        if rule.use is rules.Use.ALL:
+            continue
+        endless = [one.name for one in rule.priors if one.is_unlimited and one.if_fewer_than is None]
+        if len(rule.archives or site.config.archives) == 1:
+            message = f"{rule.use} says nothing of a single archive"
+            yield _warn(source, "from", "use", message=message)
+        elif rule.use is rules.Use.AS_NEEDED and endless and not rule.limits.studies:
+            message = (
+                f"every archive is asked all the same: {endless[0]} never has enough; give it `newest`, or "
+                "the rule `limits: {studies: …}`"
+            )
+            yield _warn(source, "from", "use", message=message)
+
+
 def _shadows(site: Site) -> Iterator[Problem]:
     return shadows.find_shadows(site.enabled)
 
@@ -313,6 +333,7 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _domains_that_no_archive_knows,
     _no_limit,
     _shadows,
+    _use_without_effect,
     _unused_peers,
     _nothing_to_do,
     _whole_descriptions,

@@ -7,13 +7,15 @@ decisions on doubtful studies are honoured, and what a destination already holds
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from prefetch import model, orders, parts
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
-from prefetch.planning import identity, keys, matching, select
+from prefetch.planning import identity, keys, matching, select, strategy
 from prefetch.planning.circumstances import Circumstances
 
 
@@ -39,6 +41,11 @@ class Answer:
     def is_silence(self) -> bool:
         """Whether asking again may give more; an answer that was cut as too long will be so again."""
         return not self.whole and self.outcome is not Outcome.PARTIAL
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it was asked and said something; who knows none of the patient's IDs did not."""
+        return bool(self.asked) and not self.is_silence
 
 
 def answer_about(key: keys.Key, archive: str, asked_at: datetime, result: model.FindResult) -> Answer:
@@ -89,6 +96,17 @@ def _consulted(answer: Answer) -> model.Consulted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What sorting needs to know beside rules and answers."""
+
+    order: model.Order
+    verdicts: Mapping[str, Verdict]
+    """What people decided on studies in quarantine, by Study Instance UID."""
+    policy: identity.Policy
+    circumstances: Circumstances
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sorted:
     """The patient's studies, sorted by what the rules and the second identifiers say."""
 
@@ -96,22 +114,52 @@ class Sorted:
     doubtful: tuple[Choice, ...] = ()
     """Wanted, but their patient may be another: a person decides."""
     left: tuple[Candidate, ...] = ()
+    matches: tuple[matching.RuleMatch, ...] = ()
+    """The rules, each with the archives that it goes by."""
+
+    @property
+    def archives(self) -> frozenset[str]:
+        """The archives that any rule goes by: what others did not say is not missing."""
+        return strategy.gone_by(self.matches)
 
 
-def sort_studies(
-    order: model.Order,
-    matches: Sequence[matching.RuleMatch],
-    answers: Sequence[Answer],
-    *,
-    verdicts: Mapping[str, Verdict],
-    policy: identity.Policy,
-    circumstances: Circumstances,
-) -> Sorted:
+def still_to_ask(
+    facts: Facts, matches: Sequence[matching.RuleMatch], answers: Sequence[Answer]
+) -> tuple[str, ...]:
+    """The archives to ask next, after these answers; none where the rules have what they need."""
+    return strategy.still_to_ask(matches, _answered(answers), partial(_is_enough, facts, answers))
+
+
+def sort_studies(facts: Facts, matches: Sequence[matching.RuleMatch], answers: Sequence[Answer]) -> Sorted:
+    """Bring each rule down to the archives that it goes by, and sort what those answered."""
+    settled = strategy.settle(matches, _answered(answers), partial(_is_enough, facts, answers))
+    gone_by = strategy.gone_by(settled)
+    return _sort(facts, settled, [answer for answer in answers if answer.archive in gone_by])
+
+
+def _answered(answers: Iterable[Answer]) -> dict[str, bool]:
+    return {answer.archive: answer.is_answer for answer in answers}
+
+
+def _is_enough(facts: Facts, answers: Sequence[Answer], match: matching.RuleMatch) -> bool:
+    """Whether each class of a rule finds as many as it asks for; what only fills up is not waited for."""
+    choices = _sort(facts, [match], answers).choices
+    taken = {choice.study.study_instance_uid: choice.prior_class for choice in choices}
+    most = match.rule.limits.studies
+    if most is not None and len(taken) >= most:
+        return True
+    has = Counter(taken.values())
+    classes = [one for one in match.rule.priors if one.if_fewer_than is None]
+    return all(not one.is_unlimited and has[one.name] >= one.most for one in classes)
+
+
+def _sort(facts: Facts, matches: Sequence[matching.RuleMatch], answers: Sequence[Answer]) -> Sorted:
     """Choose among the studies that are surely the patient's; find those that doubt alone keeps out.
 
     A doubtful study never takes the place of a sure one: the sure ones are chosen as if it were not there.
     """
-    answers, strangers, doubts = _part(order, answers, policy)
+    order, verdicts, circumstances = facts.order, facts.verdicts, facts.circumstances
+    answers, strangers, doubts = _part(order, answers, facts.policy)
     refused = {uid for uid, verdict in verdicts.items() if verdict is Verdict.REFUSED}
     doubtful = {uid for uid in doubts if uid not in verdicts}
     sure = select.select_priors(
@@ -119,7 +167,7 @@ def sort_studies(
     )
     if not doubtful:
         left = (*_left(sure), *_refused(answers, refused), *strangers)
-        return Sorted(choices=sure.choices, left=left)
+        return Sorted(choices=sure.choices, left=left, matches=tuple(matches))
     with_doubt = select.select_priors(matches, order, _without(answers, refused), circumstances=circumstances)
     suspects = tuple(
         replace(choice, reason=replace(choice.reason, because=doubts[choice.study.study_instance_uid]))
@@ -128,7 +176,7 @@ def sort_studies(
     )
     unwanted = tuple(candidate for candidate in _left(with_doubt) if _uid(candidate) in doubtful)
     left = (*_left(sure), *unwanted, *_refused(answers, refused), *strangers)
-    return Sorted(choices=sure.choices, doubtful=suspects, left=left)
+    return Sorted(choices=sure.choices, doubtful=suspects, left=left, matches=tuple(matches))
 
 
 def hasten(match: matching.RuleMatch, now: datetime) -> matching.RuleMatch:

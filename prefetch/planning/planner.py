@@ -137,28 +137,26 @@ class Planner:
         if blank.problem or not acting:
             return Result(plan=blank)
         whose_images = await whose.gather_ids(order.patient, store=self._store, refer=self.refer)
-        asked = await self._inquiries.ask_archives(whose_images.ids, _archives_of(acting), site=self.site)
-        circumstances = Circumstances.of(self.site, now)
-        by_archive = {answer.archive: answer.studies for answer in asked}
-        lacking = select.to_look_into(matches, order, by_archive, circumstances=circumstances)
-        if lacking:
-            asked = await self._inquiries.look_into(asked, lacking)
-        found = draft.sort_studies(
-            order,
-            matches,
-            asked,
+        facts = draft.Facts(
+            order=order,
             verdicts=await self._store.read(patients.verdicts_about, whose_images.ids),
             policy=identity.Policy.of(self.site),
-            circumstances=circumstances,
+            circumstances=Circumstances.of(self.site, now),
         )
+        asked: list[draft.Answer] = []
+        while names := draft.still_to_ask(facts, matches, asked):
+            asked += await self._ask(facts, matches, whose_images.ids, names)
+        found = draft.sort_studies(facts, matches, asked)
         present = await self._inquiries.present(found.choices, site=self.site)
-        missing = [f"{answer.archive}: {answer.because}" for answer in asked if not answer.whole]
+        needed = [answer for answer in asked if answer.archive in found.archives]
+        missing = [f"{answer.archive}: {answer.because}" for answer in needed if not answer.whole]
         missing += [whose_images.problem] if whose_images.problem else []
-        silent = whose_images.problem or any(answer.is_silence for answer in asked)
+        silent = whose_images.problem or any(answer.is_silence for answer in needed)
         attempts = order.plan_attempts + 1 if silent else 0
         return Result(
             plan=replace(
                 blank,
+                rules=tuple(match.reason for match in found.matches),
                 patient_ids=whose_images.known,
                 consulted=tuple(each for answer in asked for each in answer.consulted),
                 candidates=draft.candidates(found, present=present),
@@ -169,6 +167,19 @@ class Planner:
             next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=self._now()),
             attempts=attempts,
         )
+
+    async def _ask(
+        self,
+        facts: draft.Facts,
+        matches: Sequence[matching.RuleMatch],
+        ids: Sequence[model.PatientId],
+        names: Sequence[str],
+    ) -> list[draft.Answer]:
+        """What these archives hold of the patient, with the series of whatever cannot be told without."""
+        asked = await self._inquiries.ask_archives(ids, names, site=self.site)
+        by_archive = {answer.archive: answer.studies for answer in asked}
+        lacking = select.to_look_into(matches, facts.order, by_archive, circumstances=facts.circumstances)
+        return await self._inquiries.look_into(asked, lacking) if lacking else asked
 
     def _next_plan_at(
         self, order: model.Order, acting: Sequence[matching.RuleMatch], *, attempts: int, now: datetime
@@ -186,10 +197,6 @@ class Planner:
         looks = {moment for match in acting for moment in (match.start_at, match.deadline)}
         ahead = [look for moment in looks if (look := moment - self.site.planning.replan_before) > now]
         return min(ahead, default=None)
-
-
-def _archives_of(acting: Sequence[matching.RuleMatch]) -> list[str]:
-    return list(dict.fromkeys(name for match in acting for name in match.archives))
 
 
 def _unusable_patient_id(order: model.Order) -> str | None:

@@ -233,6 +233,8 @@ class Case(PlacedModel):
         default=(), examples=["[{name: last CT, age: 1y, modality: CT, description: CT chest}]"]
     )
     """All earlier studies of the patient."""
+    silent: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=["[main-archive]"])
+    """Archives that do not answer."""
     expect: Expectation = Field(examples=["{priors: [last CT]}"])
     """What is expected."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefetch import model, orders, rules
 from prefetch.fieldpath import FieldPath
-from prefetch.planning import matching, select
+from prefetch.planning import draft, identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
 from prefetch.proof import cases
 from prefetch.settings import Config
@@ -37,19 +37,29 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
     order = _order(case, site, now)
     matches = matching.match_rules(rule_set, order, site=site, now=now)
     studies = {_uid(given): given for given in case.studies}
-    selection = select.select_priors(
-        matches,
-        order,
-        _by_archive(case, site, circumstances := Circumstances.of(site, now), order),
-        circumstances=circumstances,
+    facts = draft.Facts(
+        order=order,
+        verdicts={},
+        policy=identity.Policy.of(site),
+        circumstances=Circumstances.of(site, now),
     )
+    answers = _answers(case, site, facts, matches)
+    found = draft.sort_studies(facts, matches, answers)
+    selection = select.Selection(
+        choices=found.choices, candidates=draft.candidates(found, present=frozenset())
+    )
+    matches = found.matches
     matched = tuple(match.rule.name for match in matches if match.matched)
     failures = [
+        *_never_asked(case, answers),
         *_wrong_rules(case.expect, matches, matched),
         *_wrong_priors(case.expect, selection, studies),
         *_wrong_reasons(case.expect, selection, studies),
     ]
     return Outcome(case=case, failures=tuple(failures), matched=matched)
+
+
+_PATIENT = "TEST"
 
 
 # --- what is given ---------------------------------------------------------------------------------
@@ -82,7 +92,7 @@ def _order(case: cases.Case, site: Config, now: datetime) -> model.Order:
         version=1,
         status=model.OrderStatus.SCHEDULED,
         patient=model.Patient(
-            patient_id="TEST",
+            patient_id=_PATIENT,
             birth_date=f"{given.birth_date:%Y%m%d}" if given.birth_date else None,
             sex=given.sex,
         ),
@@ -116,13 +126,33 @@ def _uid(given: cases.GivenStudy) -> str:
     return given.study_instance_uid or f"of {given.name}"
 
 
-def _by_archive(
-    case: cases.Case, site: Config, circumstances: Circumstances, order: model.Order
-) -> dict[str, list[model.Study]]:
-    found: dict[str, list[model.Study]] = {name: [] for name in site.archives}
-    day = circumstances.exam(order).day
+def _answers(
+    case: cases.Case, site: Config, facts: draft.Facts, matches: Sequence[matching.RuleMatch]
+) -> list[draft.Answer]:
+    """What the archives answer, each asked only where a rule has it asked."""
+    holdings = _by_archive(case, site, facts.circumstances.exam(facts.order).day)
+    answers: list[draft.Answer] = []
+    while names := draft.still_to_ask(facts, matches, answers):
+        answers += [_answer(name, holdings.get(name, ()), case) for name in names]
+    return answers
+
+
+def _answer(archive: str, studies: Sequence[model.Study], case: cases.Case) -> draft.Answer:
+    silent = archive in case.silent
+    return draft.Answer(
+        archive=archive,
+        asked_at=case.now,
+        studies=() if silent else tuple(studies),
+        outcome=model.Outcome.TRANSIENT if silent else model.Outcome.SUCCESS,
+        asked=(keys.Key(patient_id=_PATIENT),),
+    )
+
+
+def _by_archive(case: cases.Case, site: Config, day: date) -> dict[str, list[model.Study]]:
+    default = next(iter(site.archives))
+    found: dict[str, list[model.Study]] = {}
     for given in case.studies:
-        study = _study(given, day, default=next(iter(site.archives)))
+        study = _study(given, day, default=default)
         found.setdefault(study.archive, []).append(study)
     return found
 
@@ -131,7 +161,7 @@ def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:
     study = model.Study(
         study_instance_uid=_uid(given),
         archive=given.archive or default,
-        patient_id="TEST",
+        patient_id=_PATIENT,
         study_date=given.age.before(day) if given.age else given.date,
         accession_number=given.accession_number,
         description=given.description,
@@ -157,6 +187,13 @@ def _series(given: cases.GivenSeries) -> model.Series:
 
 
 # --- what does not hold ----------------------------------------------------------------------------
+
+
+def _never_asked(case: cases.Case, answers: Iterable[draft.Answer]) -> Iterator[str]:
+    asked = [answer.archive for answer in answers]
+    for name in case.silent:
+        if name not in asked:
+            yield f"{name} should be silent, and nobody asks it"
 
 
 def _wrong_rules(

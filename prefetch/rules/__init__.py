@@ -8,7 +8,7 @@ keys of a block must hold, and a list means any of its values.
 from prefetch.rules.loading import RuleSet, Source, load, read
 from prefetch.rules.places import SOURCES, Sources
 from prefetch.rules.priors import Limits, PriorClass, SeriesCondition, SeriesFilter, StudyCondition
-from prefetch.rules.rule import Destinations, Lookup, Rule, RuleFile
+from prefetch.rules.rule import Destinations, Lookup, Origin, Rule, RuleFile
 from prefetch.rules.values import (
     NUMBER,
     OTHER_FEEDS,
@@ -25,6 +25,7 @@ from prefetch.rules.values import (
     Side,
     Text,
     Texts,
+    Use,
     Version,
     fold,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Modality",
     "Mode",
     "OrderValue",
+    "Origin",
     "Pattern",
     "Patterns",
     "PriorClass",
@@ -61,6 +63,7 @@ __all__ = [
     "StudyCondition",
     "Text",
     "Texts",
+    "Use",
     "ValueTest",
     "Version",
     "fold",

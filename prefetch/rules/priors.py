@@ -109,6 +109,11 @@ class PriorClass(StudyCondition):
         """Whether it takes however many there are."""
         return self.newest is None and self.oldest is None
 
+    @property
+    def most(self) -> int:
+        """How many it takes at most, where it is limited."""
+        return (self.newest or 0) + (self.oldest or 0)
+
 
 class Limits(Model):
     """What a rule may contribute to one exam, all its classes together."""

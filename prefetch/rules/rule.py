@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from prefetch import spans
 from prefetch.rules.priors import Limits, PriorClass
-from prefetch.rules.values import DecisiveValue, IfUnscheduled, Mode, OrderValue, Text, Texts, Version
+from prefetch.rules.values import DecisiveValue, IfUnscheduled, Mode, OrderValue, Text, Texts, Use, Version
 from prefetch.rules.when import Condition
 from prefetch.yamlfile import Model, NotEmpty, PlacedModel
 
@@ -37,6 +37,21 @@ Destinations = Annotated[
 ]
 
 
+class Origin(PlacedModel):
+    """Archives, and how they are used where not all are wanted."""
+
+    archives: Texts = Field(default=(), examples=["[main-archive, tape]"])
+    """By their names in prefetch.yaml, in order of preference. Left out: all, in the order there."""
+    use: Use = Field(default=Use.ALL, examples=["first that answers", "as needed"])
+    """`all`: every one is asked, and a study that several hold comes from the first that has it complete.
+    `first that answers`: the next is asked only where the one before does not answer, as of a mirror.
+    `as needed`: the next is asked only where the classes find less than they ask for in those before it."""
+
+
+def _form_of_origin(said: object) -> str:
+    return "<origin>" if isinstance(said, dict | Origin) else "<names>"
+
+
 class Rule(PlacedModel):
     """For which orders which earlier studies go where, and by when."""
 
@@ -57,8 +72,15 @@ class Rule(PlacedModel):
     stop: bool = Field(default=False, examples=["true"])
     """`true`: where it matches, no rule after it is looked at. Files are taken by the alphabet, and rules as
     they stand in them."""
-    archives: Texts = Field(default=(), alias="from", examples=["[main-archive, offsite]"])
-    """Archives by their names in prefetch.yaml, in order of preference. Left out: all, in the order there."""
+    origin: Annotated[
+        Annotated[Texts, Tag("<names>")] | Annotated[Origin, Tag("<origin>")], Discriminator(_form_of_origin)
+    ] = Field(
+        default=(),
+        alias="from",
+        examples=["[main-archive, offsite]", "{archives: [main-archive, mirror], use: first that answers}"],
+    )
+    """Archives by their names in prefetch.yaml, in order of preference; or a block that says how to use them.
+    Left out: all, in the order there."""
     destinations: Destinations | None = Field(default=None, alias="to", examples=["[reading-room-2]"])
     """Workstations by their names in prefetch.yaml: one, a list, or a look-up. Left out: `planning.to`."""
     fetch_from: spans.Beginning | None = Field(default=None, examples=["24h before exam"])
@@ -72,6 +94,16 @@ class Rule(PlacedModel):
     rule with `stop: true` may have none; nothing is fetched for its orders."""
     limits: Limits = Field(default=Limits(), examples=["{studies: 6, instances: 8000}"])
     """Of this rule's own contribution. The cap per exam stands in prefetch.yaml."""
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """The archives that it names; none where it takes all."""
+        return self.origin.archives if isinstance(self.origin, Origin) else self.origin
+
+    @property
+    def use(self) -> Use:
+        """How its archives are used."""
+        return self.origin.use if isinstance(self.origin, Origin) else Use.ALL
 
     @property
     def asks_for(self) -> Iterator[OrderValue]:

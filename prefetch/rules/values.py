@@ -38,6 +38,14 @@ class IfUnscheduled(StrEnum):
     """For the message that brings a time."""
 
 
+class Use(StrEnum):
+    """How the archives of a rule are used."""
+
+    ALL = "all"
+    FIRST_THAT_ANSWERS = "first that answers"
+    AS_NEEDED = "as needed"
+
+
 @lru_cache(10_000)
 def fold(text: str) -> str:
     """A text as it is compared: without regard to case, to blanks in a row, or to how accents are coded."""

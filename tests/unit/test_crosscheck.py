@@ -55,6 +55,10 @@ def test_a_site_that_is_right_has_nothing_to_say(tmp_path: Path) -> None:
             "a.yaml:2:19: rules.0.from: no archive is called tape; possible: main, offsite",
         ),
         (
+            "{name: a, from: {archives: [main, tape], use: as needed}, priors: [{newest: 1}]}",
+            "a.yaml:2:37: rules.0.from.archives.1: no archive is called tape; possible: main, offsite",
+        ),
+        (
             "{name: a, feeds: [ris, res], priors: [{newest: 1}]}",
             "a.yaml:2:26: rules.0.feeds.1: no feed is called res; did you mean ris?",
         ),
@@ -290,3 +294,21 @@ def test_a_domain_that_no_archive_knows_is_suspicious(tmp_path: Path) -> None:
         "identity.pix.domains.CLINIC: no archive is asked for IDs of CLINIC: it is among the issuers of none"
     ]
     assert warnings(tmp_path, RULE, site=SITE + pix) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "warning"),
+    [
+        (
+            "{name: a, from: {archives: main, use: as needed}, priors: [{newest: 1}]}",
+            "a.yaml:2:41: rules.0.from.use: as needed says nothing of a single archive",
+        ),
+        (
+            "{name: a, from: {use: as needed}, priors: [{within: 1y}], limits: {instances: 9}}",
+            "a.yaml:2:25: rules.0.from.use: every archive is asked all the same: class 1 never has enough",
+        ),
+    ],
+)
+def test_a_way_to_use_archives_that_changes_nothing(tmp_path: Path, rule: str, warning: str) -> None:
+    """It looks like a choice, and is none."""
+    assert any(one.startswith(warning) for one in warnings(tmp_path, rule, RULE.replace("a,", "b,")))

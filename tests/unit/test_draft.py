@@ -107,10 +107,15 @@ def sort(
     """Sort the studies of these answers by the site's rule."""
     asking = of or order()
     matches = matching.match_rules(site.rule_set, asking, site=site, now=NOW)
-    return draft.sort_studies(
-        asking,
-        matches,
-        answers,
+    return draft.sort_studies(facts(site, verdicts, of=asking), matches, answers)
+
+
+def facts(
+    site: config.Config, verdicts: dict[str, Verdict] | None = None, *, of: Order | None = None
+) -> draft.Facts:
+    """What is known besides."""
+    return draft.Facts(
+        order=of or order(),
         verdicts=verdicts or {},
         policy=identity.Policy.of(site),
         circumstances=Circumstances.of(site, NOW),

@@ -124,6 +124,33 @@ def test_a_program_reads_lines(rules: Path) -> None:
     )
 
 
+MIRRORED = """\
+version: 1
+rules:
+  - name: mirrored
+    from: {archives: [main, mirror], use: first that answers}
+    priors: [{newest: 1}]
+"""
+COPIES = "[{name: last, archive: main, age: 1y}, {name: older, archive: mirror, age: 2y}]"
+
+
+@pytest.mark.parametrize(
+    ("silent", "expect", "failure"),
+    [
+        ("", "{priors: [last]}", None),
+        ("  silent: main\n", "{priors: [older]}", None),
+        ("  silent: mirror\n", "{priors: [last]}", "mirror should be silent, and nobody asks it"),
+    ],
+)
+def test_archives_may_be_silent(rules: Path, silent: str, expect: str, failure: str | None) -> None:
+    """So that it is proven what a rule does without them."""
+    (rules / "chest.yaml").write_text(MIRRORED)
+    write(rules, expect, studies=COPIES, more=silent)
+    result = run(rules)
+    assert (1 if failure else 0) == result.exit_code
+    assert (failure or "ok") in result.stdout
+
+
 @pytest.mark.parametrize(
     ("order", "rule"),
     [

@@ -29,6 +29,14 @@ BAD: dict[str, tuple[str, str]] = {
     "Rule.fallback": ("fallback: last", "4:13: rules.0.fallback: expected true or false, found “last”"),
     "Rule.stop": ("stop: here", "4:9: rules.0.stop: expected true or false, found “here”"),
     "Rule.from": ("from: []", "4:9: rules.0.from: must not be empty"),
+    "Origin.archives": (
+        "from: {archives: [], use: as needed}",
+        "4:20: rules.0.from.archives: must not be empty",
+    ),
+    "Origin.use": (
+        "from: {use: first}",
+        "4:15: rules.0.from.use: “first” is not possible; did you mean first that answers?",
+    ),
     "Rule.to": ("to: [room-1, [room-2]]", "4:16: rules.0.to.1: expected a text, found a list"),
     "Rule.fetch_from": (
         "fetch_from: tomorrow",
