@@ -198,7 +198,11 @@ def _no_limit(site: Site) -> Iterator[Problem]:
     for source in site.enabled:
         limits = source.rule.limits
         for position, one in enumerate(source.rule.priors):
-            if one.is_unlimited and not (limits.studies or limits.instances or limits.bytes):
+            if (
+                one.is_unlimited
+                and not one.named_in
+                and not (limits.studies or limits.instances or limits.bytes)
+            ):
                 message = "fetches without limit: give it `newest`, or the rule `limits`"
                 yield _warn(source, "priors", position, message=message)
 
@@ -209,7 +213,11 @@ def _use_without_effect(site: Site) -> Iterator[Problem]:
         rule = source.rule
         if rule.use is rules.Use.ALL:
             continue
-        endless = [one.name for one in rule.priors if one.is_unlimited and one.if_fewer_than is None]
+        endless = [
+            one.name
+            for one in rule.priors
+            if one.is_unlimited and not one.named_in and one.if_fewer_than is None
+        ]
         if len(rule.archives or site.config.archives) == 1:
             message = f"{rule.use} says nothing of a single archive"
             yield _warn(source, "from", "use", message=message)

@@ -273,6 +273,7 @@ class Study:
     study_instance_uid: str
     archive: str
     patient_id: str | None = None
+    """Empty where it was found by its UID, and carries none."""
     issuer_of_patient_id: str | None = None
     patient_name: str | None = None
     birth_date: str | None = None
@@ -468,7 +469,7 @@ class Wanted:
     choice: Choice
     decision: Decision
     patient_id: str
-    """As the archive answered it: the key to ask the destination with."""
+    """As the archive answered it: the key to ask the destination with; empty: it is asked by UID."""
     issuer_of_patient_id: str | None = None
     lane: Priority
     expire_at: datetime
@@ -488,6 +489,8 @@ class Consulted:
     patient_id: str | None = None
     """As it was asked, after the archive's rules; `None` where it was not asked, `because` says why."""
     issuer_of_patient_id: str | None = None
+    study_instance_uid: str | None = None
+    """What it was asked for instead of a patient: a study that the order names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -569,7 +572,7 @@ class Retrieve:
     """All archives that hold it, in order of preference."""
     destination: str
     patient_id: str
-    """As the archive answered it: the key to ask the destination with."""
+    """As the archive answered it: the key to ask the destination with; empty: it is asked by UID."""
     issuer_of_patient_id: str | None = None
     lane: Priority = Priority.ROUTINE
     start_at: datetime

@@ -109,6 +109,7 @@ def _query(consulted: model.Consulted) -> dict[str, Any]:
         "archive": consulted.archive,
         "patient_id": consulted.patient_id,
         "issuer_of_patient_id": consulted.issuer_of_patient_id,
+        "study_instance_uid": consulted.study_instance_uid,
         "asked_at": consulted.asked_at,
         "outcome": consulted.outcome.value,
         "answers": consulted.answers,
@@ -226,11 +227,12 @@ def _place(reason: model.Reason) -> str:
 
 
 def _of_query(each: model.Consulted, site: Footing) -> Text:
-    if each.patient_id is None:
+    asked_for = each.patient_id or each.study_instance_uid
+    if asked_for is None:
         return Text(f"{each.archive}: {each.because}", style="dim")
     issuer = f" ({each.issuer_of_patient_id})" if each.issuer_of_patient_id else ""
     return Text(
-        f"{each.archive}: {each.patient_id}{issuer}: {each.answers} studies, {each.outcome.value} "
+        f"{each.archive}: {asked_for}{issuer}: {each.answers} studies, {each.outcome.value} "
         f"({terms.local(each.asked_at, site.time_zone)}){': ' + each.because if each.because else ''}"
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prefetch import modalities, rules
+from prefetch.planning import named
 from prefetch.planning.exam import Compared, Exam
 from prefetch.planning.findings import Finding, alternatives, compare, every, is_among, is_like, some
 from prefetch.relevance.anatomy import Laterality
@@ -129,6 +130,15 @@ _SIDES = {side.laterality: side.value for side in rules.Side}
 # --- a class ---------------------------------------------------------------------------------------
 
 
+def _is_named(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+    uids = named.uids(asked, exam)
+    places = alternatives(asked.named_in)
+    if not uids:
+        return Finding(None, f"the order names no study in {places}")
+    place = uids.get(compared.study.study_instance_uid)
+    return Finding(place is not None, f"named in {place}" if place else f"not named in {places}")
+
+
 def _is_relevant(asked: rules.PriorClass, compared: Compared, _: Exam) -> Finding:
     assert asked.relevance  # noqa: S101 (asked only where it is)
     grade = compared.grade
@@ -177,6 +187,7 @@ _STUDY_TESTS: Mapping[str, _Test] = {
 """Key of a block about a study → its test."""
 
 _CLASS_TESTS: Mapping[str, _Test] = {
+    "named_in": _is_named,
     **_STUDY_TESTS,
     "relevance": _is_relevant,
     "within": _is_within,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from prefetch.model import Reason, Series, Study
-from prefetch.planning import candidates, series
+from prefetch.planning import candidates, named, series
 from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Compared, Exam, compare
@@ -69,24 +69,33 @@ class Choosing:
     table: Table
     circumstances: Circumstances
     left: Left
+    no_priors: frozenset[str] = frozenset()
+    """Studies that are none, unless the order names them."""
 
     def among(self, holdings: Sequence[Holding]) -> list[Wish]:
         """What the rule wants: class by class, a later one not counting what an earlier one took."""
         wishes: list[Wish] = []
         for prior_class in self.match.rule.priors:
             taken = {wish.holding.uid for wish in wishes}
-            rest = [holding for holding in holdings if holding.uid not in taken]
+            rest = [holding for holding in self._open(prior_class, holdings) if holding.uid not in taken]
             wishes += self._class(prior_class, rest, taken=len(taken))
         budget = Budget(self.match.rule.limits, self.circumstances.limits)
         return list(affordable(wishes, budget, "the rule", self.left))
 
     def lacking(self, holdings: Sequence[Holding]) -> list[Study]:
         """The studies of which the series must be known to tell what the rule wants."""
-        return [
-            holding.study
-            for holding in holdings
-            if any(self._is_lacking(asked, holding.study) for asked in self.match.rule.priors)
-        ]
+        lacking = {
+            holding.uid: holding.study
+            for asked in self.match.rule.priors
+            for holding in self._open(asked, holdings)
+            if self._is_lacking(asked, holding.study)
+        }
+        return list(lacking.values())
+
+    def _open(self, asked: PriorClass, holdings: Sequence[Holding]) -> list[Holding]:
+        """The studies that a class may choose among."""
+        barred = self.no_priors - named.uids(asked, self.table.exam).keys()
+        return [holding for holding in holdings if holding.uid not in barred]
 
     def _is_lacking(self, asked: PriorClass, study: Study) -> bool:
         if not series.is_lacking(study, asked):

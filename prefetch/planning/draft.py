@@ -12,11 +12,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 
-from prefetch import model, orders, parts
+from prefetch import model, orders, parts, rules
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
-from prefetch.planning import identity, keys, matching, select, strategy
+from prefetch.planning import identity, keys, matching, named, select, strategy
 from prefetch.planning.circumstances import Circumstances
+from prefetch.planning.exam import Exam
+
+_WHOLE = frozenset({Outcome.SUCCESS, Outcome.WARNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Answer:
     @property
     def whole(self) -> bool:
         """Whether nothing is missing; a single answer that could not be read does not make it less."""
-        return self.outcome in {Outcome.SUCCESS, Outcome.WARNING}
+        return self.outcome in _WHOLE
 
     @property
     def is_silence(self) -> bool:
@@ -105,6 +109,11 @@ class Facts:
     policy: identity.Policy
     circumstances: Circumstances
 
+    @property
+    def exam(self) -> Exam:
+        """The order as rules see it."""
+        return self.circumstances.exam(self.order)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sorted:
@@ -134,7 +143,51 @@ def sort_studies(facts: Facts, matches: Sequence[matching.RuleMatch], answers: S
     """Bring each rule down to the archives that it goes by, and sort what those answered."""
     settled = strategy.settle(matches, _answered(answers), partial(_is_enough, facts, answers))
     gone_by = strategy.gone_by(settled)
-    return _sort(facts, settled, [answer for answer in answers if answer.archive in gone_by])
+    needed = [answer for answer in answers if answer.archive in gone_by]
+    found = _sort(facts, settled, needed)
+    return replace(found, left=(*found.left, *_not_found(facts, settled, needed)))
+
+
+def named_studies(
+    facts: Facts, matches: Iterable[matching.RuleMatch], answers: Sequence[Answer], archive: str
+) -> tuple[str, ...]:
+    """The studies that the order names, no answer holds, and an archive is to be asked for by their UIDs."""
+    asking = [
+        one
+        for match in matches
+        if match.acts and archive in match.archives
+        for one in match.rule.priors
+        if one.named_in
+    ]
+    if not asking:
+        return ()
+    return named.to_look_for(asking, facts.exam, [study for answer in answers for study in answer.studies])
+
+
+def add_named(answer: Answer, uid: str, result: model.FindResult, *, now: datetime) -> Answer:
+    """An archive's answer with what it said of a study that the order names; other studies do not count."""
+    own = (study for study in result.studies if study.study_instance_uid == uid)
+    found = tuple(replace(study, patient_id=study.patient_id or "") for study in own)
+    consulted = model.Consulted(
+        archive=answer.archive,
+        asked_at=now,
+        outcome=result.outcome,
+        answers=len(found),
+        because=result.because,
+        study_instance_uid=uid,
+    )
+    known = replace(answer, studies=(*answer.studies, *found), consulted=(*answer.consulted, consulted))
+    is_whole = result.outcome in _WHOLE
+    return known if is_whole else replace(known, outcome=result.outcome, because=result.because)
+
+
+def _not_found(
+    facts: Facts, matches: Iterable[matching.RuleMatch], answers: Sequence[Answer]
+) -> Iterator[Candidate]:
+    held = [study for answer in answers for study in answer.studies]
+    for match in matches:
+        if match.acts and any(one.named_in for one in match.rule.priors):
+            yield from named.not_found(match.rule, facts.exam, held, match.archives)
 
 
 def _answered(answers: Iterable[Answer]) -> dict[str, bool]:
@@ -150,7 +203,13 @@ def _is_enough(facts: Facts, answers: Sequence[Answer], match: matching.RuleMatc
         return True
     has = Counter(taken.values())
     classes = [one for one in match.rule.priors if one.if_fewer_than is None]
-    return all(not one.is_unlimited and has[one.name] >= one.most for one in classes)
+    return all(has[one.name] >= _asked_for(one, facts) for one in classes)
+
+
+def _asked_for(one: rules.PriorClass, facts: Facts) -> float:
+    """How many studies a class asks for; one without a number never has enough."""
+    most = inf if one.is_unlimited else one.most
+    return min(most, len(named.uids(one, facts.exam))) if one.named_in else most
 
 
 def _sort(facts: Facts, matches: Sequence[matching.RuleMatch], answers: Sequence[Answer]) -> Sorted:
@@ -324,6 +383,11 @@ def _candidate(choice: Choice, decision: Decision) -> Candidate:
     return replace(select.taken(choice), decision=decision)
 
 
+def _key_at_destination(order: model.Order, study: Study) -> str:
+    """An archive that does not repeat the ID was asked by it; a study found by its UID may have none."""
+    return (order.patient.patient_id or "") if study.patient_id is None else study.patient_id
+
+
 def _wanted(
     order: model.Order, choice: Choice, decision: Decision, *, expire_after: timedelta
 ) -> model.Wanted:
@@ -331,7 +395,7 @@ def _wanted(
     return model.Wanted(
         choice=choice,
         decision=decision,
-        patient_id=choice.study.patient_id or order.patient.patient_id or "",
+        patient_id=_key_at_destination(order, choice.study),
         issuer_of_patient_id=choice.study.issuer_of_patient_id or order.patient.issuer_of_patient_id,
         lane=lane,
         # What comes after the exam was read helps nobody; an exam without a time expires by its deadline.

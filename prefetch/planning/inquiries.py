@@ -107,6 +107,24 @@ class Inquiries:
         )
         return result
 
+    async def look_for(self, answer: draft.Answer, uids: Sequence[str]) -> draft.Answer:
+        """An archive's answer with the studies that the order names, each asked for by its UID."""
+        for uid in uids:
+            if not answer.is_answer:
+                break
+            with self._pulse.waiting_for_peer(STAGE):
+                result = await self._archives[answer.archive].find_studies(study_instance_uids=[uid])
+            log.info(
+                "study_asked",
+                archive=answer.archive,
+                study_instance_uid=uid,
+                outcome=result.outcome.value,
+                answers=len(result.studies),
+                because=result.because,
+            )
+            answer = draft.add_named(answer, uid, result, now=self._now())
+        return answer
+
     async def look_into(
         self, answered: Sequence[draft.Answer], studies: Sequence[model.Study]
     ) -> list[draft.Answer]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from prefetch import rules
 from prefetch.model import Order, Reason
-from prefetch.planning import conditions
+from prefetch.planning import conditions, named
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Exam
 from prefetch.planning.findings import Finding, alternatives
@@ -54,6 +54,8 @@ def match_rules(
         destinations, nowhere = _destinations(rule, exam, site)
         if finding.holds and rule.priors and not destinations:
             finding = Finding(False, nowhere)
+        if finding.holds and (wrong := named.problems(rule.priors, exam)):
+            finding = Finding(True, "; ".join([finding.because, *wrong]))
         matches.append(_rule_match(rule, finding, destinations, order, site=site, now=now))
     return tuple(matches)
 

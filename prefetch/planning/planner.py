@@ -145,7 +145,7 @@ class Planner:
         )
         asked: list[draft.Answer] = []
         while names := draft.still_to_ask(facts, matches, asked):
-            asked += await self._ask(facts, matches, whose_images.ids, names)
+            asked += await self._ask(facts, matches, whose_images.ids, names, before=asked)
         found = draft.sort_studies(facts, matches, asked)
         present = await self._inquiries.present(found.choices, site=self.site)
         needed = [answer for answer in asked if answer.archive in found.archives]
@@ -174,9 +174,17 @@ class Planner:
         matches: Sequence[matching.RuleMatch],
         ids: Sequence[model.PatientId],
         names: Sequence[str],
+        *,
+        before: Sequence[draft.Answer],
     ) -> list[draft.Answer]:
         """What these archives hold of the patient, with the series of whatever cannot be told without."""
         asked = await self._inquiries.ask_archives(ids, names, site=self.site)
+        asked = [
+            await self._inquiries.look_for(answer, uids)
+            if (uids := draft.named_studies(facts, matches, (*before, *asked), answer.archive))
+            else answer
+            for answer in asked
+        ]
         by_archive = {answer.archive: answer.studies for answer in asked}
         lacking = select.to_look_into(matches, facts.order, by_archive, circumstances=facts.circumstances)
         return await self._inquiries.look_into(asked, lacking) if lacking else asked

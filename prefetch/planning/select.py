@@ -43,9 +43,15 @@ def to_look_into(
     no_priors = frozenset(_no_priors(chain.from_iterable(studies_by_archive.values()), table.exam))
     found: dict[str, Study] = {}
     for match in filter(attrgetter("acts"), matches):
-        holdings = [one for one in hold(studies_by_archive, match.archives) if one.uid not in no_priors]
-        choosing = Choosing(match=match, table=table, circumstances=circumstances, left=defaultdict(list))
-        found = {study.study_instance_uid: study for study in choosing.lacking(holdings)} | found
+        choosing = Choosing(
+            match=match,
+            table=table,
+            circumstances=circumstances,
+            left=defaultdict(list),
+            no_priors=no_priors,
+        )
+        lacking = choosing.lacking(hold(studies_by_archive, match.archives))
+        found = {study.study_instance_uid: study for study in lacking} | found
     return tuple(found.values())
 
 
@@ -64,8 +70,10 @@ def select_priors(
     no_priors = frozenset(left)
     wishes: list[Wish] = []
     for match in filter(attrgetter("acts"), matches):
-        holdings = [one for one in hold(studies_by_archive, match.archives) if one.uid not in no_priors]
-        wishes += Choosing(match=match, table=table, circumstances=circumstances, left=left).among(holdings)
+        choosing = Choosing(
+            match=match, table=table, circumstances=circumstances, left=left, no_priors=no_priors
+        )
+        wishes += choosing.among(hold(studies_by_archive, match.archives))
     choices = _union(_cap(wishes, circumstances.limits, left), table)
     return Selection(choices=choices, candidates=_candidates(everything, choices, left, table))
 

@@ -45,9 +45,8 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
     )
     answers = _answers(case, site, facts, matches)
     found = draft.sort_studies(facts, matches, answers)
-    selection = select.Selection(
-        choices=found.choices, candidates=draft.candidates(found, present=frozenset())
-    )
+    given = [one for one in draft.candidates(found, present=()) if one.study.study_instance_uid in studies]
+    selection = select.Selection(choices=found.choices, candidates=tuple(given))
     matches = found.matches
     matched = tuple(match.rule.name for match in matches if match.matched)
     failures = [

@@ -11,6 +11,7 @@ from prefetch.rules.values import (
     Count,
     Modality,
     ModalityOfPrior,
+    NamingValue,
     Patterns,
     RegionOfPrior,
     Relevance,
@@ -80,6 +81,11 @@ class PriorClass(StudyCondition):
 
     name: str = Field(default="", examples=["baseline"])
     """What `prefetch explain` calls it; left out, `class 1`, `class 2`, …"""
+    named_in: Annotated[tuple[NamingValue, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=["ZXX-3", "[ZDS-1, worklist.StudyInstanceUID]"]
+    )
+    """Only studies whose Study Instance UID the order names there: in a place of its message, an attribute of
+    a worklist, or as the exam's own (`study_instance_uid`). They need not be earlier than the exam."""
     relevance: Relevance | None = Field(default=None, examples=["must"])
     """How well a study must compare with the order, as `prefetch relevance` grades it: `must`, at least
     `useful`, at least `marginal`, or `any`. Left out: it is not asked for, and what the class takes counts as

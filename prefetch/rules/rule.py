@@ -112,6 +112,8 @@ class Rule(PlacedModel):
             yield from self.when.asks_for
         if isinstance(self.destinations, Lookup):
             yield self.destinations.by
+        for one in self.priors:
+            yield from one.named_in
 
     @field_validator("priors", mode="after")
     @classmethod

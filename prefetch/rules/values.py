@@ -243,6 +243,8 @@ DECISIVE_VALUES = (
     *("procedure_code", "sex", "feed", "referring_unit", "referring_physician"),
 )
 """What of an order may decide where its priors go."""
+NAMING_VALUES = ("study_instance_uid",)
+"""What of an order may name studies by their UIDs."""
 _PRIORITIES = [priority.name.lower() for priority in Priority]
 _REGIONS = [region.value for region in anatomy.Region]
 _SIDES = [side.value for side in Side]
@@ -268,6 +270,11 @@ DecisiveValue = Annotated[
     OrderValue,
     PlainValidator(partial(_read_order_value, possible=DECISIVE_VALUES)),
     WithJsonSchema({"anyOf": [{"enum": list(DECISIVE_VALUES)}, _PLACE]}),
+]
+NamingValue = Annotated[
+    OrderValue,
+    PlainValidator(partial(_read_order_value, possible=NAMING_VALUES)),
+    WithJsonSchema({"anyOf": [{"enum": list(NAMING_VALUES)}, _PLACE]}),
 ]
 Place = Annotated[FieldPath, PlainValidator(read_path), yamlfile.text_like(_PATH)]
 Keyword = Annotated[str, PlainValidator(read_keyword), yamlfile.text_like("[A-Z][A-Za-z0-9]+")]

@@ -1,11 +1,13 @@
-"""What rules say beyond which studies are wanted: from which archives, with real peers."""
+"""What rules say beyond which studies: from which archives, and what the order names, with real peers."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from tests import peers
-from tests.e2e.hospital import Hospital, holds_exactly
+from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly
 
 pytestmark = pytest.mark.peers
 
@@ -34,4 +36,56 @@ def test_a_mirror_stands_in_for_an_archive_that_is_down(hospital: Hospital) -> N
     assert (["main", "mirror"], None) == ([query["archive"] for query in story["queries"]], story["problem"])
     assert "goes by mirror, the first that answers; main does not answer" in story["rules"][0]["because"]
     assert "mirror" == hospital.decision("A2", prior)["archive"]
+    assert holds_exactly(workstation, prior)
+
+
+NAMED = """
+rules:
+  - name: second-opinion
+    priors: [{name: named, named_in: ZXX-2}]
+"""
+
+
+def naming(wire: str, *uids: str) -> str:
+    """A message that names studies."""
+    return f"{wire}ZXX|1|{'~'.join(uids)}\r"
+
+
+@pytest.mark.parametrize("make", [peers.Orthanc, peers.Dcmqrscp])
+def test_a_study_that_the_order_names_is_fetched(hospital: Hospital, make: type[peers.Server]) -> None:
+    """And no other of the patient's, nor another patient's though it is named; what is wrong is told."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(make)
+    prior, unnamed = hospital.study(archive), hospital.study(archive, study_date="20200105")
+    others = hospital.study(archive, patient=BRUNO)
+    hospital.open(rules=NAMED)
+    uids = [prior.study_instance_uid, others.study_instance_uid, "1.2.3.4", "see letter"]
+    hospital.send(naming(hospital.message(hospital.exam("A1")), *uids))
+    hospital.await_ready("A1")
+    assert holds_exactly(workstation, prior)
+    assert ["not named in ZXX-2"] == because(hospital, unnamed.study_instance_uid)
+    assert "another patient's" in because(hospital, others.study_instance_uid)[0]
+    assert ["1.2.3.4, named in ZXX-2, is not found in main"] == because(hospital, "1.2.3.4")
+    story = hospital.explain("A1")
+    assert "ZXX-2 says “see letter”, which is no Study Instance UID" in story["rules"][0]["because"]
+    by_uid = {query["study_instance_uid"]: query["answers"] for query in story["queries"]}
+    assert {None: 2, others.study_instance_uid: 1, "1.2.3.4": 0} == by_uid
+    assert "1.2.3.4, named in ZXX-2" in " ".join(hospital.run("explain", "A1").split())
+
+
+def because(hospital: Hospital, uid: str) -> list[str]:
+    """Why the study is left."""
+    (found,) = [one for one in hospital.explain("A1")["candidates"] if one["study_instance_uid"] == uid]
+    assert found["decision"] == "left"
+    return [reason["because"] for reason in found["reasons"]]
+
+
+def test_a_named_study_is_found_where_its_patient_is_not(hospital: Hospital) -> None:
+    """It was made in an emergency, and nobody has put in the ID: birth date and sex vouch for it."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Orthanc)
+    prior = hospital.study(archive, patient=replace(ANNA, patient_id="", issuer_of_patient_id=None))
+    hospital.open(rules=NAMED)
+    hospital.send(naming(hospital.message(hospital.exam("A1")), prior.study_instance_uid))
+    hospital.await_ready("A1")
     assert holds_exactly(workstation, prior)

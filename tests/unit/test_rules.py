@@ -206,6 +206,10 @@ BAD: dict[str, tuple[str, str]] = {
         "- {name: r, priors: [{institution: ''}]}",
         "2:36: rules.0.priors.0.institution: must not be empty",
     ),
+    "PriorClass.named_in": (
+        "- {name: r, priors: [{named_in: [ZXX-3, accession_number]}]}",
+        "2:41: rules.0.priors.0.named_in.1: “accession_number” is not possible; possible: st",
+    ),
     "PriorClass.relevance": (
         "- {name: r, priors: [{relevance: 3}]}",
         "2:34: rules.0.priors.0.relevance: “3” is not possible; possible: must, useful, marginal, any",
