@@ -43,6 +43,7 @@ class Weekday(IntEnum):
 
 _NAMES = "|".join(day.name.lower() for day in Weekday)
 _DAYS = rf"({_NAMES})(?:\s*-\s*({_NAMES}))?"
+_WINDOW = r"(?:([A-Za-z]\S*(?:\s*-\s*[A-Za-z]\S*)?)\s+)?(\d\S*\s*-\s*\d\S*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Hours:
     def goes_over_midnight(self) -> bool:
         """Whether it ends on the next day."""
         return self.end <= self.begin and self.end != time.min
+
+    @property
+    def ends_on_the_next_day(self) -> bool:
+        """Whether its end is of the day after; midnight is the beginning of that day."""
+        return self.goes_over_midnight or self.end == time.min
 
     def covers(self, moment: time) -> bool:
         """Whether a time of the day lies in it."""
@@ -111,5 +117,32 @@ def read_days(said: object) -> Days:
     return Days(Weekday[first.upper()], Weekday[last.upper()])
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Hours of some days of the week, or of all; the small hours belong to the day on which it began."""
+
+    hours: Hours
+    days: Days | None = None
+
+    def begins_on(self, day: date) -> bool:
+        """Whether it begins on a day."""
+        return self.days is None or self.days.covers(Weekday.of(day))
+
+    def __str__(self) -> str:
+        """As an administrator writes it."""
+        return f"{self.days} {self.hours}" if self.days else str(self.hours)
+
+
+def read_window(said: object) -> Window:
+    """Read `20:00-06:00`, or `sat-sun 00:00-24:00`."""
+    text = yamlfile.one_line(said)
+    found = re.fullmatch(_WINDOW, text)
+    if not found:
+        raise ValueError(f"expected hours such as “20:00-06:00” or “sat-sun 00:00-24:00”, found “{text}”")
+    days, span = found.groups()
+    return Window(read_hours(span), read_days(days) if days else None)
+
+
 DayHours = Annotated[Hours, PlainValidator(read_hours), yamlfile.text_like(_SPAN)]
 WeekDays = Annotated[Days, PlainValidator(read_days), yamlfile.text_like(_DAYS)]
+WindowHours = Annotated[Window, PlainValidator(read_window), yamlfile.text_like(rf"({_DAYS}\s+)?{_SPAN}")]

@@ -446,6 +446,10 @@ class Choice:
     """The series that are wanted of it; none: the whole study."""
     others: tuple[Reason, ...] = ()
     """Why other rules and classes want it as well."""
+    closes_at: datetime | None = None
+    """When the window closes in which it may be moved; None: there is none."""
+    lane: Priority = Priority.ROUTINE
+    """How urgent the rules that want it are."""
     relevance: Graded | None = None
 
 
@@ -576,6 +580,8 @@ class Retrieve:
     issuer_of_patient_id: str | None = None
     lane: Priority = Priority.ROUTINE
     start_at: datetime
+    closes_at: datetime | None = None
+    """No move begins after this until the order was planned again; None: nothing forbids one."""
     deadline: datetime
     expire_at: datetime
     attempts: int = 0

@@ -433,6 +433,11 @@ def is_emergency_class(patient_class: str | None) -> bool:
     return (patient_class or "").strip().upper() in {"E", "EMERGENCY"}
 
 
+def lane(order: Order) -> Priority:
+    """The lane of the mover in which an order goes."""
+    return Priority.STAT if is_emergency(order) else order.priority
+
+
 def _words(event: OrderEvent) -> dict[str, str | None]:
     """All that an event says, in its own words; None is the explicit null."""
     return _said(event, _SAID) | _life(event)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 
-from prefetch import model, orders, parts, rules
+from prefetch import model, parts, rules
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
 from prefetch.planning import identity, keys, matching, named, select, strategy
 from prefetch.planning.circumstances import Circumstances
@@ -240,7 +240,7 @@ def _sort(facts: Facts, matches: Sequence[matching.RuleMatch], answers: Sequence
 
 def hasten(match: matching.RuleMatch, now: datetime) -> matching.RuleMatch:
     """A rule's match for an order that is fetched by hand: it waits for no time and no window."""
-    return replace(match, waits=False, start_at=min(match.start_at, now))
+    return replace(match, waits=False, start_at=min(match.start_at, now), closes_at=None)
 
 
 def tell_series(answer: Answer, found: Mapping[tuple[str, str], tuple[model.Series, ...] | None]) -> Answer:
@@ -391,13 +391,12 @@ def _key_at_destination(order: model.Order, study: Study) -> str:
 def _wanted(
     order: model.Order, choice: Choice, decision: Decision, *, expire_after: timedelta
 ) -> model.Wanted:
-    lane = model.Priority.STAT if orders.is_emergency(order) else order.priority
     return model.Wanted(
         choice=choice,
         decision=decision,
         patient_id=_key_at_destination(order, choice.study),
         issuer_of_patient_id=choice.study.issuer_of_patient_id or order.patient.issuer_of_patient_id,
-        lane=lane,
+        lane=choice.lane,
         # What comes after the exam was read helps nobody; an exam without a time expires by its deadline.
         expire_at=(order.scheduled_start or choice.deadline) + expire_after,
         because=choice.reason.because,

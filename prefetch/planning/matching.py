@@ -6,11 +6,11 @@ Rules are matched before any archive is asked, because what they name decides wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from prefetch import rules
-from prefetch.model import Order, Reason
+from prefetch import openings, orders, rules
+from prefetch.model import Order, Priority, Reason
 from prefetch.planning import conditions, named
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Exam
@@ -27,18 +27,23 @@ class RuleMatch:
     matched: bool
     waits: bool
     """It matches, and waits for the message that brings a time."""
+    skips: bool
+    """It matches, and fetches nothing for an order that is too late for it."""
     reason: Reason
     archives: tuple[str, ...]
     """In order of preference; none for a rule that wants nothing."""
     destinations: tuple[str, ...]
     start_at: datetime
+    closes_at: datetime | None
+    """When its window closes; None: nothing but the deadline presses."""
     deadline: datetime
+    lane: Priority
     observe: bool
 
     @property
     def acts(self) -> bool:
         """Whether it chooses now."""
-        return self.matched and not self.waits
+        return self.matched and not self.waits and not self.skips
 
 
 def match_rules(
@@ -80,17 +85,24 @@ def _rule_match(
 ) -> RuleMatch:
     matched = finding.holds is True
     waits = matched and order.scheduled_start is None and rule.if_unscheduled is rules.IfUnscheduled.WAIT
-    start_at, deadline = _times(rule, order, site=site, now=now)
+    times = _times(rule, order, site=site, now=now)
+    skips = matched and not waits and times.skips
     words = "matches, and waits for a time" if waits else "matches" if matched else "does not match"
+    because = f"{words}: {finding.because}"
+    if matched and not waits and times.because:
+        because = f"{because}; {times.because}"
     return RuleMatch(
         rule=rule,
         matched=matched,
         waits=waits,
-        reason=Reason(because=f"{words}: {finding.because}", rule=rule.name, place=rule.place or None),
+        skips=skips,
+        reason=Reason(because=because, rule=rule.name, place=rule.place or None),
         archives=(rule.archives or tuple(site.archives)) if rule.priors else (),
         destinations=destinations if rule.priors else (),
-        start_at=start_at,
-        deadline=deadline,
+        start_at=times.opening.opens,
+        closes_at=times.opening.closes,
+        deadline=times.deadline,
+        lane=orders.lane(order) if rule.priority is None else rule.priority,
         observe=Mode.OBSERVE in {rule.mode, site.mode},
     )
 
@@ -108,13 +120,70 @@ def _destinations(rule: Rule, exam: Exam, site: Config) -> tuple[tuple[str, ...]
     return tuple(dict.fromkeys(to.otherwise)), f"no destination for {to.by} {said}"
 
 
-def _times(rule: Rule, order: Order, *, site: Config, now: datetime) -> tuple[datetime, datetime]:
+# --- when ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When a rule may fetch for an order, and by when."""
+
+    opening: openings.Opening
+    deadline: datetime
+    skips: bool = False
+    because: str = ""
+    """What needs saying of them."""
+
+
+def _times(rule: Rule, order: Order, *, site: Config, now: datetime) -> Times:
     """When the fetch may begin and by when it must be ready."""
+    times = _asked_for(rule, order, site=site, now=now)
+    if order.fetch_now:
+        return times
+    if _came_late(order, times.deadline):
+        skips = rule.if_late is rules.IfLate.SKIP
+        words = "the order came after the deadline"
+        return replace(times, skips=skips, because=f"{words}: nothing is fetched" if skips else words)
+    if not rule.windows or orders.is_emergency(order):
+        return times
+    return _in_window(rule, times, site=site, now=now)
+
+
+def _asked_for(rule: Rule, order: Order, *, site: Config, now: datetime) -> Times:
+    """By the rule's times alone, or the site's; without a time of the exam at once."""
     exam = order.scheduled_start
     if exam is None:
-        return now, now + site.planning.deadline_if_unscheduled
+        return Times(opening=openings.Opening(now), deadline=now + site.planning.deadline_if_unscheduled)
     begin = (rule.fetch_from or site.planning.fetch_from).before_exam
     ready = (rule.ready_by or site.planning.ready_by).before_exam or timedelta()
     # In UTC: a day before the exam is 24 hours before it, whatever the clocks do in that night.
     start = exam.astimezone(UTC)
-    return now if begin is None else start - begin, start - ready
+    return Times(opening=openings.Opening(now if begin is None else start - begin), deadline=start - ready)
+
+
+def _came_late(order: Order, deadline: datetime) -> bool:
+    """Whether the order itself came after its deadline; one that is planned again later did not."""
+    return order.scheduled_start is not None and order.created_at >= deadline
+
+
+def _in_window(rule: Rule, times: Times, *, site: Config, now: datetime) -> Times:
+    """The same within the rule's windows, as far as one opens before the deadline."""
+    begin = times.opening.opens
+    opening = openings.first_opening(rule.windows, max(begin, now), site.time_zone)
+    named = alternatives(rule.windows)
+    if opening.opens >= times.deadline:
+        return _without_window(rule, times, opening, f"{named} does not open before the deadline")
+    because = f"moves in {named}: from {_local(opening.opens, site)} to {_local(opening.closes, site)}"
+    return replace(times, opening=replace(opening, opens=max(begin, opening.opens)), because=because)
+
+
+def _without_window(rule: Rule, times: Times, opening: openings.Opening, because: str) -> Times:
+    if rule.if_no_window is rules.IfNoWindow.WAIT:
+        return replace(times, opening=opening, because=f"{because}: waits for it all the same")
+    skips = rule.if_no_window is rules.IfNoWindow.SKIP
+    return replace(
+        times, skips=skips, because=f"{because}: {'nothing is fetched' if skips else 'fetched anyway'}"
+    )
+
+
+def _local(moment: datetime | None, site: Config) -> str:
+    return f"{moment.astimezone(site.time_zone):%Y-%m-%d %H:%M}" if moment else ""

@@ -153,6 +153,7 @@ class Planner:
         missing += [whose_images.problem] if whose_images.problem else []
         silent = whose_images.problem or any(answer.is_silence for answer in needed)
         attempts = order.plan_attempts + 1 if silent else 0
+        wanted = draft.want(order, found, present=present, expire_after=self.site.retrieval.expire_after)
         return Result(
             plan=replace(
                 blank,
@@ -162,9 +163,11 @@ class Planner:
                 candidates=draft.candidates(found, present=present),
                 problem="; ".join(missing) or None,
             ),
-            wanted=draft.want(order, found, present=present, expire_after=self.site.retrieval.expire_after),
+            wanted=wanted,
             # By the clock of now: an archive that hung is left alone for the whole wait all the same.
-            next_plan_at=self._next_plan_at(order, acting, attempts=attempts, now=self._now()),
+            next_plan_at=self._next_plan_at(
+                order, acting, closing=_closing(wanted), attempts=attempts, now=self._now()
+            ),
             attempts=attempts,
         )
 
@@ -190,21 +193,34 @@ class Planner:
         return await self._inquiries.look_into(asked, lacking) if lacking else asked
 
     def _next_plan_at(
-        self, order: model.Order, acting: Sequence[matching.RuleMatch], *, attempts: int, now: datetime
+        self,
+        order: model.Order,
+        acting: Sequence[matching.RuleMatch],
+        *,
+        closing: Sequence[datetime],
+        attempts: int,
+        now: datetime,
     ) -> datetime | None:
         """Soon, where an archive did not answer; else shortly before a fetch begins, and before its deadline.
 
-        So yesterday's study is not missed, not even where the fetch began when the order came.
+        So yesterday's study is not missed, not even where the fetch began when the order came. When a window
+        closes, what has not been moved by then looks for the next one.
         """
         if attempts:
             useless_after = (order.scheduled_start or order.changed_at) + self.site.retrieval.expire_after
             again = now + self.site.planning.patience.delay(attempts)
             return again if again < useless_after else None
-        if order.scheduled_start is None:
-            return None
-        looks = {moment for match in acting for moment in (match.start_at, match.deadline)}
-        ahead = [look for moment in looks if (look := moment - self.site.planning.replan_before) > now]
-        return min(ahead, default=None)
+        looks = set(closing)
+        if order.scheduled_start is not None:
+            before = self.site.planning.replan_before
+            looks |= {moment - before for match in acting for moment in (match.start_at, match.deadline)}
+        return min((look for look in looks if look > now), default=None)
+
+
+def _closing(wanted: Sequence[model.Wanted]) -> list[datetime]:
+    """When the windows close in which something is to be moved."""
+    to_move = (wish for wish in wanted if wish.decision is not Decision.PRESENT)
+    return [wish.choice.closes_at for wish in to_move if wish.choice.closes_at is not None]
 
 
 def _unusable_patient_id(order: model.Order) -> str | None:

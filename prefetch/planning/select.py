@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 
-from prefetch import parts
+from prefetch import openings, parts
 from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, Study
 from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
@@ -139,6 +139,7 @@ def _choice(wishes: Sequence[Wish], destination: str, table: Table) -> Choice:
     """
     moving = [wish for wish in wishes if not wish.observe] or wishes
     winner = min(moving, key=lambda wish: (-wish.grade, wish.match.deadline))
+    opening = openings.soonest(openings.Opening(wish.match.start_at, wish.match.closes_at) for wish in moving)
     return Choice(
         study=winner.holding.study,
         archives=winner.holding.archives,
@@ -146,7 +147,9 @@ def _choice(wishes: Sequence[Wish], destination: str, table: Table) -> Choice:
         rule=winner.match.rule.name,
         prior_class=winner.prior_class,
         grade=winner.grade,
-        start_at=min(wish.match.start_at for wish in moving),
+        start_at=opening.opens,
+        closes_at=opening.closes,
+        lane=min(wish.match.lane for wish in moving),
         deadline=min(wish.match.deadline for wish in moving),
         observe=winner.observe,
         reason=winner.reason,

@@ -7,11 +7,23 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from prefetch import spans
+from prefetch import hours, spans
 from prefetch.rules.priors import Limits, PriorClass
-from prefetch.rules.values import DecisiveValue, IfUnscheduled, Mode, OrderValue, Text, Texts, Use, Version
+from prefetch.rules.values import (
+    DecisiveValue,
+    IfLate,
+    IfNoWindow,
+    IfUnscheduled,
+    Mode,
+    OrderValue,
+    Text,
+    Texts,
+    Urgency,
+    Use,
+    Version,
+)
 from prefetch.rules.when import Condition
-from prefetch.yamlfile import Model, NotEmpty, PlacedModel
+from prefetch.yamlfile import Model, NotEmpty, OneOrMany, PlacedModel
 
 
 class Lookup(PlacedModel):
@@ -89,6 +101,19 @@ class Rule(PlacedModel):
     """The deadline. Left out: `planning.ready_by`."""
     if_unscheduled: IfUnscheduled = Field(default=IfUnscheduled.FETCH_NOW, examples=["wait"])
     """For an order without a time: `fetch now`, or `wait` for the message that brings one."""
+    if_late: IfLate = Field(default=IfLate.FETCH_NOW, examples=["skip"])
+    """For an order that comes after its own deadline: `fetch now`, or `skip` it: the rule fetches nothing."""
+    windows: Annotated[tuple[hours.WindowHours, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=['"20:00-06:00"', '["mon-fri 20:00-06:00", "sat-sun 00:00-24:00"]']
+    )
+    """The only hours in which it moves anything, by the site's clock; hours may go over midnight, and may be
+    of some days only. They do not hold for emergencies and what is fetched by hand. Left out: at any time."""
+    if_no_window: IfNoWindow = Field(default=IfNoWindow.FETCH_ANYWAY, examples=["wait"])
+    """Where none of the `windows` opens before the deadline: `fetch anyway`, as if there were none; `wait`
+    for the next one, though the deadline is missed; or `skip`: the rule fetches nothing."""
+    priority: Urgency | None = Field(default=None, examples=["stat"])
+    """The lane of what it fetches: `stat` goes before all others, then `high`, `medium`, `routine`. Left out:
+    that of the order, and of an emergency `stat`."""
     priors: tuple[PriorClass, ...] = Field(default=(), examples=["[{modality: CT, newest: 3, within: 5y}]"])
     """Classes of earlier studies, in order: a later class does not count what an earlier one took. Only a
     rule with `stop: true` may have none; nothing is fetched for its orders."""

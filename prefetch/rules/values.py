@@ -38,6 +38,22 @@ class IfUnscheduled(StrEnum):
     """For the message that brings a time."""
 
 
+class IfLate(StrEnum):
+    """What to do for an order that comes after its own deadline."""
+
+    FETCH_NOW = "fetch now"
+    SKIP = "skip"
+
+
+class IfNoWindow(StrEnum):
+    """What to do where no window opens before the deadline."""
+
+    FETCH_ANYWAY = "fetch anyway"
+    WAIT = "wait"
+    """For the next one, though the deadline is missed."""
+    SKIP = "skip"
+
+
 class Use(StrEnum):
     """How the archives of a rule are used."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
@@ -37,9 +37,16 @@ _PARKED = exists().where(
     pairs.c.destination == retrieves.c.destination,
     pairs.c.parked_until > bindparam("now"),
 )
+_OPEN = or_(retrieves.c.closes_at.is_(None), retrieves.c.closes_at > bindparam("now"))
+"""Its window has not closed: then it waits for the plan that finds the next one."""
 _MOST_URGENT = (
     select(retrieves.c.id)
-    .where(in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), ~_PARKED)
+    .where(
+        in_state(RetrieveState.DUE),
+        retrieves.c.archive == bindparam("archive"),
+        _OPEN,
+        ~_PARKED,
+    )
     .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
     .limit(bindparam("free"))
     .with_for_update(skip_locked=True, of=retrieves)

@@ -46,7 +46,7 @@ def retry(c: Connection, retrieve_id: int, *, by: str, now: datetime, expire_at:
         )
     if not orders_wanting(c, [retrieve_id]):
         raise errors.IllegalTransitionError(f"retrieve {retrieve_id}: no order wants it any more")
-    anew = {"start_at": now, "attempts": 0, "checks": 0, "expire_at": expire_at}
+    anew = {"start_at": now, "closes_at": None, "attempts": 0, "checks": 0, "expire_at": expire_at}
     return _step(c, known, Step.RETRY, by=by, now=now, **anew)
 
 

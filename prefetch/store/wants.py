@@ -6,13 +6,15 @@ an order whose wants are all verified is ready.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, case, exists, func, select, update
 
-from prefetch import model
+from prefetch import model, openings
 from prefetch.lifecycle import LIVE, Step, origins
 from prefetch.model import RetrieveState
 from prefetch.store import history
@@ -82,43 +84,54 @@ def retime(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> li
     return withdraw_unwanted(c, (retrieve for retrieve in found if retrieve.id not in urgency), now=now)
 
 
-def _urgency(c: Connection, retrieve_ids: Collection[int]) -> dict[int, Row[Any]]:
-    """Give the most urgent lane, start and deadline, and the last expiry, among the wants that stand."""
-    query = (
-        select(
-            wants.c.retrieve_id,
-            func.min(wants.c.lane).label("lane"),
-            func.min(wants.c.start_at).label("start_at"),
-            func.min(wants.c.deadline).label("deadline"),
-            func.max(wants.c.expire_at).label("expire_at"),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Urgency:
+    """The most urgent lane and deadline among the wants that stand, the last expiry, the soonest opening."""
+
+    lane: model.Priority
+    deadline: datetime
+    expire_at: datetime
+    opening: openings.Opening
+
+    @classmethod
+    def of(cls, rows: Sequence[Row[Any]]) -> Self:
+        return cls(
+            lane=min(row.lane for row in rows),
+            deadline=min(row.deadline for row in rows),
+            expire_at=max(row.expire_at for row in rows),
+            opening=openings.soonest(openings.Opening(row.start_at, row.closes_at) for row in rows),
         )
-        .where(wants.c.retrieve_id.in_(retrieve_ids), _STANDS)
-        .group_by(wants.c.retrieve_id)
-    )
-    rows: Iterable[Row[Any]] = c.execute(query)
-    return {row.retrieve_id: row for row in rows}
 
 
-def _retime(c: Connection, retrieve: model.Retrieve, urgency: Row[Any], now: datetime) -> None:
+_WANTED = select(
+    *(wants.c[name] for name in ("retrieve_id", "lane", "start_at", "closes_at", "deadline", "expire_at"))
+).where(in_numbers(wants.c.retrieve_id), _STANDS)
+
+
+def _urgency(c: Connection, retrieve_ids: Collection[int]) -> dict[int, _Urgency]:
+    """Give how urgent each retrieve is that any order wants."""
+    together: dict[int, list[Row[Any]]] = defaultdict(list)
+    for row in c.execute(_WANTED, {"numbers": retrieve_ids}):
+        together[row.retrieve_id].append(row)
+    return {number: _Urgency.of(rows) for number, rows in together.items()}
+
+
+def _retime(c: Connection, retrieve: model.Retrieve, urgency: _Urgency, now: datetime) -> None:
     """Write the urgency; `start_at` only where it is still the time of the wish, not of a retry or a look."""
-    values = {"lane": urgency.lane, "deadline": urgency.deadline, "expire_at": urgency.expire_at}
-    c.execute(update(retrieves).where(retrieves.c.id == retrieve.id).values(values))
-    start_at = urgency.start_at
+    this, start_at = retrieves.c.id == retrieve.id, urgency.opening.opens
+    values = {
+        "lane": urgency.lane,
+        "deadline": urgency.deadline,
+        "expire_at": urgency.expire_at,
+        "closes_at": urgency.opening.closes,
+    }
+    c.execute(update(retrieves).where(this).values(values))
     if retrieve.state is RetrieveState.DUE and start_at > now:
         put_off = {"because": "wanted later"}
-        take_step(
-            c,
-            Step.RETRY,
-            retrieves.c.id == retrieve.id,
-            at=now,
-            values={"start_at": start_at},
-            detail=put_off,
-        )
+        take_step(c, Step.RETRY, this, at=now, values={"start_at": start_at}, detail=put_off)
     elif retrieve.state in {RetrieveState.WAITING, RetrieveState.QUARANTINED}:
         back_off = retrieve.start_at if retrieve.attempts else start_at
-        c.execute(
-            update(retrieves).where(retrieves.c.id == retrieve.id).values(start_at=max(start_at, back_off))
-        )
+        c.execute(update(retrieves).where(this).values(start_at=max(start_at, back_off)))
 
 
 # --- readiness -------------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
-"""What rules say beyond which studies: from which archives, and what the order names, with real peers."""
+"""What rules say beyond which studies: from which archives, named by the order, and when, with real peers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from prefetch.sandbox.messages import Change
 from tests import peers
-from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly
+from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly, soon
 
 pytestmark = pytest.mark.peers
 
@@ -87,5 +90,29 @@ def test_a_named_study_is_found_where_its_patient_is_not(hospital: Hospital) -> 
     prior = hospital.study(archive, patient=replace(ANNA, patient_id="", issuer_of_patient_id=None))
     hospital.open(rules=NAMED)
     hospital.send(naming(hospital.message(hospital.exam("A1")), prior.study_instance_uid))
+    hospital.await_ready("A1")
+    assert holds_exactly(workstation, prior)
+
+
+def windowed(begin: timedelta, end: timedelta) -> str:
+    """A rule that moves only from then until then, counted from now."""
+    now = datetime.now(ZoneInfo("Europe/Berlin"))
+    hours = f"{now + begin:%H:%M}-{now + end:%H:%M}"
+    return f'rules: [{{name: at-night, windows: "{hours}", priors: [{{newest: 1}}]}}]\n'
+
+
+def test_a_rule_moves_in_its_window_only(hospital: Hospital) -> None:
+    """Until it opens nothing moves, and the order is planned again when it closes."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Dcmqrscp)
+    prior = hospital.study(archive)
+    hour = timedelta(hours=1)
+    hospital.open(rules=windowed(2 * hour, 3 * hour))
+    hospital.book(hospital.exam("A1", scheduled_start=soon(hours=6)))
+    waiting = hospital.await_retrieve("A1", prior, "waiting")
+    assert 0 == waiting["attempts"]
+    assert "moves in" in hospital.explain("A1")["rules"][0]["because"]
+    hospital.reload(rules=windowed(-hour, hour))
+    hospital.book(hospital.exam("A1", scheduled_start=soon(hours=5)), Change.CHANGED)
     hospital.await_ready("A1")
     assert holds_exactly(workstation, prior)

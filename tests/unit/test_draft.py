@@ -257,11 +257,12 @@ def test_what_is_wanted_expires_after_the_exam(site: config.Config) -> None:
     assert unscheduled.choice.deadline + KEEP == unscheduled.expire_at
 
 
-def test_an_emergency_goes_in_the_stat_lane(site: config.Config) -> None:
-    """By priority, or by patient class."""
+def test_what_is_wanted_goes_in_the_lane_of_its_rules(site: config.Config) -> None:
+    """As they were matched with the order."""
     found = sort(site, answer(study("1", 2025)))
-    assert Priority.STAT is want(found, patient_class="E")["1"].lane
     assert Priority.ROUTINE is want(found)["1"].lane
+    (choice,) = found.choices
+    assert Priority.STAT is want(replace(found, choices=(replace(choice, lane=Priority.STAT),)))["1"].lane
 
 
 def test_a_study_without_a_patient_id_is_asked_for_by_the_order_s(site: config.Config) -> None:

@@ -60,3 +60,27 @@ def test_what_are_no_days_is_refused() -> None:
         hours.read_days("friday")
     assert "mon-fri" == str(hours.read_days("mon-fri"))
     assert "sat" == str(hours.read_days("sat"))
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("20:00 - 06:00", "20:00-06:00"),
+        ("Sat - Sun  00:00-24:00", "sat-sun 00:00-24:00"),
+        ("mon 8:00-9:00", None),
+    ],
+)
+def test_windows_are_hours_of_some_days(said: str, written: str | None) -> None:
+    """Or of all of them."""
+    if written:
+        assert written == str(hours.read_window(said))
+    else:
+        with pytest.raises(ValueError, match="expected hours such as “07:00-17:00”, found “8:00-9:00”"):
+            hours.read_window(said)
+
+
+@pytest.mark.parametrize("said", ["nights", "sat", "20:00", "fri,sat 10:00-11:00", "moon 10:00-11:00"])
+def test_what_is_no_window_is_refused(said: str) -> None:
+    """With an example, or what was meant."""
+    with pytest.raises(ValueError, match=r"20:00-06:00|did you mean mon|such as mon"):
+        hours.read_window(said)

@@ -50,6 +50,22 @@ BAD: dict[str, tuple[str, str]] = {
         "if_unscheduled: fetch",
         "4:19: rules.0.if_unscheduled: “fetch” is not possible; did you mean fetch now?",
     ),
+    "Rule.if_late": (
+        "if_late: fetch",
+        "4:12: rules.0.if_late: “fetch” is not possible; did you mean fetch now? possible: fetch now, skip",
+    ),
+    "Rule.windows": (
+        'windows: ["20:00-06:00", weekend]',
+        "4:28: rules.0.windows.1: expected hours such as “20:00-06:00” or “sat-sun 00:00-24:00”, found “week",
+    ),
+    "Rule.if_no_window": (
+        "if_no_window: fetch now",
+        "4:17: rules.0.if_no_window: “fetch now” is not possible; did you mean fetch anyway?",
+    ),
+    "Rule.priority": (
+        "priority: urgent",
+        "4:13: rules.0.priority: “urgent” is not possible; possible: stat, high, medium, routine",
+    ),
     "Rule.priors": (
         "- name: nothing",
         "2:3: rules.0: priors is required; only a rule with stop: true may do without",
