@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, NewType
 
@@ -392,6 +392,8 @@ class Decision(StrEnum):
     TAKEN = "taken"
     PRESENT = "present"
     """Wanted, and already complete at the destination."""
+    COOLING = "cooling down"
+    """Wanted, and fetched for this exam a short while ago: not fetched again, though it is there no more."""
     OBSERVED = "observed"
     """Wanted, but observe mode moves nothing."""
     QUARANTINED = "quarantined"
@@ -450,6 +452,8 @@ class Choice:
     """When the window closes in which it may be moved; None: there is none."""
     lane: Priority = Priority.ROUTINE
     """How urgent the rules that want it are."""
+    cool_down: timedelta | None = None
+    """How long it is not fetched again for this exam; None: whenever it is missing at the destination."""
     relevance: Graded | None = None
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STYLES = {
     Decision.TAKEN: "green",
     Decision.PRESENT: "green",
+    Decision.COOLING: "green",
     Decision.OBSERVED: "cyan",
     Decision.QUARANTINED: "bold red",
     Decision.LEFT: "dim",

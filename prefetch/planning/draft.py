@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
 
 from prefetch import model, parts, rules
 from prefetch.model import Candidate, Choice, Decision, Outcome, Reason, Study, Verdict
-from prefetch.planning import identity, keys, matching, named, select, strategy
+from prefetch.planning import cooling, identity, keys, matching, named, select, strategy
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Exam
 
@@ -108,6 +108,8 @@ class Facts:
     """What people decided on studies in quarantine, by Study Instance UID."""
     policy: identity.Policy
     circumstances: Circumstances
+    fetched: Sequence[model.Retrieve] = ()
+    """What the order wanted before, in whatever state it is."""
 
     @property
     def exam(self) -> Exam:
@@ -125,6 +127,13 @@ class Sorted:
     left: tuple[Candidate, ...] = ()
     matches: tuple[matching.RuleMatch, ...] = ()
     """The rules, each with the archives that it goes by."""
+    cooling: Mapping[cooling.Target, str] = field(default_factory=dict)
+    """What is not fetched again for a while, and why."""
+
+    @property
+    def to_look_for(self) -> tuple[Choice, ...]:
+        """The choices that the destinations may hold already."""
+        return tuple(choice for choice in self.choices if _target(choice) not in self.cooling)
 
     @property
     def archives(self) -> frozenset[str]:
@@ -145,7 +154,8 @@ def sort_studies(facts: Facts, matches: Sequence[matching.RuleMatch], answers: S
     gone_by = strategy.gone_by(settled)
     needed = [answer for answer in answers if answer.archive in gone_by]
     found = _sort(facts, settled, needed)
-    return replace(found, left=(*found.left, *_not_found(facts, settled, needed)))
+    resting = cooling.cooling(facts.order, found.choices, facts.fetched, now=facts.circumstances.now)
+    return replace(found, left=(*found.left, *_not_found(facts, settled, needed)), cooling=resting)
 
 
 def named_studies(
@@ -297,7 +307,7 @@ def want(
 
     `present` names what a destination holds complete: (Study Instance UID, destination).
     """
-    sure = [(choice, _decision(choice, present)) for choice in found.choices]
+    sure = [(choice, _decision(choice, found, present)) for choice in found.choices]
     doubtful = [(choice, Decision.QUARANTINED) for choice in found.doubtful]
     return tuple(
         _wanted(order, choice, decision, expire_after=expire_after)
@@ -308,7 +318,9 @@ def want(
 
 def candidates(found: Sorted, *, present: Collection[tuple[str, str]]) -> tuple[Candidate, ...]:
     """Every study of the patient with what was decided, what is wanted first."""
-    taken = [_candidate(choice, _decision(choice, present)) for choice in found.choices]
+    taken = [
+        _candidate(_explained(choice, found), _decision(choice, found, present)) for choice in found.choices
+    ]
     doubtful = [_candidate(choice, Decision.QUARANTINED) for choice in found.doubtful]
     return (*taken, *doubtful, *found.left)
 
@@ -373,9 +385,22 @@ def _uid(candidate: Candidate) -> str:
     return candidate.study.study_instance_uid
 
 
-def _decision(choice: Choice, present: Collection[tuple[str, str]]) -> Decision:
-    if (choice.study.study_instance_uid, choice.destination) in present:
+def _target(choice: Choice) -> cooling.Target:
+    return choice.study.study_instance_uid, choice.destination
+
+
+def _explained(choice: Choice, found: Sorted) -> Choice:
+    """A choice that says as well why it is not fetched again."""
+    resting = found.cooling.get(_target(choice))
+    because = f"{choice.reason.because}; {resting}" if resting else choice.reason.because
+    return replace(choice, reason=replace(choice.reason, because=because))
+
+
+def _decision(choice: Choice, found: Sorted, present: Collection[cooling.Target]) -> Decision:
+    if _target(choice) in present:
         return Decision.PRESENT
+    if _target(choice) in found.cooling and not choice.observe:
+        return Decision.COOLING
     return Decision.OBSERVED if choice.observe else Decision.TAKEN
 
 

@@ -20,7 +20,7 @@ from prefetch.dimse import identifier
 from prefetch.model import Decision
 from prefetch.planning import draft, identity, inquiries, matching, select, whose
 from prefetch.planning.circumstances import Circumstances
-from prefetch.store import database, patients, plans
+from prefetch.store import database, patients, plans, retrieves
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
 
@@ -142,12 +142,13 @@ class Planner:
             verdicts=await self._store.read(patients.verdicts_about, whose_images.ids),
             policy=identity.Policy.of(self.site),
             circumstances=Circumstances.of(self.site, now),
+            fetched=await self._fetched(order, acting),
         )
         asked: list[draft.Answer] = []
         while names := draft.still_to_ask(facts, matches, asked):
             asked += await self._ask(facts, matches, whose_images.ids, names, before=asked)
         found = draft.sort_studies(facts, matches, asked)
-        present = await self._inquiries.present(found.choices, site=self.site)
+        present = await self._inquiries.present(found.to_look_for, site=self.site)
         needed = [answer for answer in asked if answer.archive in found.archives]
         missing = [f"{answer.archive}: {answer.because}" for answer in needed if not answer.whole]
         missing += [whose_images.problem] if whose_images.problem else []
@@ -170,6 +171,15 @@ class Planner:
             ),
             attempts=attempts,
         )
+
+    async def _fetched(
+        self, order: model.Order, acting: Sequence[matching.RuleMatch]
+    ) -> list[model.Retrieve]:
+        """What the order wanted before, where a rule would let that rest."""
+        if all(match.rule.cool_down is None for match in acting):
+            return []
+        wanted = await self._store.read(retrieves.retrieves_of_order, order.id)
+        return [retrieve for _, retrieve in wanted]
 
     async def _ask(
         self,
@@ -219,7 +229,7 @@ class Planner:
 
 def _closing(wanted: Sequence[model.Wanted]) -> list[datetime]:
     """When the windows close in which something is to be moved."""
-    to_move = (wish for wish in wanted if wish.decision is not Decision.PRESENT)
+    to_move = (wish for wish in wanted if wish.decision not in {Decision.PRESENT, Decision.COOLING})
     return [wish.choice.closes_at for wish in to_move if wish.choice.closes_at is not None]
 
 

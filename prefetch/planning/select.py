@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from operator import attrgetter
 
@@ -150,6 +151,7 @@ def _choice(wishes: Sequence[Wish], destination: str, table: Table) -> Choice:
         start_at=opening.opens,
         closes_at=opening.closes,
         lane=min(wish.match.lane for wish in moving),
+        cool_down=_cool_down(moving),
         deadline=min(wish.match.deadline for wish in moving),
         observe=winner.observe,
         reason=winner.reason,
@@ -157,6 +159,12 @@ def _choice(wishes: Sequence[Wish], destination: str, table: Table) -> Choice:
         others=tuple(wish.reason for wish in wishes if wish is not winner),
         relevance=table.of(winner.holding.study).graded,
     )
+
+
+def _cool_down(wishes: Sequence[Wish]) -> timedelta | None:
+    """The shortest; none where one of the rules wants the study there whenever it is missing."""
+    said = [wish.match.rule.cool_down for wish in wishes]
+    return None if None in said else min(filter(None, said), default=None)
 
 
 def _series(wishes: Sequence[Wish]) -> tuple[Series, ...]:

@@ -138,6 +138,8 @@ class GivenStudy(PlacedModel):
     """Number of Study Related Instances."""
     accession_number: Text | None = Field(default=None, examples=["A0"])
     """Accession Number."""
+    fetched: spans.Duration | None = Field(default=None, examples=["3h"])
+    """How long before `now` it was fetched for this exam, and verified, wherever it goes."""
     study_instance_uid: Text | None = Field(default=None, examples=["1.2.3"])
     """Study Instance UID. Left out: one of its own."""
     series: tuple[GivenSeries, ...] | None = Field(

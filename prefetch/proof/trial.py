@@ -42,11 +42,12 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
         verdicts={},
         policy=identity.Policy.of(site),
         circumstances=Circumstances.of(site, now),
+        fetched=[one for given in case.studies for one in _fetched(given, site, now)],
     )
     answers = _answers(case, site, facts, matches)
     found = draft.sort_studies(facts, matches, answers)
     given = [one for one in draft.candidates(found, present=()) if one.study.study_instance_uid in studies]
-    selection = select.Selection(choices=found.choices, candidates=tuple(given))
+    selection = select.Selection(choices=found.to_look_for, candidates=tuple(given))
     matches = found.matches
     matched = tuple(match.rule.name for match in matches if match.matched)
     failures = [
@@ -100,7 +101,7 @@ def _order(case: cases.Case, site: Config, now: datetime) -> model.Order:
         priority=orders.read_priority(given.priority),
         worklist=given.worklist,
         segments=_segments(given.hl7),
-        created_at=now,
+        created_at=now - max((given.fetched for given in case.studies if given.fetched), default=timedelta()),
         changed_at=now,
         **{name: getattr(given, name) for name in _SAME},
     )
@@ -154,6 +155,32 @@ def _by_archive(case: cases.Case, site: Config, day: date) -> dict[str, list[mod
         study = _study(given, day, default=default)
         found.setdefault(study.archive, []).append(study)
     return found
+
+
+def _fetched(given: cases.GivenStudy, site: Config, now: datetime) -> list[model.Retrieve]:
+    """What was fetched of a study for this exam."""
+    if given.fetched is None:
+        return []
+    then = now - given.fetched
+    return [
+        model.Retrieve(
+            id=0,
+            state=model.RetrieveState.VERIFIED,
+            study_instance_uid=_uid(given),
+            archive="",
+            archives=(),
+            destination=destination,
+            patient_id=_PATIENT,
+            start_at=then,
+            deadline=then,
+            expire_at=then,
+            expected_instances=given.instances,
+            created_at=then,
+            moved_at=then,
+            verified_at=then,
+        )
+        for destination in site.workstations
+    ]
 
 
 def _study(given: cases.GivenStudy, day: date, *, default: str) -> model.Study:

@@ -111,6 +111,9 @@ class Rule(PlacedModel):
     if_no_window: IfNoWindow = Field(default=IfNoWindow.FETCH_ANYWAY, examples=["wait"])
     """Where none of the `windows` opens before the deadline: `fetch anyway`, as if there were none; `wait`
     for the next one, though the deadline is missed; or `skip`: the rule fetches nothing."""
+    cool_down: spans.Duration | None = Field(default=None, examples=["12h"])
+    """How long what was fetched for an exam and verified is not fetched again for it, though the workstation
+    has passed it on or removed it. Left out: it is fetched whenever it is missing there."""
     priority: Urgency | None = Field(default=None, examples=["stat"])
     """The lane of what it fetches: `stat` goes before all others, then `high`, `medium`, `routine`. Left out:
     that of the order, and of an emergency `stat`."""

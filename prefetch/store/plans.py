@@ -39,8 +39,11 @@ _FIRST_STATE = {
     Decision.TAKEN: RetrieveState.WAITING,
     Decision.PRESENT: RetrieveState.VERIFIED,
     Decision.QUARANTINED: RetrieveState.QUARANTINED,
+    Decision.COOLING: RetrieveState.WAITING,  # where history has lost what was fetched
 }
 """Decision → state of a retrieve that is new; the other decisions want none."""
+
+_BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
@@ -144,12 +147,10 @@ def _queue_all(
 
 
 def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Target, model.Retrieve]:
-    """Hold the live retrieves of what is wanted; where it is present and none is live, what brought it."""
+    """Hold the live retrieves of what is wanted; where it was brought and none is live, what brought it."""
     live = _find(c, wishes, in_state(*lifecycle.LIVE))
-    present = {
-        target for target, wish in wishes.items() if wish.decision is Decision.PRESENT and target not in live
-    }
-    return live | _find(c, present, in_state(RetrieveState.VERIFIED))
+    brought = {target for target, wish in wishes.items() if wish.decision in _BROUGHT and target not in live}
+    return live | _find(c, brought, in_state(RetrieveState.VERIFIED))
 
 
 def _find(

@@ -10,7 +10,7 @@ import pytest
 
 from prefetch.sandbox.messages import Change
 from tests import peers
-from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly, soon
+from tests.e2e.hospital import ANNA, BRUNO, Hospital, deadline, holds_exactly, soon
 
 pytestmark = pytest.mark.peers
 
@@ -115,4 +115,29 @@ def test_a_rule_moves_in_its_window_only(hospital: Hospital) -> None:
     hospital.reload(rules=windowed(-hour, hour))
     hospital.book(hospital.exam("A1", scheduled_start=soon(hours=5)), Change.CHANGED)
     hospital.await_ready("A1")
+    assert holds_exactly(workstation, prior)
+
+
+RESTING = "rules: [{name: to-a-router, cool_down: 12h, priors: [{newest: 1}]}]\n"
+
+
+def test_what_was_passed_on_is_not_sent_again(hospital: Hospital) -> None:
+    """A change of the order finds it gone, and lets it rest; for another exam it is fetched."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Dcmqrscp)
+    prior = hospital.study(archive)
+    hospital.open(rules=RESTING)
+    hospital.book(hospital.exam("A1"))
+    hospital.await_ready("A1")
+    for study in workstation.rest("GET", "/studies"):
+        workstation.rest("DELETE", f"/studies/{study}")
+    start = soon(hours=3)
+    hospital.book(hospital.exam("A1", scheduled_start=start), Change.CHANGED)
+    hospital.await_order("A1", ready_by=deadline(start), readiness="ready")
+    decided = hospital.decision("A1", prior)
+    assert "cooling down" == decided["decision"]
+    assert "the cool-down is 12h" in decided["reasons"][0]["because"]
+    assert {} == workstation.instances()
+    hospital.book(hospital.exam("A2"))
+    hospital.await_ready("A2")
     assert holds_exactly(workstation, prior)

@@ -62,6 +62,10 @@ BAD: dict[str, tuple[str, str]] = {
         "if_no_window: fetch now",
         "4:17: rules.0.if_no_window: “fetch now” is not possible; did you mean fetch anyway?",
     ),
+    "Rule.cool_down": (
+        "cool_down: a night",
+        "4:14: rules.0.cool_down: expected a duration such as 90s, 15m, 24h or 2d, found “a night”",
+    ),
     "Rule.priority": (
         "priority: urgent",
         "4:13: rules.0.priority: “urgent” is not possible; possible: stat, high, medium, routine",
