@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-from prefetch import rules, shadows, yamlfile, yamltree
+from prefetch import hours, openings, rules, shadows, spans, yamlfile, yamltree
 from prefetch.errors import Problem
 from prefetch.settings import Config
 
@@ -187,6 +188,41 @@ def _begins_too_late(site: Site) -> Iterator[Problem]:
             yield source.problem(key, message=message)
 
 
+# --- windows ---------------------------------------------------------------------------------------
+
+
+def _windows_that_may_not_open(site: Site) -> Iterator[Problem]:
+    """A fetch has less time than its windows stay closed: many an exam never sees one open."""
+    planning = site.config.planning
+    for source in site.enabled:
+        rule = source.rule
+        begin = (rule.fetch_from or planning.fetch_from).before_exam
+        ready = (rule.ready_by or planning.ready_by).before_exam
+        if not rule.windows:
+            if "if_no_window" in rule.model_fields_set:
+                yield _warn(source, "if_no_window", message="says nothing without `windows`")
+        elif begin is not None and ready is not None:
+            closed = _longest_closed(rule.windows)
+            if closed > begin - ready:
+                message = (
+                    f"may be closed for {spans.say_duration(closed)} on end, and a fetch has "
+                    f"{spans.say_duration(begin - ready)}: where none opens in time, {rule.if_no_window}; an "
+                    "earlier `fetch_from` would help"
+                )
+                yield _warn(source, "windows", message=message)
+
+
+def _longest_closed(windows: Iterable[hours.Window]) -> timedelta:
+    """How long no window is open at most, in a week in which no clock changes."""
+    at = monday = datetime(2026, 1, 5, tzinfo=UTC)
+    longest = timedelta()
+    while at < monday + timedelta(days=8):
+        opening = openings.first_opening(windows, at, UTC)
+        longest = max(longest, opening.opens - at)
+        at = opening.closes or at + timedelta(days=8)
+    return longest
+
+
 # --- legal, but suspicious -------------------------------------------------------------------------
 
 
@@ -341,6 +377,7 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _domains_that_no_archive_knows,
     _no_limit,
     _shadows,
+    _windows_that_may_not_open,
     _use_without_effect,
     _unused_peers,
     _nothing_to_do,

@@ -128,7 +128,10 @@ def _what(wide: rules.Source, narrow: rules.Source) -> str:
     return "the same orders" if coverage.implies(of_wide, of_narrow) else "all of its orders"
 
 
-_ALIKE = ("destinations", "fetch_from", "ready_by", "if_unscheduled", "fallback", "limits", "mode")
+ALIKE = (
+    *("origin", "destinations", "fetch_from", "ready_by", "windows", "if_no_window", "if_unscheduled"),
+    *("if_late", "priority", "cool_down", "fallback", "limits", "mode"),
+)
 """Keys of a rule in which two must agree, if one of them is to want what the other does."""
 
 
@@ -136,8 +139,8 @@ def _wants_no_less(wide: rules.Source, narrow: rules.Source) -> bool:
     one, other = wide.rule, narrow.rule
     if not other.priors or other.stop or not _matches_whenever(wide, narrow):
         return False
-    alike = all(getattr(one, key) == getattr(other, key) for key in _ALIKE)
-    return alike and one.archives == other.archives and _take_no_less(one.priors, other.priors)
+    alike = all(getattr(one, key) == getattr(other, key) for key in ALIKE)
+    return alike and _take_no_less(one.priors, other.priors)
 
 
 def _take_no_less(wide: Sequence[rules.PriorClass], narrow: Sequence[rules.PriorClass]) -> bool:

@@ -61,14 +61,13 @@ def plan(
     names = dict.fromkeys(name for match in matches if match.acts for name in match.archives)
     if names:
         asked = [_ask(c, site, order, name, held.get(name, ()), now=now, outcome=outcome) for name in names]
-        found = draft.sort_studies(
-            order,
-            matches,
-            asked,
+        facts = draft.Facts(
+            order=order,
             verdicts={},
             policy=identity.Policy.of(site),
             circumstances=Circumstances.of(site, now),
         )
+        found = draft.sort_studies(facts, matches, asked)
         made = replace(
             made,
             patient_ids=tuple(model.KnownId(id=one, because="the order") for one in order.patient.ids),

@@ -203,6 +203,7 @@ def _row(retrieve: model.Retrieve) -> dict[str, Any]:
         "destination": retrieve.destination,
         "lane": retrieve.lane.name,
         "start_at": retrieve.start_at,
+        "closes_at": retrieve.closes_at,
         "deadline": retrieve.deadline,
         "attempts": retrieve.attempts,
         "expected_instances": retrieve.expected_instances,

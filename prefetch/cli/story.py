@@ -153,6 +153,8 @@ def _wanted(want: model.Want, retrieve: model.Retrieve) -> dict[str, Any]:
         "expected_instances": retrieve.expected_instances,
         "verified_by": None if retrieve.verified_by is None else retrieve.verified_by.value,
         "verified_at": retrieve.verified_at,
+        "start_at": retrieve.start_at,
+        "closes_at": retrieve.closes_at,
         "deadline": retrieve.deadline,
         "problem": retrieve.problem,
     }

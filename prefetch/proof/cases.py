@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, field_validator,
 
 from prefetch import errors, spans, yamlfile
 from prefetch.fieldpath import FieldPath
-from prefetch.rules import Count, Modality, Pattern, Text, Version
+from prefetch.rules import Count, Modality, Mode, Pattern, Text, Urgency, Version
 from prefetch.yamlfile import Model, NotEmpty, OneOrMany, PlacedModel
 
 NOW = datetime.fromisoformat("2026-01-14T08:00")
@@ -174,6 +174,16 @@ class ExpectedPrior(Model):
     """The class of that rule."""
     series: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=["[axial, lung]"])
     """The series of it that are moved, by their names: these and no others. Left out: any, or all."""
+    archive: Text | None = Field(default=None, alias="from", examples=["offsite"])
+    """The archive that is asked to move it."""
+    fetch_from: Moment | None = Field(default=None, examples=['"2026-01-14 20:00"'])
+    """When its fetch may begin, by the site's clock."""
+    ready_by: Moment | None = Field(default=None, examples=['"2026-01-15 09:30"'])
+    """Its deadline, by the site's clock."""
+    priority: Urgency | None = Field(default=None, examples=["stat"])
+    """The lane in which it goes."""
+    mode: Mode | None = Field(default=None, examples=["observe"])
+    """`observe`: it is shown and not moved; `active`: it is moved."""
     because: Because | None = Field(default=None, examples=['"*newest, number 1*"'])
     """Its reason, as `prefetch explain` says it; `*` and `?` are wildcards."""
 

@@ -39,29 +39,48 @@ class Replay:
         matches = matching.match_rules(self.site.rule_set, order, site=self.site, now=now)
         if order.fetch_now:
             matches = tuple(draft.hasten(match, now) for match in matches)
-        names = dict.fromkeys(name for match in matches if match.acts for name in match.archives)
-        if not names or not ids:
+        if not ids or not any(match.acts and match.archives for match in matches):
             return Replayed()
-        asked = [self._answer(name, record, ids) for name in names]
-        missing = [one for one in asked if isinstance(one, str)]
-        answered = [one for one in asked if isinstance(one, draft.Answer)]
-        if not record.plan.patient_ids and self.site.identity.pix:
-            missing.append("the PIX manager was not asked for the patient's other IDs")
-        circumstances = Circumstances.of(self.site, now)
-        by_archive = {answer.archive: answer.studies for answer in answered}
-        lacking = select.to_look_into(matches, order, by_archive, circumstances=circumstances)
-        missing += sorted({f"{study.archive} was not asked for the series of a study" for study in lacking})
-        if missing:
-            return Replayed(missing=tuple(missing))
-        found = draft.sort_studies(
-            order,
-            matches,
-            answered,
+        facts = draft.Facts(
+            order=order,
             verdicts=self._verdicts(record, ids),
             policy=identity.Policy.of(self.site),
-            circumstances=circumstances,
+            circumstances=Circumstances.of(self.site, now),
         )
+        answered, missing = self._ask(facts, matches, record, ids)
+        if not record.plan.patient_ids and self.site.identity.pix:
+            missing.append("the PIX manager was not asked for the patient's other IDs")
+        by_archive = {answer.archive: answer.studies for answer in answered}
+        lacking = select.to_look_into(matches, order, by_archive, circumstances=facts.circumstances)
+        missing += sorted({f"{study.archive} was not asked for the series of a study" for study in lacking})
+        found = draft.sort_studies(facts, matches, answered)
+        needed = (answer for answer in answered if answer.archive in found.archives)
+        missing += [f"{answer.archive} did not answer wholly" for answer in needed if not answer.whole]
+        if missing:
+            return Replayed(missing=tuple(missing))
         return Replayed(candidates=draft.candidates(found, present=()))
+
+    def _ask(
+        self,
+        facts: draft.Facts,
+        matches: Sequence[matching.RuleMatch],
+        record: Record,
+        ids: Sequence[model.PatientId],
+    ) -> tuple[list[draft.Answer], list[str]]:
+        """What the archives had answered that the rules would have asked, and what they were not asked."""
+        answered: list[draft.Answer] = []
+        missing: list[str] = []
+        while not missing and (names := draft.still_to_ask(facts, matches, answered)):
+            asked = [self._answer(name, record, ids) for name in names]
+            missing += [one for one in asked if isinstance(one, str)]
+            answered += [one for one in asked if isinstance(one, draft.Answer)]
+        for number, answer in enumerate(answered):
+            for uid in draft.named_studies(facts, matches, answered, answer.archive):
+                if (said := _said_of_study(uid, answer.archive, record)) is None:
+                    missing.append(f"{answer.archive} was not asked for a study that the order names")
+                else:
+                    answered[number] = draft.add_named(answered[number], uid, said, now=record.plan.made_at)
+        return answered, missing
 
     def _answer(self, archive: str, record: Record, ids: Sequence[model.PatientId]) -> draft.Answer | str:
         """What an archive had answered of the patient by then, or what of it is missing, in words."""
@@ -71,8 +90,6 @@ class Replay:
             said = self._said(archive, key, record)
             if said is None:
                 return f"{archive} was not asked for this patient"
-            if not said.whole:
-                return f"{archive} did not answer wholly"
             answers.append(said)
         return draft.unite(archive, answers, asked=chosen.asked, left_out=(), now=record.plan.made_at)
 
@@ -98,6 +115,17 @@ class Replay:
             for one in self.verdicts.get((each.patient_id, each.issuer_of_patient_id or ""), ())
             if one.at <= record.plan.made_at
         }
+
+
+def _said_of_study(uid: str, archive: str, record: Record) -> model.FindResult | None:
+    """What an archive had said of a study that it was asked for by its UID; None where it was not."""
+    asked = (one for one in record.plan.consulted if one.study_instance_uid == uid)
+    consulted = next((one for one in asked if one.archive == archive), None)
+    if consulted is None:
+        return None
+    known = (one.study for one in record.plan.candidates if one.study.study_instance_uid == uid)
+    found = [study for study in known if study.archive == archive]
+    return model.FindResult(outcome=consulted.outcome, studies=tuple(found[:1]), because=consulted.because)
 
 
 def _is_of(consulted: model.Consulted, archive: str, key: keys.Key) -> bool:

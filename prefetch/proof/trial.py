@@ -54,6 +54,7 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
         *_never_asked(case, answers),
         *_wrong_rules(case.expect, matches, matched),
         *_wrong_priors(case.expect, selection, studies),
+        *_wrong_course(case.expect, selection, studies, site),
         *_wrong_reasons(case.expect, selection, studies),
     ]
     return Outcome(case=case, failures=tuple(failures), matched=matched)
@@ -273,6 +274,50 @@ def _wrong_choice(prior: cases.ExpectedPrior, choices: Sequence[model.Choice]) -
 def _moved(choice: model.Choice) -> set[str]:
     """The names of the series that are moved; of a whole study all."""
     return {each.series_instance_uid for each in choice.series or choice.study.series_found or ()}
+
+
+def _wrong_course(
+    expected: cases.Expectation,
+    selection: select.Selection,
+    studies: Mapping[str, cases.GivenStudy],
+    site: Config,
+) -> Iterator[str]:
+    """Of what is taken: from where it comes, when, and in which lane."""
+    taken = _taken(selection, studies)
+    for prior in expected.taken:
+        for choice in taken.get(prior.study, ())[:1]:
+            asked, found = _asked_course(prior, site), _course(choice, site)
+            for what in asked:
+                if asked[what] not in {None, found[what]}:
+                    yield f"“{prior.study}” should be {what} {asked[what]}; it is {what} {found[what]}"
+
+
+def _asked_course(prior: cases.ExpectedPrior, site: Config) -> dict[str, str | None]:
+    return {
+        "from": prior.archive,
+        "fetched from": _asked_time(prior.fetch_from, site),
+        "ready by": _asked_time(prior.ready_by, site),
+        "in lane": None if prior.priority is None else prior.priority.name.lower(),
+        "in mode": prior.mode and prior.mode.value,
+    }
+
+
+def _course(choice: model.Choice, site: Config) -> dict[str, str]:
+    return {
+        "from": choice.archives[0],
+        "fetched from": _local(choice.start_at, site),
+        "ready by": _local(choice.deadline, site),
+        "in lane": choice.lane.name.lower(),
+        "in mode": (rules.Mode.OBSERVE if choice.observe else rules.Mode.ACTIVE).value,
+    }
+
+
+def _asked_time(moment: datetime | None, site: Config) -> str | None:
+    return None if moment is None else _local(_instant(moment, site), site)
+
+
+def _local(moment: datetime, site: Config) -> str:
+    return f"{moment.astimezone(site.time_zone):%Y-%m-%d %H:%M}"
 
 
 def _wrong_reasons(

@@ -86,7 +86,9 @@ def _fits_no_less(wide: PriorClass, narrow: PriorClass) -> bool:
     days = all(getattr(wide, key) in {None, getattr(narrow, key)} for key in ("not_before", "not_after"))
     excluded = all(any(asks_no_more(mine, theirs) for mine in narrow.exclude) for theirs in wide.exclude)
     series = wide.series in {None, narrow.series}
-    return asks_no_more(wide, narrow) and relevance and within and days and excluded and series
+    # What an order names need not be earlier than the exam: no other class takes all of that.
+    named = wide.named_in == narrow.named_in
+    return asks_no_more(wide, narrow) and relevance and within and days and excluded and series and named
 
 
 def _is_same_but_numbers(one: PriorClass, other: PriorClass) -> bool:

@@ -312,3 +312,28 @@ def test_a_domain_that_no_archive_knows_is_suspicious(tmp_path: Path) -> None:
 def test_a_way_to_use_archives_that_changes_nothing(tmp_path: Path, rule: str, warning: str) -> None:
     """It looks like a choice, and is none."""
     assert any(one.startswith(warning) for one in warnings(tmp_path, rule, RULE.replace("a,", "b,")))
+
+
+@pytest.mark.parametrize(
+    ("said", "warning"),
+    [
+        (
+            'fetch_from: 4h before exam, windows: "20:00-06:00"',
+            "windows: may be closed for 14h on end, and a fetch has 210m: where none opens in time, fetch",
+        ),
+        ('windows: "sat-sun 00:00-24:00"', "windows: may be closed for 5d on end, and a fetch has 1410m"),
+        ("if_no_window: skip", "if_no_window: says nothing without `windows`"),
+    ],
+)
+def test_windows_that_may_not_open_in_time(tmp_path: Path, said: str, warning: str) -> None:
+    """Who wrote them did not mean that most exams never see one open."""
+    (found,) = warnings(tmp_path, f"{{name: a, {said}, priors: [{{newest: 1}}]}}")
+    assert f"rules.0.{warning}" in found
+
+
+@pytest.mark.parametrize(
+    "said", ['windows: "20:00-06:00"', 'fetch_from: when ordered, windows: "sun 01:00-02:00"']
+)
+def test_windows_that_open_in_time_are_no_matter(tmp_path: Path, said: str) -> None:
+    """Every exam sees one, or may."""
+    assert [] == warnings(tmp_path, f"{{name: a, {said}, priors: [{{newest: 1}}]}}")

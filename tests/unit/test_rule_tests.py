@@ -77,6 +77,23 @@ def test_what_holds_passes(rules: Path, expect: str) -> None:
         ("{priors: [last, baseline], rules: []}", "rule chest-ct should not match: matches"),
         ("{priors: [last, baseline], rules: [chest-ct, oncology]}", "rule oncology should match: does not"),
         ("{priors: [last, baseline], rules: [chest-ct, abdomen]}", "there is no rule abdomen"),
+        ("{priors: [last, {study: baseline, from: other}]}", "“baseline” should be from other; it is from a"),
+        (
+            "{priors: [last, {study: baseline, fetch_from: 2026-01-14 20:00, ready_by: 2026-01-15 09:30}]}",
+            "“baseline” should be fetched from 2026-01-14 20:00; it is fetched from 2026-01-14 10:00",
+        ),
+        (
+            "{priors: [last, {study: baseline, ready_by: 2026-01-15 09:45}]}",
+            "“baseline” should be ready by 2026-01-15 09:45; it is ready by 2026-01-15 09:30",
+        ),
+        (
+            "{priors: [last, {study: baseline, priority: stat}]}",
+            "“baseline” should be in lane stat; it is in lane routine",
+        ),
+        (
+            "{priors: [last, {study: baseline, mode: observe}]}",
+            "“baseline” should be in mode observe; it is in mode active",
+        ),
         ("{priors: [last, {study: baseline, to: other}]}", "“baseline” should go to other; it goes to work"),
         (
             "{priors: [last, {study: baseline, rule: other}]}",

@@ -234,9 +234,11 @@ def test_every_key_is_looked_at() -> None:
     compound = {"exists", "hl7", "worklist", "every", "some", "none"}
     assert rules.Condition.model_fields.keys() == coverage.KIND_OF_KEY.keys() | compound
     assert rules.StudyCondition.model_fields.keys() == takes.COVERS.keys()
-    others = {"relevance", "within", "not_before", "not_after", "exclude", "series"}
+    others = {"named_in", "relevance", "within", "not_before", "not_after", "exclude", "series"}
     numbers = {"name", "newest", "oldest", "if_fewer_than"}
     assert rules.PriorClass.model_fields.keys() == takes.COVERS.keys() | others | numbers
+    apart = {"name", "why", "enabled", "feeds", "when", "stop", "priors"}
+    assert rules.Rule.model_fields.keys() == {*shadows.ALIKE} | apart
     filters = {"modality", "description", "localizers", "exclude"}
     assert rules.SeriesFilter.model_fields.keys() == filters
 
