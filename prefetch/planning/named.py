@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from prefetch import rules
 from prefetch.model import Candidate, Decision, Reason, Study
@@ -18,6 +19,8 @@ from prefetch.planning.findings import alternatives, say
 MOST = 20
 """Studies that one order may name in one class; a message that lists a thousand has the first looked for."""
 
+_MOST_READ = 200
+_MOST_TOLD = 3
 _LONGEST = 64
 _UID = r"[0-9]+(\.[0-9]+)+"
 """PS3.5 9.1, but for zeros in front, which some archives gave out."""
@@ -31,19 +34,21 @@ def uids(asked: rules.PriorClass, exam: Exam) -> dict[str, str]:
 
 def problems(classes: Iterable[rules.PriorClass], exam: Exam) -> list[str]:
     """What is wrong with what the order names, in words."""
-    found: dict[str, None] = {}
+    wrong: dict[str, None] = {}
+    too_many: list[str] = []
     for one in classes:
-        said = list(_said(one, exam))
-        found |= {
-            f"{place} says {say(_short(uid))}, which is no Study Instance UID": None
-            for place, uid in said
+        said = {uid: place for place, uid in _said(one, exam)}
+        wrong |= dict.fromkeys(
+            f"{place} says {say(_short(uid))}, which is no Study Instance UID"
+            for uid, place in said.items()
             if not _is_uid(uid)
-        }
-        if len({uid for _, uid in said}) > MOST:
-            found[
-                f"{alternatives(one.named_in)} names more than {MOST} studies; the first are looked for"
-            ] = None
-    return list(found)
+        )
+        if len(said) > MOST:
+            places = alternatives(one.named_in)
+            too_many.append(f"{places} names more than {MOST} studies; the first are looked for")
+    more = len(wrong) - _MOST_TOLD
+    told = list(wrong)[:_MOST_TOLD] + ([f"{more} more are none"] if more > 0 else [])
+    return [*told, *too_many]
 
 
 def to_look_for(classes: Iterable[rules.PriorClass], exam: Exam, held: Iterable[Study]) -> tuple[str, ...]:
@@ -70,9 +75,9 @@ def not_found(
 
 def _said(asked: rules.PriorClass, exam: Exam) -> Iterator[tuple[str, str]]:
     """Each place, and what it says: a worklist's attribute may hold several, parted by backslashes."""
-    for value in asked.named_in:
-        for said in conditions.values(value, exam):
-            yield from ((str(value), uid.strip()) for uid in str(said).split("\\") if uid.strip())
+    texts = ((value, str(said)) for value in asked.named_in for said in conditions.values(value, exam))
+    said = ((str(value), uid.strip()) for value, text in texts for uid in text.split("\\") if uid.strip())
+    return islice(said, _MOST_READ)
 
 
 def _is_uid(text: str) -> bool:

@@ -168,6 +168,14 @@ def test_what_is_no_uid_is_told_and_never_asked_for(tmp_path: Path, said: str, p
     assert (["1.2.1"], {"main": (), "offsite": ()}) == (plan.chosen, plan.asked)
 
 
+def test_of_many_that_are_none_the_first_are_told(tmp_path: Path) -> None:
+    """A reason is read by people."""
+    plan = Plan(tmp_path, naming(*(f"letter {number}" for number in range(1000))))
+    (because,) = [match.reason.because for match in plan.matches]
+    assert "“letter 2”, which is no Study Instance UID; 197 more are none" in because
+    assert "letter 3" not in because
+
+
 def test_a_message_that_names_a_thousand_has_the_first_looked_for(tmp_path: Path) -> None:
     """No message sends an archive a thousand queries."""
     plan = Plan(tmp_path, naming(*(f"1.2.{number}" for number in range(1000))))
