@@ -12,7 +12,7 @@ from prefetch.fieldpath import FieldPath
 from prefetch.planning import draft, identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
 from prefetch.proof import cases
-from prefetch.settings import Config
+from prefetch.settings import BirthDateSaidBy, Config, NameConflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
     facts = draft.Facts(
         order=order,
         verdicts={},
-        policy=identity.Policy.of(site),
+        policy=_POLICY,
         circumstances=Circumstances.of(site, now),
         fetched=[one for given in case.studies for one in _fetched(given, site, now)],
     )
@@ -61,6 +61,8 @@ def run(case: cases.Case, rule_set: rules.RuleSet, site: Config) -> Outcome:
 
 
 _PATIENT = "TEST"
+_POLICY = identity.Policy(name_conflict=NameConflict.NOTE, birth_date_said_by=BirthDateSaidBy.NOBODY)
+"""All studies of a rule test are the patient's: whose they are is not for rules to say."""
 
 
 # --- what is given ---------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.choosing import NOW, order, rule_set, site, study
 
 def own(uid: str, year: int, archive: str) -> Study:
     """A study that is surely the patient's."""
-    return study(uid, f"{year}-06-01", archive=archive, patient_id="4711")
+    return study(uid, f"{year}-06-01", archive=archive, patient_id="4711", birth_date="19700101")
 
 
 MAIN = [own("1", 2025, "main"), own("2", 2024, "main")]
