@@ -126,6 +126,7 @@ def after_move(
     outcome: Outcome,
     *,
     arrived: bool,
+    alone: bool = True,
     attempts: int,
     elsewhere: str | None,
     now: datetime,
@@ -140,6 +141,7 @@ def after_move(
 
     `arrived`: whether the archive counted any completed sub-operation. Whatever may have stored something is
     looked for at the destination before anything is sent twice: never assume that nothing arrived.
+    `alone`: whether it named this study only; where it named several, a refusal may mean just that.
     `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `unwell`: the
     archive was not reached, which says nothing of the study; where no other has it, it waits for this one.
     `tries`: how many attempts its status is worth, where that is fewer than we have patience for.
@@ -159,6 +161,8 @@ def after_move(
     may_try_again = outcome not in _FINAL and attempts < min(patience.attempts, tries or patience.attempts)
     if stays or may_try_again:
         return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because, counts=not stays)
+    if not alone:
+        return Next(step=Step.RETRY, at=now, because=f"{because}; moved by itself next")
     given_up = because if outcome in _FINAL else f"given up after {attempts} attempts: {because}"
     if elsewhere is not None:
         return Next(step=Step.RETRY, at=now, because=f"{given_up}; asking {elsewhere}", archive=elsewhere)

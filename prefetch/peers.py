@@ -341,6 +341,10 @@ class Archive(PlacedModel):
     max_associations: Count = Field(default=4, examples=["4"])
     """Associations that we open to it at a time. Moves take one fewer, so that no query waits for them. An
     archive that rejects one more for the time being gets as many as it accepts for the next minute."""
+    studies_per_move: Count = Field(default=10, examples=["1"])
+    """Small studies of one patient are moved together, up to so many by one C-MOVE and up to 300 instances in
+    all. Each is verified by itself, and what was tried in vain is moved alone. `1` moves every study alone;
+    an archive that refuses lists of UIDs, or sends only the first, is noticed and treated so for an hour."""
     send_issuer: bool = Field(default=True, examples=["false"])
     """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
     codes: bool = Field(default=True, examples=["false"])

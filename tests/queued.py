@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from prefetch import lifecycle, model
+from prefetch import lifecycle, model, together
 from prefetch.lifecycle import Step
 from prefetch.model import Decision, Outcome, Priority, VerifiedBy
 from prefetch.store import checks, claims, orders, plans, retrieves
@@ -171,16 +171,34 @@ class Queue:
         archive: str = ARCHIVE,
         limit: int = 100,
     ) -> list[model.Retrieve]:
-        """Claim the most urgent retrieves."""
+        """Claim the most urgent retrieves, each for a move of its own."""
         self.do(claims.promote, now)
+        claimed: list[model.Retrieve] = []
+        while len(claimed) < limit:
+            moving = self.claim_move(now, owner=owner, slots=slots, archive=archive)
+            if not moving:
+                break
+            claimed += moving
+        return claimed
+
+    def claim_move(
+        self,
+        now: datetime = NOW,
+        *,
+        owner: str = OWNER,
+        slots: int = 4,
+        archive: str = ARCHIVE,
+        most: together.Most = together.ALONE,
+    ) -> list[model.Retrieve]:
+        """Claim the most urgent retrieve, and what may go with it."""
         return self.do(
-            claims.claim_retrieves,
+            claims.claim_move,
             archive=archive,
             slots=slots,
             owner=owner,
             now=now,
             lease=LEASE,
-            limit=limit,
+            most=lambda _: most,
         )
 
     def moving(self, *wishes: model.Wanted) -> model.Retrieve:
@@ -201,7 +219,7 @@ class Queue:
     ) -> bool:
         """Write what became of a move."""
         result = model.MoveResult(outcome=outcome, completed=10, failed=0)
-        return self.do(claims.finish_move, moved, result, following(step, at, **more), now=NOW)
+        return bool(self.do(claims.finish_move, [moved], result, following(step, at, **more), now=NOW))
 
     def claim_checks(
         self, now: datetime = NOW, *, owner: str = OWNER, destination: str | None = None

@@ -177,22 +177,22 @@ class RemoteAE:
             instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
         )
 
-    async def move_study(
+    async def move_studies(
         self,
         *,
-        study_instance_uid: str,
+        study_instance_uids: Sequence[str],
         series_instance_uids: Sequence[str] = (),
         destination_ae_title: str,
         patient_id: str | None = None,
         is_repeated: bool = False,
         is_first: bool = False,
     ) -> model.MoveResult:
-        """Have it send a study, or some series of it, to a Move Destination.
+        """Have it send studies of a patient, or some series of one, to a Move Destination, in one C-MOVE.
 
         `is_repeated`: a move of it has failed before. `is_first`: nothing has ever arrived there from here.
         """
         moving = second_look.Moving(
-            study_instance_uid=study_instance_uid,
+            study_instance_uids=study_instance_uids,
             series_instance_uids=series_instance_uids,
             destination_ae_title=destination_ae_title,
             is_repeated=is_repeated,
@@ -200,7 +200,7 @@ class RemoteAE:
             **_nobodies(),
         )
         return await self._run(
-            lambda association: second_look.move_study(
+            lambda association: second_look.move_studies(
                 self._asker(association, patient_id), moving, today=datetime.now(UTC).date()
             ),
             needs=_MOVE,

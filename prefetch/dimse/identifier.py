@@ -110,19 +110,21 @@ def instances(study_instance_uid: str, series_instance_uid: str) -> Dataset:
     return _query("IMAGE", keys, ("SOPInstanceUID",))
 
 
-def study(study_instance_uid: str, patient_id: str | None = None) -> Dataset:
-    """What a C-MOVE of one study names: its unique key, and the patient's under Patient Root (C.4.2.2.1)."""
+def studies_to_move(study_instance_uids: Sequence[str], patient_id: str | None = None) -> Dataset:
+    """What a C-MOVE of studies names: their unique keys, and the patient's under Patient Root (C.4.2.2.1)."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = "STUDY"
     if patient_id is not None:
         set_key(identifier, "PatientID", [patient_id], "")
-    set_key(identifier, "StudyInstanceUID", [study_instance_uid], "")
+    set_key(identifier, "StudyInstanceUID", study_instance_uids, "")
     return identifier
 
 
-def one_series(study_instance_uid: str, series_instance_uid: str, patient_id: str | None = None) -> Dataset:
+def series_to_move(
+    study_instance_uid: str, series_instance_uid: str, patient_id: str | None = None
+) -> Dataset:
     """What a C-MOVE of one series names: the unique keys of both levels (PS3.4 C.4.2.2.1)."""
-    identifier = study(study_instance_uid, patient_id)
+    identifier = studies_to_move([study_instance_uid], patient_id)
     identifier.QueryRetrieveLevel = "SERIES"
     set_key(identifier, "SeriesInstanceUID", [series_instance_uid], "")
     return identifier

@@ -1,4 +1,4 @@
-"""Having a study sent by C-MOVE: Study Root, at STUDY level, or at SERIES level where a part is wanted.
+"""Having studies sent by C-MOVE: Study Root, at STUDY level, or at SERIES level where a part is wanted.
 
 Never at PATIENT level: an ID alone does not name a person (PS3.4 C.4.2).
 """
@@ -19,17 +19,17 @@ from prefetch.dimse import exchange, identifier, peer, status, wire
 from prefetch.model import Outcome
 
 
-def move_study(
+def move_studies(
     association: Association,
     *,
-    study_instance_uid: str,
+    study_instance_uids: Sequence[str],
     series_instance_uids: Sequence[str] = (),
     destination_ae_title: str,
     of: peer.Peer,
     sop_class: UID = wire.MOVE,
     patient_id: str | None = None,
 ) -> model.MoveResult:
-    """Have the archive send a study, or series of it, to the Move Destination, and read what it says.
+    """Have the archive send studies, or series of one, to the Move Destination, and read what it says.
 
     Series are asked for one by one: not every archive takes a list of UIDs at that level. Patient Root wants
     the patient's ID as well (PS3.4 C.4.2.2.1).
@@ -37,10 +37,11 @@ def move_study(
     above = patient_id if sop_class == wire.PATIENT_ROOT_MOVE else None
     move = partial(_move, association, destination_ae_title=destination_ae_title, of=of, sop_class=sop_class)
     if not series_instance_uids:
-        return move(identifier.study(study_instance_uid, above))
+        return move(identifier.studies_to_move(study_instance_uids, above))
+    (study_instance_uid,) = study_instance_uids
     results: list[model.MoveResult] = []
     for uid in series_instance_uids:
-        results.append(move(identifier.one_series(study_instance_uid, uid, above)))
+        results.append(move(identifier.series_to_move(study_instance_uid, uid, above)))
         if results[-1].outcome not in _WORST:
             break
     return _together(results)
@@ -138,7 +139,7 @@ def probe_destination(
     destination if it tells the two apart. Orthanc (0xC000 for both) and dcmqrscp (Success) look for the study
     first and do not.
     """
-    move = partial(move_study, association, study_instance_uid=no_study_instance_uid, of=of)
+    move = partial(move_studies, association, study_instance_uids=[no_study_instance_uid], of=of)
     asked = move(destination_ae_title=destination_ae_title)
     if asked.outcome is Outcome.UNKNOWN_DESTINATION:
         return Introduction(acquaintance=Acquaintance.UNKNOWN, because=asked.because)

@@ -1,4 +1,4 @@
-"""Moving a study, and what else is asked where the archive's answer leaves a question.
+"""Moving studies, and what else is asked where the archive's answer leaves a question.
 
 Is it still there (0x0112)? Can its series be moved where the study cannot (0xA701)? Does the other root help
 (0xA900, 0x0118, 0x0122)? Is it the destination that is unknown, where an archive says no more than that it
@@ -24,7 +24,7 @@ LEVEL = "MOVE"
 class Moving:
     """What is to be moved, and what the queue knows of it."""
 
-    study_instance_uid: str
+    study_instance_uids: Sequence[str]
     series_instance_uids: Sequence[str] = ()
     destination_ae_title: str
     is_repeated: bool = False
@@ -36,10 +36,21 @@ class Moving:
     no_study_instance_uid: str = "2.25.0"
     """A study that nobody has."""
 
+    @property
+    def study_instance_uid(self) -> str:
+        """The study, where it is one."""
+        (uid,) = self.study_instance_uids
+        return uid
 
-def move_study(asker: find.Asker, moving: Moving, *, today: date) -> model.MoveResult:
-    """Have the archive send it, and look twice where that leaves a question."""
+
+def move_studies(asker: find.Asker, moving: Moving, *, today: date) -> model.MoveResult:
+    """Have the archive send them, and look twice where that leaves a question.
+
+    Of several no question is asked: those that did not come are moved one by one, and then looked after.
+    """
     result = _move(asker, moving)
+    if len(moving.study_instance_uids) > 1:
+        return result
     look = _LOOKS.get(result.status or status.SUCCESS)
     if look is None and _says_nothing(result):
         look = _why_unable
@@ -48,14 +59,14 @@ def move_study(asker: find.Asker, moving: Moving, *, today: date) -> model.MoveR
 
 def _move(asker: find.Asker, moving: Moving, **other: object) -> model.MoveResult:
     said = {
-        "study_instance_uid": moving.study_instance_uid,
+        "study_instance_uids": moving.study_instance_uids,
         "series_instance_uids": moving.series_instance_uids,
         "destination_ae_title": moving.destination_ae_title,
         "sop_class": _root(asker),
         "patient_id": asker.patient_id,
         **other,
     }
-    return move.move_study(asker.association, of=asker.of, **said)  # type: ignore[arg-type]  # named as they are
+    return move.move_studies(asker.association, of=asker.of, **said)  # type: ignore[arg-type]  # named as they are
 
 
 def _root(asker: find.Asker) -> str:

@@ -1,22 +1,28 @@
 """The mover stage: due retrieves → C-MOVE (design, section 2, step 5).
 
-As many workers an archive as it has slots; each claims the nearest deadline, has the study moved, and writes
-what the archive said. What that means is decided by `lifecycle.after_move`; nothing is retried here.
+As many workers an archive as it has slots; each claims the nearest deadline, has the study moved and with it
+what is small and goes the same way, and writes what the archive said. What that means is decided by
+`together` and `lifecycle.after_move`; nothing is retried here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from prefetch import bell, config, health, lifecycle, model
+from prefetch import bell, config, health, lifecycle, model, together
 from prefetch.dimse import association
 from prefetch.store import claims, database, retrieves
 from prefetch.timing import Now
 
 log = structlog.get_logger()
+
+ONE_BY_ONE_FOR = timedelta(hours=1)
+"""How long no studies are moved together after an archive did not send what a list named."""
 
 
 class Mover:
@@ -44,6 +50,7 @@ class Mover:
         self._bells = bells
         self._pulse = pulse
         self._closing = False
+        self._one_by_one_until = datetime.min.replace(tzinfo=UTC)
         self._reached: set[str] = set()
         """Destinations at which something has arrived from this archive."""
         self.under_way: set[int] = set()
@@ -57,47 +64,57 @@ class Mover:
         """Move what is due, the nearest deadline first, until nothing is left; gives how many were moved."""
         moved = 0
         claimed = await self._claim()
-        while claimed is not None:
+        while claimed:
             self._bells.movers[self._archive].ring()
-            moving = claimed.id
-            self.under_way.add(moving)
+            moving = {retrieve.id for retrieve in claimed}
+            self.under_way |= moving
+            moved += len(moving)
             try:
                 claimed = await self.move(claimed)
             finally:
-                self.under_way.discard(moving)
-            moved += 1
+                self.under_way -= moving
         return moved
 
-    async def _claim(self) -> model.Retrieve | None:
+    async def _claim(self) -> Sequence[model.Retrieve]:
         if self._closing or self._remote.resting is not None:
-            return None
-        claimed = await self._store.write_first(
-            claims.claim_retrieves,
+            return ()
+        return await self._store.write_first(
+            claims.claim_move,
             archive=self._archive,
             slots=self._remote.move_slots,
             owner=self._owner,
             now=self._now(),
             lease=self.site.retrieval.lease,
-            limit=1,
+            most=self._most,
         )
-        return claimed[0] if claimed else None
 
-    async def move(self, retrieve: model.Retrieve) -> model.Retrieve | None:
-        """Move one claimed study, and claim the next; interrupted, the row goes back into the queue."""
-        destination = self.site.workstations[retrieve.destination]
+    def _most(self, leader: model.Retrieve) -> together.Most:
+        """How much may go with a retrieve: nothing where the destination cannot say what has arrived."""
+        destination = self.site.workstations[leader.destination]
+        if self._now() < self._one_by_one_until or destination.verify is config.Verify.COUNTERS:
+            return together.ALONE
+        studies = self.site.archives[self._archive].studies_per_move
+        return together.Most(studies=studies, instances=together.INSTANCES)
+
+    async def move(self, moving: Sequence[model.Retrieve]) -> Sequence[model.Retrieve]:
+        """Make one claimed move, and claim the next; interrupted, its rows go back into the queue."""
+        destination = self.site.workstations[moving[0].destination]
         with self._pulse.waiting_for_peer(self.stage):
-            result = await self._remote.move_study(
-                study_instance_uid=retrieve.study_instance_uid,
-                series_instance_uids=[uid for uid, _ in retrieve.series],
+            result = await self._remote.move_studies(
+                study_instance_uids=[retrieve.study_instance_uid for retrieve in moving],
+                series_instance_uids=[uid for uid, _ in moving[0].series],
                 destination_ae_title=destination.ae_title,
-                patient_id=retrieve.patient_id,
-                is_repeated=retrieve.attempts > 1,
-                is_first=not await self._has_reached(retrieve.destination),
+                patient_id=moving[0].patient_id,
+                is_repeated=moving[0].attempts > 1,
+                is_first=not await self._has_reached(moving[0].destination),
             )
         if result.completed:
-            self._reached.add(retrieve.destination)
+            self._reached.add(moving[0].destination)
+        if len(moving) > 1 and not together.is_understood(moving, result):
+            result = together.read(moving, result)
+            self._go_one_by_one(moving, result)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
-        _, following = await asyncio.gather(self._finish(retrieve, result, destination), self._claim())
+        _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim())
         return following
 
     async def _has_reached(self, destination: str) -> bool:
@@ -108,14 +125,42 @@ class Mover:
             self._reached.add(destination)
         return destination in self._reached
 
+    def _go_one_by_one(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> None:
+        """The archive has not done with a list what it should; what is not sent yet is asked for again."""
+        self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
+        log.warning(
+            "studies_moved_one_by_one",
+            archive=self._archive,
+            studies=len(moving),
+            completed=result.completed,
+            because=f"a list of studies was not moved as asked: {result.because}",
+            until=self._one_by_one_until,
+        )
+
     async def _finish(
-        self, retrieve: model.Retrieve, result: model.MoveResult, destination: config.Workstation
+        self, moved: Sequence[model.Retrieve], result: model.MoveResult, destination: config.Workstation
     ) -> None:
         now = self._now()
+        by_step: dict[lifecycle.Next, list[model.Retrieve]] = defaultdict(list)
+        for retrieve in moved:
+            by_step[self._what_follows(retrieve, result, destination, len(moved), now)].append(retrieve)
+        await asyncio.gather(
+            *(self._write(some, result, following, now) for following, some in by_step.items())
+        )
+
+    def _what_follows(
+        self,
+        retrieve: model.Retrieve,
+        result: model.MoveResult,
+        destination: config.Workstation,
+        studies: int,
+        now: datetime,
+    ) -> lifecycle.Next:
         retrieval = self.site.retrieval
-        following = lifecycle.after_move(
+        return lifecycle.after_move(
             result.outcome,
             arrived=bool(result.completed or result.warning),
+            alone=studies == 1,
             attempts=retrieve.attempts,
             elsewhere=retrieve.elsewhere,
             now=now,
@@ -126,26 +171,36 @@ class Mover:
             unwell=result.unwell,
             tries=result.tries,
         )
-        kept = await self._store.write_first(claims.finish_move, retrieve, result, following, now=now)
-        log.log(
-            _LEVELS.get(following.step, _INFO),
-            "move_finished" if kept else "move_result_dropped",
-            retrieve_id=retrieve.id,
-            study_instance_uid=retrieve.study_instance_uid,
-            archive=retrieve.archive,
-            destination=retrieve.destination,
-            attempt=retrieve.attempts,
-            outcome=result.outcome.value,
-            status=None if result.status is None else f"0x{result.status:04X}",
-            completed=result.completed,
-            failed=result.failed,
-            warning=result.warning,
-            milliseconds=round(result.milliseconds, 1),
-            because=result.because,
-            next=following.step.value,
-            next_at=following.at,
-        )
-        self._bells.verifiers[retrieve.destination].ring_in((following.at - self._now()).total_seconds())
+
+    async def _write(
+        self,
+        moved: Sequence[model.Retrieve],
+        result: model.MoveResult,
+        following: lifecycle.Next,
+        now: datetime,
+    ) -> None:
+        kept = await self._store.write_first(claims.finish_move, moved, result, following, now=now)
+        for retrieve in moved:
+            log.log(
+                _LEVELS.get(following.step, _INFO),
+                "move_finished" if retrieve.id in kept else "move_result_dropped",
+                retrieve_id=retrieve.id,
+                study_instance_uid=retrieve.study_instance_uid,
+                archive=retrieve.archive,
+                destination=retrieve.destination,
+                attempt=retrieve.attempts,
+                outcome=result.outcome.value,
+                status=None if result.status is None else f"0x{result.status:04X}",
+                together=len(moved),
+                completed=result.completed,
+                failed=result.failed,
+                warning=result.warning,
+                milliseconds=round(result.milliseconds, 1),
+                because=result.because,
+                next=following.step.value,
+                next_at=following.at,
+            )
+        self._bells.verifiers[moved[0].destination].ring_in((following.at - self._now()).total_seconds())
         if following.archive is not None:
             self._bells.movers[following.archive].ring()
 

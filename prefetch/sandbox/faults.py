@@ -144,6 +144,20 @@ def _send_all_but_one(_operation: Operation, instances: list[Dataset]) -> list[D
     return instances[:-1]
 
 
+def _refuse_list(operation: Operation) -> int | None:
+    return 0xA900 if len(_asked_for(operation)) > 1 else None
+
+
+def _send_the_first(operation: Operation, instances: list[Dataset]) -> list[Dataset]:
+    first = _asked_for(operation)[0]
+    return [instance for instance in instances if instance.StudyInstanceUID == first]
+
+
+def _asked_for(operation: Operation) -> list[str]:
+    uids = operation.identifier.StudyInstanceUID
+    return [uids] if isinstance(uids, str) else list(uids)
+
+
 def _abort_after_one(operation: Operation, so_far: int) -> bool:
     return operation.service is Service.MOVE and so_far == 1
 
@@ -279,6 +293,14 @@ FAULTS: dict[str, Fault] = {
         because="one instance of several, then an A-ABORT; what becomes of the rest is not defined",
         seen="pynetdicom#833",
         aborts=_abort_after_one,
+    ),
+    "list-refused": Fault(
+        because="a C-MOVE that names several studies does not match the SOP Class (0xA900)",
+        begins=_on(Service.MOVE, _refuse_list),
+    ),
+    "list-cut-to-its-first": Fault(
+        because="of several studies that a C-MOVE names the first is sent, and Success said",
+        sends=_send_the_first,
     ),
     "success-nothing-stored": Fault(
         because="Success with every sub-operation completed, and nothing was sent: the counts are a promise",

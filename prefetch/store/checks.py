@@ -17,7 +17,7 @@ from prefetch.store.retrieves import (
     FENCED,
     NEXT_FENCE,
     as_retrieve,
-    claim_of,
+    claims_of,
     take_step,
 )
 from prefetch.store.tables import in_state, retrieves
@@ -101,7 +101,7 @@ def finish_check(
         values |= {"archive": then.archive, "attempts": 0}
     detail: dict[str, object] = {"because": then.because, "arrived": arrived_instances}
     checked = take_step(
-        c, then.step, *_OURS, at=now, parameters=claim_of(retrieve), values=values, detail=detail
+        c, then.step, *_OURS, at=now, parameters=claims_of([retrieve]), values=values, detail=detail
     )
     if not checked:
         return None

@@ -1,36 +1,48 @@
-"""Claims: retrieves become due, are claimed for a move under lease and fence, and come back with a result."""
+"""Claims: retrieves become due, are claimed for a move under lease and fence, and come back with a result.
+
+Small studies of one patient that go to the same destination are claimed together, for a single C-MOVE.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
 
-from prefetch import lifecycle, model
+from prefetch import lifecycle, model, together
 from prefetch.lifecycle import Step
 from prefetch.model import RetrieveState
 from prefetch.store import archives as archive_rows
 from prefetch.store.dialects import lease_clock
 from prefetch.store.orders import RELEASED, release_orders
-from prefetch.store.retrieves import BY_NUMBER, FENCED, NEXT_FENCE, claim_of, take_step
+from prefetch.store.retrieves import (
+    BY_NUMBER,
+    COLUMNS,
+    FENCED,
+    NEXT_FENCE,
+    as_retrieve,
+    claims_of,
+    take_step,
+)
 from prefetch.store.tables import in_state, orders, pairs, retrieves
 from prefetch.store.wants import withdraw_unwanted
 
 _ENOUGH_AT_ONCE = 1_000
 
-_NOTHING_SAID: dict[str, Any] = {"completed": None, "failed": None, "warning": None, "last_outcome": None}
+_COUNTS = ("completed", "failed", "warning")
+_ALL_OF_IT = retrieves.c.expected_instances
+_NOTHING_SAID: dict[str, Any] = {**dict.fromkeys(_COUNTS), "last_outcome": None}
 """What is known of a move that broke off; the counts of an earlier one say nothing of it."""
 
 _OURS = (*FENCED, in_state(RetrieveState.MOVING))
 _ONE_MORE_ATTEMPT = retrieves.c.attempts + 1
 _NO_ATTEMPT = retrieves.c.attempts - 1
 
-_COUNT_MOVING = (
-    select(func.count())
-    .select_from(retrieves)
-    .where(in_state(RetrieveState.MOVING), retrieves.c.archive == bindparam("archive"))
+_COUNT_MOVES = select(func.count(retrieves.c.leader.distinct())).where(
+    in_state(RetrieveState.MOVING), retrieves.c.archive == bindparam("archive")
 )
 _PARKED = exists().where(
     pairs.c.archive == retrieves.c.archive,
@@ -40,16 +52,25 @@ _PARKED = exists().where(
 _OPEN = or_(retrieves.c.closes_at.is_(None), retrieves.c.closes_at > bindparam("now"))
 """Its window has not closed: then it waits for the plan that finds the next one."""
 _MOST_URGENT = (
-    select(retrieves.c.id)
+    select(*COLUMNS)
+    .where(in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), _OPEN, ~_PARKED)
+    .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=retrieves)
+)
+_SAME_WAY = (
+    select(*COLUMNS)
     .where(
         in_state(RetrieveState.DUE),
-        retrieves.c.archive == bindparam("archive"),
+        *(retrieves.c[name] == bindparam(name) for name in ("patient_id", "archive", "destination", "lane")),
+        retrieves.c.issuer_of_patient_id.is_not_distinct_from(bindparam("issuer_of_patient_id")),
+        retrieves.c.attempts == 0,
         _OPEN,
-        ~_PARKED,
+        retrieves.c.id != bindparam("leader"),
     )
-    .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
-    .limit(bindparam("free"))
-    .with_for_update(skip_locked=True, of=retrieves)
+    .order_by(retrieves.c.deadline, retrieves.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
 )
 _RIPE = (
     select(retrieves.c.id)
@@ -68,49 +89,80 @@ def promote(c: Connection, now: datetime) -> int:
     )
 
 
-def claim_retrieves(
-    c: Connection, *, archive: str, slots: int, owner: str, now: datetime, lease: timedelta, limit: int
+def claim_move(
+    c: Connection,
+    *,
+    archive: str,
+    slots: int,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    most: Callable[[model.Retrieve], together.Most],
 ) -> list[model.Retrieve]:
-    """Claim the most urgent retrieves that an archive has free slots for, over all nodes.
+    """Claim the most urgent retrieve that an archive has a free slot for, and what may go with it.
 
-    The archive's row is held in a statement of its own before slots are counted: in one statement with the
-    count, READ COMMITTED would show two nodes the same free slots.
+    `most` says how much that may be. The archive's row is held in a statement of its own before slots are
+    counted, over all nodes: in one statement with the count, READ COMMITTED would show two nodes the same
+    free slot.
     """
     if not archive_rows.hold_archive(c, archive).may_move(now):
         return []
-    free = min(limit, slots - c.execute(_COUNT_MOVING, {"archive": archive}).scalar_one())
-    chosen = list(c.execute(_MOST_URGENT, {"archive": archive, "free": max(free, 0), "now": now}).scalars())
-    if not chosen:
+    if c.execute(_COUNT_MOVES, {"archive": archive}).scalar_one() >= slots:
         return []
+    row = c.execute(_MOST_URGENT, {"archive": archive, "now": now}).mappings().one_or_none()
+    if row is None:
+        return []
+    leader = as_retrieve(row)
+    chosen = together.choose(leader, partial(_same_way, c, now), most(leader))
     begun = {
         "owner": owner,
         "lease_until": lease_clock(c, now) + lease,
         "fence": NEXT_FENCE,
+        "leader": chosen[0].id,
         "attempts": _ONE_MORE_ATTEMPT,
         "claimed_at": now,
     }
+    numbers = [retrieve.id for retrieve in chosen]
+    detail: dict[str, object] = {"owner": owner}
+    if len(chosen) > 1:
+        detail["together"] = len(chosen)
     claimed = take_step(
-        c,
-        Step.CLAIM,
-        BY_NUMBER,
-        at=now,
-        parameters={"numbers": chosen},
-        values=begun,
-        detail={"owner": owner},
+        c, Step.CLAIM, BY_NUMBER, at=now, parameters={"numbers": numbers}, values=begun, detail=detail
     )
-    return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
+    return sorted(claimed, key=lambda retrieve: numbers.index(retrieve.id))
+
+
+def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -> Iterable[model.Retrieve]:
+    """Give what is due of the same patient, from the same archive to the same place, and not tried yet."""
+    asked = {
+        "patient_id": leader.patient_id,
+        "issuer_of_patient_id": leader.issuer_of_patient_id,
+        "archive": leader.archive,
+        "destination": leader.destination,
+        "lane": leader.lane,
+        "now": now,
+        "leader": leader.id,
+        "most": most,
+    }
+    return map(as_retrieve, c.execute(_SAME_WAY, asked).mappings())
 
 
 def finish_move(
-    c: Connection, retrieve: model.Retrieve, result: model.MoveResult, then: lifecycle.Next, *, now: datetime
-) -> bool:
-    """Write what became of a move; false where the claim is no longer ours, and the result is dropped."""
+    c: Connection,
+    moved: Sequence[model.Retrieve],
+    result: model.MoveResult,
+    then: lifecycle.Next,
+    *,
+    now: datetime,
+) -> list[int]:
+    """Write what became of a move, and of all its studies alike; gives those whose claim is still ours.
+
+    The result is dropped for the others.
+    """
     values: dict[str, Any] = {
         "start_at": then.at,
         "checks": 0,
-        "completed": result.completed,
-        "failed": result.failed,
-        "warning": result.warning,
+        **_counts(moved, result),
         "last_outcome": result.outcome,
         "problem": None if result.outcome is model.Outcome.SUCCESS else then.because,
     }
@@ -127,16 +179,20 @@ def finish_move(
         "failed": result.failed,
         "milliseconds": round(result.milliseconds, 1),
     }
-    moved = take_step(
-        c, then.step, *_OURS, at=now, parameters=claim_of(retrieve), values=values, detail=detail
-    )
-    if not moved:
-        return False
-    if then.park_until:
-        pair = retrieve.archive, retrieve.destination
+    kept = take_step(c, then.step, *_OURS, at=now, parameters=claims_of(moved), values=values, detail=detail)
+    if kept and then.park_until:
+        pair = moved[0].archive, moved[0].destination
         archive_rows.park_pair(c, *pair, until=then.park_until, because=then.because)
-    withdraw_unwanted(c, moved, now=now)
-    return True
+    withdraw_unwanted(c, kept, now=now)
+    return [retrieve.id for retrieve in kept]
+
+
+def _counts(moved: Sequence[model.Retrieve], result: model.MoveResult) -> dict[str, Any]:
+    """Give the counts of each study: those of its move, or what it has where all of several were sent."""
+    if len(moved) == 1:
+        return {"completed": result.completed, "failed": result.failed, "warning": result.warning}
+    whole = together.is_whole(moved, result)
+    return {"completed": _ALL_OF_IT, "failed": 0, "warning": 0} if whole else dict.fromkeys(_COUNTS)
 
 
 # --- leases ----------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ _MOVES = (
         retrieves.c.archive,
         retrieves.c.claimed_at,
         retrieves.c.moved_at,
-        func.coalesce(retrieves.c.completed, retrieves.c.expected_instances).label("instances"),
+        func.sum(func.coalesce(retrieves.c.completed, retrieves.c.expected_instances)).label("instances"),
     )
     .where(
         retrieves.c.id > select(func.coalesce(func.max(retrieves.c.id), 0) - _RECENT).scalar_subquery(),
@@ -212,8 +212,9 @@ _MOVES = (
         retrieves.c.claimed_at.is_not(None),
         retrieves.c.moved_at.is_not(None),
     )
-    .order_by(retrieves.c.id.desc())
+    .group_by(retrieves.c.archive, retrieves.c.leader, retrieves.c.claimed_at, retrieves.c.moved_at)
 )
+"""Each move once, however many studies it carried."""
 
 
 def measure_rates(c: Connection) -> dict[str, Rate]:

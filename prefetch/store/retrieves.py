@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from prefetch import lifecycle, model
@@ -55,17 +55,21 @@ BY_NUMBER = in_numbers(retrieves.c.id)
 """Condition of a step: the retrieves that the parameter `numbers` names."""
 
 FENCED = (
-    retrieves.c.id == bindparam("number"),
-    retrieves.c.fence == bindparam("claimed_with"),
+    BY_NUMBER,
+    tuple_(retrieves.c.id, retrieves.c.fence).in_(bindparam("claims", expanding=True)),
 )
-"""Conditions of a step: the retrieve of a claim, while that claim is still the one that we were given."""
+"""Conditions of a step: the retrieves of a claim, while it is still the one that we were given.
+
+The numbers by themselves are what SQLite finds the rows by.
+"""
 
 NEXT_FENCE = retrieves.c.fence + 1
 
 
-def claim_of(retrieve: model.Retrieve) -> dict[str, int]:
+def claims_of(claimed: Iterable[model.Retrieve]) -> dict[str, list[Any]]:
     """Give the parameters of `FENCED`."""
-    return {"number": retrieve.id, "claimed_with": retrieve.fence}
+    claims = [(retrieve.id, retrieve.fence) for retrieve in claimed]
+    return {"numbers": [number for number, _ in claims], "claims": claims}
 
 
 def take_step(

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
-    literal,
+    literal_column,
     or_,
     text,
 )
@@ -310,6 +310,7 @@ retrieves = Table(
     Column("attempts", Integer, nullable=False),
     Column("checks", Integer, nullable=False),
     Column("fence", Integer, nullable=False),
+    Column("leader", Integer),
     Column("series", Document, nullable=False),
     Column("expected_instances", Integer),
     Column("expected_series", Integer),
@@ -332,6 +333,7 @@ retrieves = Table(
     ),
     _partial("ix_retrieves_waiting", "start_at", where="state = 'waiting'"),
     _partial("ix_retrieves_due", "archive", "lane", "deadline", "id", where="state = 'due'"),
+    _partial("ix_retrieves_due_patient", "patient_id", where="state = 'due'"),
     _partial("ix_retrieves_moving", "archive", where="state = 'moving'"),
     _partial("ix_retrieves_moved", "start_at", where="state = 'moved'"),
     _partial("ix_retrieves_quarantined", "deadline", where="state = 'quarantined'"),
@@ -341,6 +343,7 @@ retrieves = Table(
     Index("ix_retrieves_deadline", "deadline"),
     sqlite_autoincrement=True,
 )
+"""`leader` is the retrieve whose C-MOVE carries it, its own number where it is that one."""
 
 wants = Table(
     "wants",
@@ -422,5 +425,4 @@ def in_state(*states: model.RetrieveState) -> ColumnElement[bool]:
 
     SQLite takes a partial index only where the state stands in the statement itself, not in a parameter.
     """
-    column = retrieves.c.state
-    return or_(*(column == literal(state, column.type, literal_execute=True) for state in sorted(states)))
+    return or_(*(retrieves.c.state == literal_column(f"'{state}'") for state in sorted(states)))

@@ -94,7 +94,7 @@ async def rounds(call: Callable[[int], Awaitable[object]]) -> float:
 
 async def move(remote: RemoteAE, study: WrittenStudy) -> None:
     """Have one study moved."""
-    await remote.move_study(study_instance_uid=study.study_instance_uid, destination_ae_title="READ1")
+    await remote.move_studies(study_instance_uids=[study.study_instance_uid], destination_ae_title="READ1")
 
 
 async def findscu(archive: peers.Server) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prefetch import config, model
+from prefetch import config, model, together
 from prefetch.lifecycle import Step
 from prefetch.proof import backtest, difference
 from prefetch.store import claims, orders, patients, tables
@@ -333,8 +333,14 @@ def moved(site: Site, seconds: int) -> None:
     with site.database.transaction() as connection:
         now = EXAM - timedelta(hours=1)
         claims.promote(connection, now)
-        (claimed,) = claims.claim_retrieves(
-            connection, archive="main", slots=1, owner="x", now=now, lease=recorded.LEASE, limit=1
+        claimed = claims.claim_move(
+            connection,
+            archive="main",
+            slots=1,
+            owner="x",
+            now=now,
+            lease=recorded.LEASE,
+            most=lambda _: together.ALONE,
         )
         result = model.MoveResult(outcome=model.Outcome.SUCCESS, completed=100)
         step = queued.following(Step.MOVE)

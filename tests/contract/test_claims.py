@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from prefetch import together
 from prefetch.lifecycle import Step
-from prefetch.model import Outcome, Priority, Retrieve, RetrieveState
+from prefetch.model import MoveResult, Outcome, Priority, Retrieve, RetrieveState
 from prefetch.store import archives, checks, claims, history, horizon, orders, wants
 from prefetch.store.database import Database, is_shared
 from tests.queued import (
@@ -19,6 +21,7 @@ from tests.queued import (
     NOW,
     OWNER,
     Queue,
+    following,
     meanwhile,
     two_nodes,
     wish,
@@ -105,14 +108,79 @@ def test_two_nodes_together_never_claim_more_than_the_slots(url: str) -> None:
         first.plan(first.order(), *(wish(str(number)) for number in range(5)))
         claims_of_both = meanwhile(
             first.database,
-            lambda c: claims.claim_retrieves(
-                c, archive=ARCHIVE, slots=3, owner=OWNER, now=NOW, lease=LEASE, limit=2
-            ),
+            lambda c: [
+                retrieve
+                for _ in range(2)
+                for retrieve in claims.claim_move(
+                    c,
+                    archive=ARCHIVE,
+                    slots=3,
+                    owner=OWNER,
+                    now=NOW,
+                    lease=LEASE,
+                    most=lambda _: together.ALONE,
+                )
+            ],
             lambda: second.claim_many(slots=3, owner=OTHER),
         )
     assert [["0", "1"], ["2"]] == [
         [retrieve.study_instance_uid for retrieve in claimed] for claimed in claims_of_both
     ]
+
+
+# --- several studies in one move -------------------------------------------------------------------
+
+TOGETHER = together.Most(studies=3, instances=100)
+
+
+def test_studies_that_go_the_same_way_are_claimed_for_one_move(queue: Queue) -> None:
+    """From the same archive to the same destination; one slot is taken by all of them."""
+    queue.plan(
+        queue.order(),
+        wish("1", deadline=NOW + MINUTE),
+        wish("0", destination="other-room", deadline=NOW + 2 * MINUTE),
+        wish("offsite", archives=("offsite",)),
+        wish("urgent", lane=Priority.STAT),
+        wish("2", deadline=NOW + HOUR),
+        wish("3"),
+        wish("4"),
+    )
+    moves = [queue.claim_move(slots=3, most=TOGETHER) for _ in range(4)]
+    assert [["urgent"], ["1", "2", "3"], ["0"], []] == [
+        [retrieve.study_instance_uid for retrieve in move] for move in moves
+    ]
+
+
+def test_another_patient_moves_by_himself(queue: Queue) -> None:
+    """Two people never share a move, nor do the same numbers of two hospitals."""
+    mine, theirs, nobodys = (
+        replace(wish(str(number)), patient_id=patient, issuer_of_patient_id=issuer)
+        for number, (patient, issuer) in enumerate([("1", "A"), ("1", "B"), ("1", None)])
+    )
+    queue.plan(queue.order(), mine, theirs, nobodys)
+    assert [1, 1, 1] == [len(queue.claim_move(most=TOGETHER)) for _ in range(3)]
+
+
+def test_a_move_of_several_studies_ends_for_all_of_them(queue: Queue) -> None:
+    """Each counts as its own what it has, where all was sent; and the slot is free again."""
+    queue.plan(queue.order(), wish("1", instances=4), wish("2", instances=6))
+    moving = queue.claim_move(slots=1, most=TOGETHER)
+    result = MoveResult(outcome=Outcome.SUCCESS, completed=10, failed=0)
+    kept = queue.do(claims.finish_move, moving, result, following(Step.MOVE), now=NOW)
+    moved = [queue.retrieve(number) for number in kept]
+    assert [(S.MOVED, 4, 0), (S.MOVED, 6, 0)] == [(each.state, each.completed, each.failed) for each in moved]
+
+
+def test_what_a_move_of_several_has_left_out_is_nobodys_count(queue: Queue) -> None:
+    """Which of them it was, the destination says; the claim that was lost meanwhile is left alone."""
+    queue.plan(queue.order(), wish("1"), wish("2"))
+    moving = queue.claim_move(most=TOGETHER)
+    late = replace(moving[1], fence=moving[1].fence - 1)
+    result = MoveResult(outcome=Outcome.PARTIAL, completed=15, failed=5)
+    kept = queue.do(claims.finish_move, [moving[0], late], result, following(Step.MOVE), now=NOW)
+    moved = queue.retrieve(moving[0].id)
+    assert ([moving[0].id], S.MOVED, None, None) == (kept, moved.state, moved.completed, moved.failed)
+    assert S.MOVING is queue.retrieve(late.id).state
 
 
 # --- what keeps an archive from moving -------------------------------------------------------------

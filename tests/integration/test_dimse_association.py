@@ -76,7 +76,7 @@ def find(remote: RemoteAE) -> Awaitable[model.FindResult]:
 
 def move(remote: RemoteAE) -> Awaitable[model.MoveResult]:
     """Have a study moved."""
-    return remote.move_study(study_instance_uid="1.2.3", destination_ae_title="READ1")
+    return remote.move_studies(study_instance_uids=["1.2.3"], destination_ae_title="READ1")
 
 
 def answer(conversation: Conversation) -> None:
@@ -594,7 +594,7 @@ def test_interrupt_wakes_a_thread_that_waits_for_a_response() -> None:
         made = wire.associate(scp.peer())
         assert not isinstance(made, status.Verdict)
         made.dimse_timeout = HOUR
-        responses = made.send_c_move(identifier.study("1.2.3"), "READ1", wire.MOVE)
+        responses = made.send_c_move(identifier.studies_to_move(["1.2.3"]), "READ1", wire.MOVE)
         waiting = threading.Thread(target=lambda: ended.extend(len(response) for response, _ in responses))
         waiting.start()
         time.sleep(0.1)

@@ -17,16 +17,18 @@ HOUR = 3600.0
 """A wait that no test sits out."""
 
 
-def order(script: Script, series: tuple[str, ...] = (), **more: Any) -> model.MoveResult:
-    """What the move of one study comes to where the archive follows the script."""
+def order(
+    script: Script, series: tuple[str, ...] = (), *, studies: tuple[str, ...] = ("1.2.3",), **more: Any
+) -> model.MoveResult:
+    """What the move of one study, or of some, comes to where the archive follows the script."""
     with ScriptedScp(move=script) as scp:
         to = scp.peer(**more)
         association = wire.associate(to)
         assert not isinstance(association, status.Verdict)
         try:
-            return move.move_study(
+            return move.move_studies(
                 association,
-                study_instance_uid="1.2.3",
+                study_instance_uids=studies,
                 series_instance_uids=series,
                 destination_ae_title="READ1",
                 of=to,
@@ -57,6 +59,17 @@ def test_study_is_named_to_its_destination() -> None:
 
     result = order(script)
     assert (result.outcome, result.completed, result.failed, result.warning) == (Outcome.SUCCESS, 2, 0, 0)
+
+
+def test_several_studies_are_named_in_one_move() -> None:
+    """A list of Study Instance UIDs, and the counts of them all."""
+
+    def script(conversation: Conversation) -> None:
+        assert list(conversation.identifier.StudyInstanceUID) == ["1.2.3", "1.2.4"]
+        conversation.respond(0x0000, **counts(completed=4))
+
+    result = order(script, studies=("1.2.3", "1.2.4"))
+    assert (result.outcome, result.completed) == (Outcome.SUCCESS, 4)
 
 
 def test_what_failed_is_named() -> None:
@@ -113,8 +126,8 @@ def test_association_that_has_gone_moves_nothing() -> None:
         association = wire.associate(scp.peer())
         assert not isinstance(association, status.Verdict)
         wire.discard(association)
-        result = move.move_study(
-            association, study_instance_uid="1.2.3", destination_ae_title="READ1", of=scp.peer()
+        result = move.move_studies(
+            association, study_instance_uids=["1.2.3"], destination_ae_title="READ1", of=scp.peer()
         )
     assert (result.outcome, result.because) == (
         Outcome.TRANSIENT,

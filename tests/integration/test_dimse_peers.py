@@ -90,8 +90,8 @@ def move_to(
     study: WrittenStudy, ae_title: str, *, is_first: bool = False
 ) -> Callable[[RemoteAE], Awaitable[model.MoveResult]]:
     """The move of a study."""
-    return lambda remote: remote.move_study(
-        study_instance_uid=study.study_instance_uid, destination_ae_title=ae_title, is_first=is_first
+    return lambda remote: remote.move_studies(
+        study_instance_uids=[study.study_instance_uid], destination_ae_title=ae_title, is_first=is_first
     )
 
 
@@ -169,7 +169,8 @@ def test_study_is_moved_to_orthanc(tmp_path: Path, study: WrittenStudy) -> None:
 def test_study_that_is_not_there(archive: peers.Server) -> None:
     """Nothing was sent, and nobody says Success: Orthanc does not tell of it, dcmqrscp is suspect."""
     result = use(
-        archive, lambda remote: remote.move_study(study_instance_uid="1.2.3", destination_ae_title="READ1")
+        archive,
+        lambda remote: remote.move_studies(study_instance_uids=["1.2.3"], destination_ae_title="READ1"),
     )
     orthanc = isinstance(archive, peers.Orthanc)
     assert result.outcome is (Outcome.NOT_FOUND if orthanc else Outcome.SUSPECT)

@@ -56,8 +56,8 @@ EVERYTHING = (wire.ECHO, wire.FIND, wire.MOVE, wire.PATIENT_ROOT_FIND, wire.PATI
 
 async def _move(to: peer.Peer, **more: Any) -> model.MoveResult:
     async with RemoteAE(to) as remote:
-        return await remote.move_study(
-            study_instance_uid=STUDY, destination_ae_title="READ1", patient_id="P1", **more
+        return await remote.move_studies(
+            study_instance_uids=[STUDY], destination_ae_title="READ1", patient_id="P1", **more
         )
 
 

@@ -71,14 +71,14 @@ CASES: dict[str, Case] = {
     ),
     "rejects-above-1": Case(
         studies=4,
-        archive={"max_associations": 6},
+        archive={"max_associations": 6, "studies_per_move": 1},
         states=("verified",) * 4,
         move_takes=0.5,
         logs="associations_limited",
     ),
     "rejects-above-2": Case(
         studies=4,
-        archive={"max_associations": 6},
+        archive={"max_associations": 6, "studies_per_move": 1},
         states=("verified",) * 4,
         move_takes=0.5,
         logs="associations_limited",
@@ -167,6 +167,20 @@ CASES: dict[str, Case] = {
         timers=_LOOKED_AGAIN | _MOVED_AGAIN,
         logs="retrieve_partial verified_by=query",
         says="given up after 2 moves: 1 of 3 instances are there",
+    ),
+    "list-refused": Case(
+        studies=3,
+        moves=("permanent", "success"),
+        states=("verified",) * 3,
+        timers=_MOVED_AGAIN,
+        logs="studies_moved_one_by_one",
+    ),
+    "list-cut-to-its-first": Case(
+        studies=3,
+        moves=("partial", "success"),
+        states=("verified",) * 3,
+        timers=_MOVED_AGAIN,
+        logs="studies_moved_one_by_one",
     ),
     "success-nothing-stored": Case(
         states=("partial",),

@@ -65,7 +65,7 @@ def test_unsafe_uids_are_refused(uid: str) -> None:
     with pytest.raises(UnsafeKeyError):
         identifier.studies(study_instance_uids=[uid])
     with pytest.raises(UnsafeKeyError):
-        identifier.study(uid)
+        identifier.studies_to_move([uid])
 
 
 def test_query_for_everybody_is_refused() -> None:
@@ -94,12 +94,12 @@ def test_any_key_is_refused_or_sent_as_it_is(value: str) -> None:
 
 def test_odd_uid_goes_back_as_it_came() -> None:
     """A UID that is none by PS3.5 9.1 is still the archive's name for the study."""
-    assert identifier.study("1.2.LOCALIZER.03").StudyInstanceUID == "1.2.LOCALIZER.03"
+    assert identifier.studies_to_move(["1.2.LOCALIZER.03"]).StudyInstanceUID == "1.2.LOCALIZER.03"
 
 
 def test_move_names_the_study_only() -> None:
     """A C-MOVE identifier holds the level and its unique key (PS3.4 C.4.2.1.4)."""
-    assert {element.keyword for element in identifier.study("1.2.3")} == {
+    assert {element.keyword for element in identifier.studies_to_move(["1.2.3"])} == {
         "QueryRetrieveLevel",
         "StudyInstanceUID",
     }

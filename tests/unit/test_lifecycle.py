@@ -17,12 +17,18 @@ PATIENCE = Patience(attempts=3, first=timedelta(seconds=10), most=timedelta(seco
 
 
 def after_move(
-    outcome: Outcome, *, arrived: bool = False, attempts: int = 1, elsewhere: str | None = None
+    outcome: Outcome,
+    *,
+    arrived: bool = False,
+    alone: bool = True,
+    attempts: int = 1,
+    elsewhere: str | None = None,
 ) -> lifecycle.Next:
     """What follows a C-MOVE, with the usual settings."""
     return lifecycle.after_move(
         outcome,
         arrived=arrived,
+        alone=alone,
         attempts=attempts,
         elsewhere=elsewhere,
         now=NOW,
@@ -138,6 +144,12 @@ def test_transient_failures_are_not_tried_for_ever() -> None:
     """After the last attempt it has failed, and the reason counts the attempts."""
     following = after_move(Outcome.TRANSIENT, attempts=3)
     assert (Step.FAIL, "given up after 3 attempts: said so") == (following.step, following.because)
+
+
+def test_several_studies_that_are_refused_are_asked_for_one_by_one() -> None:
+    """At once, and nothing is given up: the archive may only not take lists."""
+    following = after_move(Outcome.PERMANENT, alone=False, elsewhere="offsite")
+    assert (Step.RETRY, NOW, None) == (following.step, following.at, following.archive)
 
 
 def test_an_unknown_destination_parks_the_pair_and_costs_no_attempt() -> None:

@@ -226,6 +226,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("checks", sa.Integer, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False),
+        sa.Column("leader", sa.Integer),
         sa.Column("series", Document, nullable=False),
         sa.Column("expected_instances", sa.Integer),
         sa.Column("expected_series", sa.Integer),
@@ -251,6 +252,7 @@ def upgrade() -> None:
     )
     _index("ix_retrieves_deadline", "retrieves", "deadline")
     _index("ix_retrieves_due", "retrieves", "archive", "lane", "deadline", "id", where="state = 'due'")
+    _index("ix_retrieves_due_patient", "retrieves", "patient_id", where="state = 'due'")
     _index(
         "ix_retrieves_expire",
         "retrieves",
