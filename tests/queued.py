@@ -238,15 +238,15 @@ class Queue:
         now: datetime = NOW,
         **more: Any,
     ) -> list[model.Order] | None:
-        """Write what a look at the destination found."""
-        return self.do(
-            checks.finish_check,
-            looked_at,
-            following(step, at, **more),
+        """Write what a look at the destination found; None where the claim was lost."""
+        look = checks.Look(
+            retrieve=looked_at,
+            then=following(step, at, **more),
             arrived_instances=10,
             verified_by=VerifiedBy.QUERY,
-            now=now,
         )
+        written = self.do(checks.finish_checks, [look], now=now)
+        return list(written.ready) if written.kept else None
 
     def verify(self, number: int, now: datetime = NOW) -> list[model.Order]:
         """Move and verify one retrieve; gives the orders that are ready by it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -92,11 +93,20 @@ class Verifier:
         await self._finish_all(verdicts)
 
     async def _finish_all(self, verdicts: Iterable[tuple[model.Retrieve, completeness.Completeness]]) -> None:
-        """Write what was found; written together they share a commit."""
-        await asyncio.gather(*(self._finish(retrieve, verdict) for retrieve, verdict in verdicts))
-
-    async def _finish(self, retrieve: model.Retrieve, verdict: completeness.Completeness) -> None:
+        """Write what was found, and what follows."""
         now = self._now()
+        looks = [self._look(retrieve, verdict, now) for retrieve, verdict in verdicts]
+        if not looks:
+            return
+        written = await self._store.write(checks.finish_checks, looks, now=now)
+        for look in looks:
+            self._tell(look, now, kept=look.retrieve.id in written.kept)
+        for order in written.ready:
+            log.info("order_ready", order=order.name, order_id=order.id, ready_by=order.ready_by)
+
+    def _look(
+        self, retrieve: model.Retrieve, verdict: completeness.Completeness, now: datetime
+    ) -> checks.Look:
         retrieval = self.site.retrieval
         following = lifecycle.after_check(
             complete=verdict.complete,
@@ -110,15 +120,17 @@ class Verifier:
             patience=retrieval.patience,
             recheck=retrieval.recheck,
         )
-        ready = await self._store.write(
-            checks.finish_check,
-            retrieve,
-            following,
+        return checks.Look(
+            retrieve=retrieve,
+            then=following,
             arrived_instances=verdict.arrived,
             verified_by=verdict.verified_by,
-            now=now,
         )
-        if ready is None:
+
+    def _tell(self, look: checks.Look, now: datetime, *, kept: bool) -> None:
+        """Say what came of a look, and ring for what follows."""
+        retrieve, following = look.retrieve, look.then
+        if not kept:
             log.info("check_dropped", retrieve_id=retrieve.id, because="somebody else has looked")
             return
         log.log(
@@ -127,12 +139,10 @@ class Verifier:
             retrieve_id=retrieve.id,
             study_instance_uid=retrieve.study_instance_uid,
             destination=retrieve.destination,
-            verified_by=verdict.verified_by.value,
+            verified_by=look.verified_by,
             because=following.because,
             next_at=following.at,
         )
-        for order in ready:
-            log.info("order_ready", order=order.name, order_id=order.id, ready_by=order.ready_by)
         if following.step is lifecycle.Step.CHECK_AGAIN:
             self._bells.verifiers[self._destination].ring_in((following.at - now).total_seconds())
         if following.step is lifecycle.Step.RETRY:

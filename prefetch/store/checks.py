@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -74,42 +77,61 @@ def claim_checks(
     return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
 
 
-def finish_check(
-    c: Connection,
-    retrieve: model.Retrieve,
-    then: lifecycle.Next,
-    *,
-    arrived_instances: int | None,
-    verified_by: model.VerifiedBy | None = None,
-    now: datetime,
-) -> list[model.Order] | None:
-    """Write what a look at the destination found; gives the orders that are ready by it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at the destination found of one retrieve, and what follows."""
 
-    None where the claim is no longer ours, and the result is dropped.
-    """
+    retrieve: model.Retrieve
+    then: lifecycle.Next
+    arrived_instances: int | None
+    verified_by: model.VerifiedBy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came of some looks."""
+
+    kept: frozenset[int]
+    """Retrieves whose claim was still ours; the results of the others are dropped."""
+    ready: tuple[model.Order, ...]
+    """Orders that are ready by it."""
+
+
+def finish_checks(c: Connection, looks: Sequence[Look], *, now: datetime) -> Written:
+    """Write what looks at the destination found, those of a patient together."""
     # Orders before retrieves, as the planner does, so that the two do not wait for each other.
-    wanting = orders_wanting(c, [retrieve.id])
+    wanting = orders_wanting(c, [look.retrieve.id for look in looks])
     hold_orders(c, wanting)
+    alike: dict[tuple[Any, ...], list[Look]] = defaultdict(list)
+    for look in looks:
+        alike[look.then, look.arrived_instances, look.verified_by].append(look)
+    kept: list[model.Retrieve] = []
+    for looked_at in alike.values():
+        kept += _finish(c, looked_at, now=now)
+    withdraw_unwanted(c, kept, now=now)
+    verified = [retrieve.id for retrieve in kept if retrieve.state is RetrieveState.VERIFIED]
+    if verified and is_shared(c):
+        # An order may have come to want it since the first look, where nodes share the work.
+        wanting = orders_wanting(c, verified)
+    ready = judge_readiness(c, wanting, now=now) if verified else []
+    return Written(kept=frozenset(retrieve.id for retrieve in kept), ready=tuple(ready))
+
+
+def _finish(c: Connection, alike: Sequence[Look], *, now: datetime) -> list[model.Retrieve]:
+    """Write what looks with the same result found; gives the retrieves whose claim was still ours."""
+    then, arrived = alike[0].then, alike[0].arrived_instances
     values: dict[str, Any] = {"start_at": then.at, "problem": then.because}
-    if arrived_instances is not None:
-        values["arrived_instances"] = arrived_instances
+    if arrived is not None:
+        values["arrived_instances"] = arrived
     if then.step is Step.VERIFY:
-        values |= {"problem": None, "verified_by": verified_by, "verified_at": now}
+        values |= {"problem": None, "verified_by": alike[0].verified_by, "verified_at": now}
     if not then.counts:
         values["checks"] = _NO_CHECK
     if then.archive is not None:
         values |= {"archive": then.archive, "attempts": 0}
-    detail: dict[str, object] = {"because": then.because, "arrived": arrived_instances}
-    checked = take_step(
-        c, then.step, *_OURS, at=now, parameters=claims_of([retrieve]), values=values, detail=detail
-    )
-    if not checked:
-        return None
-    withdraw_unwanted(c, checked, now=now)
-    if then.step is not Step.VERIFY:
-        return []
-    # An order may have come to want it since the first look, where nodes share the work.
-    return judge_readiness(c, orders_wanting(c, [retrieve.id]) if is_shared(c) else wanting, now=now)
+    detail: dict[str, object] = {"because": then.because, "arrived": arrived}
+    ours = claims_of(look.retrieve for look in alike)
+    return take_step(c, then.step, *_OURS, at=now, parameters=ours, values=values, detail=detail)
 
 
 def expire(c: Connection, now: datetime) -> list[model.Retrieve]:

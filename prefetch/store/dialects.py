@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -20,22 +21,28 @@ def is_shared(c: Connection) -> bool:
 
 def insert_unless_known(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Begin an INSERT that does nothing where a unique row is there already."""
-    return _insert_into(c, table).on_conflict_do_nothing()
+    return _insert_into(table, shared=is_shared(c)).on_conflict_do_nothing()
 
 
 def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows by their primary key, new or not; all have the same columns."""
     if not rows:
         return
-    statement = _insert_into(c, table)
+    c.execute(_upsert(table, tuple(rows[0]), shared=is_shared(c)), rows)
+
+
+@lru_cache(maxsize=64)
+def _upsert(table: Table, columns: tuple[str, ...], *, shared: bool) -> sqlite.Insert | postgresql.Insert:
+    """Make the statement of an upsert, once for each set of columns."""
+    statement = _insert_into(table, shared=shared)
     key = [column.name for column in table.primary_key]
-    written = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    c.execute(statement.on_conflict_do_update(index_elements=key, set_=written), rows)
+    written = {name: statement.excluded[name] for name in columns if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=written)
 
 
-def _insert_into(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _insert_into(table: Table, *, shared: bool) -> sqlite.Insert | postgresql.Insert:
     """Begin an INSERT that can say ON CONFLICT, which both databases know in the same words."""
-    return postgresql.insert(table) if is_shared(c) else sqlite.insert(table)
+    return postgresql.insert(table) if shared else sqlite.insert(table)
 
 
 def lease_clock(c: Connection, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, select, update
 
 from prefetch import model
 from prefetch.store.tables import MessageState, inbox
@@ -25,7 +25,7 @@ FRONT, BACK = 0, 1
 
 def _is(state: MessageState) -> ColumnElement[bool]:
     """Say the state in the words that the partial indexes know (see `tables.in_state`)."""
-    return inbox.c.state == literal(state, inbox.c.state.type, literal_execute=True)
+    return inbox.c.state == literal_column(f"'{state}'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
+    literal_column,
     or_,
     select,
     update,
@@ -52,7 +52,8 @@ _WRITTEN_BY_THE_PLANNER = frozenset({"planned_at", "planned_version", "fetch_fro
 RELEASED: dict[str, Any] = {"owner": None, "lease_until": None}
 """What a row that nobody works on has in its lease."""
 
-_STAT = literal(model.Priority.STAT, orders.c.priority.type, literal_execute=True)
+_STAT: ColumnElement[int] = literal_column(str(int(model.Priority.STAT)))
+"""In the statement itself: SQLite takes a partial index only then."""
 
 _KEY_FIELDS = {
     KeyKind.ACCESSION: "accession_number",

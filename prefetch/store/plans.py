@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from prefetch import lifecycle, model, parts
 from prefetch.lifecycle import Step
@@ -47,6 +48,27 @@ _BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
+_PLANNED_WITH = ("planned_at", "planned_version", "plan_at", "plan_attempts", "plan_problem")
+_HOLD = select(orders.c.owner, orders.c.version).where(orders.c.id == bindparam("order")).with_for_update()
+_KEEP = insert(plans)
+_PLANNED = (
+    update(orders)
+    .where(orders.c.id == bindparam("order"))
+    .values({**{name: bindparam(name) for name in _PLANNED_WITH}, "planned_segments": None, **RELEASED})
+)
+_OF_STUDIES = (
+    select(*COLUMNS)
+    .where(retrieves.c.study_instance_uid.in_(bindparam("studies", expanding=True)))
+    .order_by(retrieves.c.id)
+    .with_for_update()
+)
+_LIVE_OF = _OF_STUDIES.where(in_state(*lifecycle.LIVE))
+_VERIFIED_OF = _OF_STUDIES.where(in_state(RetrieveState.VERIFIED))
+_REFUSED_BY_HAND = (
+    select(retrieves.c.study_instance_uid, retrieves.c.destination)
+    .join(wants, wants.c.retrieve_id == retrieves.c.id)
+    .where(wants.c.order_id == bindparam("order"), wants.c.refused_by.is_not(None))
+)
 _CREATE = insert(retrieves).returning(retrieves.c.id, sort_by_parameter_order=True)
 
 
@@ -68,7 +90,7 @@ def save_plan(
     if not _still_ours(c, plan, owner):
         return None
     document = documents.write_plan(plan)
-    c.execute(insert(plans).values(order_id=plan.order_id, made_at=plan.made_at, document=document))
+    c.execute(_KEEP, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
     _finish_planning(c, plan, next_plan_at, attempts, now)
     before = wanted_by(c, plan.order_id)
     created, joined = _queue_all(c, plan.order_id, wanted, now)
@@ -93,8 +115,7 @@ def latest_plan(c: Connection, order_id: int) -> model.Plan | None:
 
 def _still_ours(c: Connection, plan: model.Plan, owner: str) -> bool:
     """Hold the order's row and tell whether the plan is of its present version and by its present owner."""
-    query = select(orders.c.owner, orders.c.version).where(orders.c.id == plan.order_id).with_for_update()
-    row = c.execute(query).one_or_none()
+    row = c.execute(_HOLD, {"order": plan.order_id}).one_or_none()
     if row is None or row.owner != owner:
         return False
     if row.version != plan.order_version:
@@ -107,19 +128,14 @@ def _finish_planning(
     c: Connection, plan: model.Plan, next_plan_at: datetime | None, attempts: int, now: datetime
 ) -> None:
     """Write of the order that it is planned, and when it is to be planned again."""
-    c.execute(
-        update(orders)
-        .where(orders.c.id == plan.order_id)
-        .values(
-            planned_at=now,
-            planned_version=plan.order_version,
-            plan_at=next_plan_at,
-            plan_attempts=attempts,
-            plan_problem=plan.problem,
-            planned_segments=None,
-            **RELEASED,
-        )
-    )
+    planned = {
+        "planned_at": now,
+        "planned_version": plan.order_version,
+        "plan_at": next_plan_at,
+        "plan_attempts": attempts,
+        "plan_problem": plan.problem,
+    }
+    c.execute(_PLANNED, {"order": plan.order_id, **planned})
 
 
 # --- the queue -------------------------------------------------------------------------------------
@@ -148,20 +164,17 @@ def _queue_all(
 
 def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Target, model.Retrieve]:
     """Hold the live retrieves of what is wanted; where it was brought and none is live, what brought it."""
-    live = _find(c, wishes, in_state(*lifecycle.LIVE))
+    live = _find(c, wishes, _LIVE_OF)
     brought = {target for target, wish in wishes.items() if wish.decision in _BROUGHT and target not in live}
-    return live | _find(c, brought, in_state(RetrieveState.VERIFIED))
+    return live | _find(c, brought, _VERIFIED_OF)
 
 
-def _find(
-    c: Connection, targets: Iterable[Target], condition: ColumnElement[bool]
-) -> dict[Target, model.Retrieve]:
-    """Hold the newest retrieve of each study and destination that meets a condition."""
-    targets = set(targets)
-    studies = retrieves.c.study_instance_uid.in_({study for study, _ in targets})
-    query = select(*COLUMNS).where(studies, condition).order_by(retrieves.c.id).with_for_update()
-    rows = map(as_retrieve, c.execute(query).mappings()) if targets else ()
-    found = {(each.study_instance_uid, each.destination): each for each in rows}
+def _find(c: Connection, targets: Collection[Target], query: Select[Any]) -> dict[Target, model.Retrieve]:
+    """Hold the newest retrieve of each study and destination that a query finds by its `studies`."""
+    if not targets:
+        return {}
+    rows = c.execute(query, {"studies": sorted({study for study, _ in targets})}).mappings()
+    found = {(each.study_instance_uid, each.destination): each for each in map(as_retrieve, rows)}
     return {target: each for target, each in found.items() if target in targets}
 
 
@@ -289,12 +302,8 @@ def _planned(retrieve_id: int, wish: model.Wanted, now: datetime) -> model.Happe
 
 def _refused_by_hand(c: Connection, order_id: int) -> set[Target]:
     """Give what a person has taken from this order: no plan brings it back."""
-    query = (
-        select(retrieves.c.study_instance_uid, retrieves.c.destination)
-        .join(wants, wants.c.retrieve_id == retrieves.c.id)
-        .where(wants.c.order_id == order_id, wants.c.refused_by.is_not(None))
-    )
-    return {(row.study_instance_uid, row.destination) for row in c.execute(query)}
+    rows = c.execute(_REFUSED_BY_HAND, {"order": order_id})
+    return {(row.study_instance_uid, row.destination) for row in rows}
 
 
 def _target(wish: model.Wanted) -> Target:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, case, exists, func, select, update
+from sqlalchemy import Connection, Row, bindparam, case, exists, func, select, update
 
 from prefetch import model, openings
 from prefetch.lifecycle import LIVE, Step, origins
@@ -47,6 +47,8 @@ def leave(
     refused_by: str | None = None,
 ) -> list[model.Retrieve]:
     """Withdraw an order's want of some retrieves; gives those that nobody wants any more and that end so."""
+    if not retrieve_ids:
+        return []
     c.execute(
         update(wants)
         .where(wants.c.order_id == order_id, wants.c.retrieve_id.in_(retrieve_ids), _STANDS)
@@ -138,6 +140,11 @@ def _retime(c: Connection, retrieve: model.Retrieve, urgency: _Urgency, now: dat
 
 
 _WANTING = select(wants.c.order_id).where(in_numbers(wants.c.retrieve_id), _STANDS).distinct()
+_WANTED_BY = select(wants.c.retrieve_id).where(wants.c.order_id == bindparam("order"), _STANDS)
+_TIMES = ("fetch_from", "ready_by", "ready_at")
+_TIMED = (
+    update(orders).where(orders.c.id == bindparam("order")).values({name: bindparam(name) for name in _TIMES})
+)
 _HOLD = select(orders.c.id).where(in_numbers(orders.c.id)).order_by(orders.c.id).with_for_update()
 _STANDING = (
     select(
@@ -184,8 +191,7 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
         ready_at = (row.ready_at or now) if ready else None
         after = (row.first_start, row.first_deadline, ready_at)
         if after != (row.fetch_from, row.ready_by, row.ready_at):
-            values = dict(zip(("fetch_from", "ready_by", "ready_at"), after, strict=True))
-            c.execute(update(orders).where(orders.c.id == row.id).values(values))
+            c.execute(_TIMED, {"order": row.id, **dict(zip(_TIMES, after, strict=True))})
         if ready and row.ready_at is None:
             just_ready.append(row.id)
     events = (model.Happening(at=now, what="order_ready", order_id=number) for number in just_ready)
@@ -195,5 +201,4 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
 
 def wanted_by(c: Connection, order_id: int) -> list[int]:
     """Give the retrieves that an order wants."""
-    query = select(wants.c.retrieve_id).where(wants.c.order_id == order_id, _STANDS)
-    return sorted(c.execute(query).scalars())
+    return sorted(c.execute(_WANTED_BY, {"order": order_id}).scalars())

@@ -435,11 +435,15 @@ def test_two_nodes_that_verify_the_last_two_priors_at_once_make_the_order_ready(
     assert ([], [order.id]) == (not_yet, [each.id for each in ready or ()])
 
 
-def verifying(c: Connection, look: model.Retrieve) -> list[model.Order] | None:
+def verifying(c: Connection, looked_at: model.Retrieve) -> list[model.Order]:
     """Write that a prior is complete."""
-    return checks.finish_check(
-        c, look, following(Step.VERIFY), arrived_instances=10, verified_by=VerifiedBy.QUERY, now=NOW
+    look = checks.Look(
+        retrieve=looked_at,
+        then=following(Step.VERIFY),
+        arrived_instances=10,
+        verified_by=VerifiedBy.QUERY,
     )
+    return list(checks.finish_checks(c, [look], now=NOW).ready)
 
 
 # --- the story -------------------------------------------------------------------------------------
