@@ -25,7 +25,10 @@ TOGETHER = 2
 """Messages applied in one transaction: a commit for each would be what the feed waits for."""
 
 BATCH = 100
-"""Messages read in one go; enough to feed the worker processes, small enough to let a STAT row in."""
+"""Messages read in one go; enough to feed the worker processes."""
+
+LET_IN = 10
+"""Messages of a batch applied before a look whether a STAT order has come: it waits for no more of them."""
 
 
 class Reader:
@@ -54,13 +57,23 @@ class Reader:
         waiting = await self._store.read(inbox.waiting_messages, BATCH)
         if not waiting:
             return 0
+        read = await self._read(waiting)
+        known = {message.id for message in waiting}
+        for first in range(0, len(read), LET_IN):
+            await self._apply_all(read[first : first + LET_IN])
+            urgent = await self._store.read(inbox.urgent_messages, BATCH)
+            await self._apply_all(await self._read([each for each in urgent if each.id not in known]))
+        return len(waiting)
+
+    async def _read(self, messages: Sequence[inbox.InboxMessage]) -> list[Read]:
         readings = await self._pool.read(
-            [message.raw for message in waiting], [message.source for message in waiting]
+            [message.raw for message in messages], [message.source for message in messages]
         )
-        read = list(zip(waiting, readings, strict=True))
+        return list(zip(messages, readings, strict=True))
+
+    async def _apply_all(self, read: Sequence[Read]) -> None:
         for first in range(0, len(read), TOGETHER):
             await self._apply(read[first : first + TOGETHER])
-        return len(waiting)
 
     async def _apply(self, read: Sequence[Read]) -> None:
         """Apply some messages in one transaction; where one of them fails, each in its own."""

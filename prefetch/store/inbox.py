@@ -138,6 +138,19 @@ def waiting_messages(c: Connection, limit: int) -> list[InboxMessage]:
     return [InboxMessage(**row) for row in c.execute(query).mappings()]
 
 
+_URGENT = (
+    select(*_COLUMNS)
+    .where(_is(MessageState.WAITING), inbox.c.lane == FRONT)
+    .order_by(inbox.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def urgent_messages(c: Connection, limit: int) -> list[InboxMessage]:
+    """Give the messages that wait in the front lane, as they came."""
+    return [InboxMessage(**row) for row in c.execute(_URGENT, {"most": limit}).mappings()]
+
+
 def finish_message(
     c: Connection, message_id: int, state: MessageState, *, because: str | None = None, at: datetime
 ) -> bool:

@@ -38,32 +38,42 @@ def message(minute: int, *, ward: str = "A", placer: str = "P1") -> str:
     )
 
 
+async def accept(database: Database, raw: str, priority: model.Priority = model.Priority.ROUTINE) -> None:
+    """Have a message wait."""
+    said = header.read_header(raw.encode())
+    assert said is not None
+    await database.write(
+        inbox.accept_message,
+        source="ris",
+        raw=raw.encode(),
+        control_id=said.control_id,
+        message_type=said.type_and_trigger,
+        priority=priority,
+        order_number=None,
+        received_at=timing.now(),
+    )
+
+
+def make_reader(database: Database, pool: ReaderPool, watched: Sequence[FieldPath] = ()) -> Reader:
+    """The stage, as the daemon has it."""
+    return Reader(
+        store=database,
+        pool=pool,
+        clock=orders.Clock(zone=UTC),
+        now=timing.now,
+        bells=bell.Bells(archives=["main"], destinations=["room"]),
+        watched=watched,
+    )
+
+
 def read(url: str, *messages: str, watched: Sequence[FieldPath] = ()) -> list[model.Order]:
     """Have messages wait and be read; gives the orders then."""
 
     async def main(database: Database) -> list[model.Order]:
         for each in messages:
-            said = header.read_header(each.encode())
-            assert said is not None
-            await database.write(
-                inbox.accept_message,
-                source="ris",
-                raw=each.encode(),
-                control_id=said.control_id,
-                message_type=said.type_and_trigger,
-                priority=model.Priority.ROUTINE,
-                order_number=None,
-                received_at=timing.now(),
-            )
+            await accept(database, each)
         pool = ReaderPool(workers=0)
-        reader = Reader(
-            store=database,
-            pool=pool,
-            clock=orders.Clock(zone=UTC),
-            now=timing.now,
-            bells=bell.Bells(archives=["main"], destinations=["room"]),
-            watched=watched,
-        )
+        reader = make_reader(database, pool, watched)
         assert len(messages) == await reader.read_waiting()
         pool.close()
         return await database.read(order_rows.list_orders, limit=100)
@@ -91,6 +101,30 @@ def test_many_messages_are_applied_in_the_order_in_which_they_came(store: str) -
     """However they are put together for the store, the last word holds."""
     (order,) = read(store, *(message(minute, ward=f"W{minute}") for minute in range(1, 10)), watched=[WARD])
     assert (9, ("W9",)) == (order.version, lastmessage.values(order.segments, WARD))
+
+
+def test_a_stat_order_is_let_in_between_the_messages_of_a_batch(store: str) -> None:
+    """Of those that were being read when it came most are still waiting when it has become an order."""
+
+    async def main(database: Database) -> list[str | None]:
+        pool, came = ReaderPool(workers=0), asyncio.Event()
+        reader = make_reader(database, pool)
+        for number in range(100):
+            await accept(database, message(1, placer=f"P{number}"))
+        reading = asyncio.create_task(reader.read_waiting())
+        while not came.is_set():
+            if await database.read(order_rows.list_orders, limit=1):
+                await accept(database, message(1, placer="STAT"), model.Priority.STAT)
+                came.set()
+            await asyncio.sleep(0)
+        await reading
+        pool.close()
+        return [order.placer_order_number for order in await database.read(order_rows.list_orders, limit=200)]
+
+    with closing(Database.open(store)) as database:
+        orders_made = asyncio.run(main(database))
+    assert 101 == len(orders_made)
+    assert orders_made.index("STAT") < 100
 
 
 def test_a_message_that_cannot_be_applied_harms_no_other(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
