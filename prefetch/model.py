@@ -90,6 +90,8 @@ class OrderEvent:
     filler_appointment_id: str | None = None
     booked_service: str | None = None
     """Which of several services of a booking, where no order number tells them apart."""
+    service_ends: bool = False
+    """Whether this service is taken out of a booking that goes on with others (SIU S20 to S22, AIS-2 D)."""
     procedure_code: str | None = None
     procedure_description: str | None = None
     modality: str | None = None

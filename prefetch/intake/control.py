@@ -63,7 +63,10 @@ STATUS: dict[str, Effect] = {
     ),
 }
 
-# HL7 v2.5.1 10.3; S20 to S22 take one service out of an appointment that goes on.
+SERVICE_ENDS = frozenset({"S20", "S21", "S22"})
+"""What takes a service out of an appointment that goes on with others (HL7 v2.5.1 10.3.9 to 10.3.11)."""
+
+# HL7 v2.5.1 10.3.
 APPOINTMENT: dict[str, Effect] = {
     "S12": _NEW,
     **dict.fromkeys(("S13", "S14", "S18", "S19", "S20", "S21", "S22"), _CHANGE),

@@ -136,6 +136,8 @@ class Upserts:
         if orders.speaks_of_all(event, order):
             booked = [each for each in candidates if orders.speaks_of_all(event, each)]
             return [kept for each in booked for kept in self._change(each, orders.of_all(event), None)]
+        if event.service_ends and order.booked_service:
+            event, news = replace(event, action=Action.CANCEL), None
         return self._change(order, event, news)
 
     def _change(

@@ -188,3 +188,27 @@ def test_a_new_time_without_services_is_that_of_all(database: Database) -> None:
     found = exams(tell(database, booking(0, "S12", CT, MR), booking(1, "S13", start="202603041200")))
     moved = ("04 12:00", OrderStatus.SCHEDULED)
     assert {"CTCHEST": moved, "MRHEAD": moved} == found
+
+
+@pytest.mark.parametrize(
+    ("trigger", "services"),
+    [("S22", (MR,)), ("S20", (MR,)), ("S14", ("D", MR)), ("S22", ("D", MR, "X", CT))],
+    ids=["deleted", "cancelled", "action code", "among those that stay"],
+)
+def test_a_service_that_is_taken_out_is_cancelled_alone(
+    database: Database, trigger: str, services: tuple[str, ...]
+) -> None:
+    """The booking goes on with the others."""
+    said = booking(1, trigger, *(each for each in services if len(each) > 1))
+    for nth, code in enumerate((each for each in services if len(each) == 1), 1):
+        said = said.replace(f"AIS|{nth}||", f"AIS|{nth}|{code}|")
+    found = exams(tell(database, booking(0, "S12", CT, MR), said))
+    assert {"CTCHEST": OrderStatus.SCHEDULED, "MRHEAD": OrderStatus.CANCELLED} == {
+        name: status for name, (_, status) in found.items()
+    }
+
+
+def test_the_only_service_of_a_booking_is_no_exam_less(database: Database) -> None:
+    """What ends a booking is its cancel; a message that says that a part ends changes it."""
+    found = exams(tell(database, booking(0, "S12", CT), booking(1, "S22", CT)))
+    assert {"CTCHEST": ("03 12:00", OrderStatus.SCHEDULED)} == found

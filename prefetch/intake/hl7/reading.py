@@ -167,8 +167,20 @@ class _Reader:
         """SIU: an event a booked service."""
         scopes = groups.service_scopes(self.message)
         effect = control.appointment_effect(self.header.trigger, self.search.text(scopes[0], "SCH", 25))
+        ends = self._services_that_end(scopes)
         booked = [self._of_order(effect, scope) for scope in scopes]
+        booked = [
+            replace(said, event=replace(said.event, service_ends=end))
+            for said, end in zip(booked, ends, strict=True)
+        ]
         yield from _tell_apart(booked) if len(booked) > 1 else booked
+
+    def _services_that_end(self, scopes: Sequence[Scope]) -> list[bool]:
+        """Which services AIS-2 deletes (table 0206); where it deletes none, what the trigger says of all."""
+        codes = [self.search.text(scope, "AIS", 2).upper() for scope in scopes]
+        if "D" in codes:
+            return [code == "D" for code in codes]
+        return [self.header.trigger in control.SERVICE_ENDS and code != "X" for code in codes]
 
     def patients(self) -> Iterator[_Said]:
         """ADT: one event, or one for each merge."""
