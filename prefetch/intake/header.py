@@ -170,6 +170,13 @@ def read_delimiters(separator: str, encoding_characters: str) -> Delimiters:
     )
 
 
+def decode(raw: bytes, header: Header, *, usual: str = "") -> charset.Decoded:
+    """A message of this header as text; `usual` counts where MSH-18 says nothing, or nothing true."""
+    return charset.decode(
+        raw, declared=header.charset, country=header.country, language=header.language, usual=usual
+    )
+
+
 def without_marks(raw: bytes) -> bytes:
     """A message from its first segment on, without byte-order marks, blanks and framing before it."""
     return raw.lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")

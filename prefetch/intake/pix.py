@@ -16,7 +16,7 @@ from datetime import datetime
 from hl7apy.core import Message
 
 from prefetch import errors, patients
-from prefetch.intake import charset, header, mllp
+from prefetch.intake import header, mllp
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import fields, patient, segments
 from prefetch.intake.hl7.segments import Segment
@@ -118,7 +118,7 @@ class _Answer:
 
     def __init__(self, said: Header, raw: bytes) -> None:
         self._header = said
-        text = charset.decode(raw, declared=said.charset, country=said.country, language=said.language).text
+        text = header.decode(raw, said).text
         self._segments = segments.cut(text, said.delimiters)
 
     def count(self, name: str) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefetch.intake import charset, header, hl7, mllp
+from prefetch.intake import header, hl7, mllp
 from prefetch.intake.hl7 import segments
 from prefetch.model import OrderEvent
 
@@ -147,9 +147,7 @@ def splits(raw: bytes) -> None:
     read = header.read_header(raw)
     if read is None:
         return
-    text = charset.decode(
-        header.without_marks(raw), declared=read.charset, country=read.country, language=read.language
-    ).text
+    text = header.decode(header.without_marks(raw), read).text
     cut = segments.cut(text, read.delimiters)
     assert cut, raw
     kept = "".join(read.delimiters.field.join(segment.fields) for segment in cut)

@@ -18,7 +18,6 @@ from hl7apy.core import Element
 from hl7apy.exceptions import HL7apyException
 
 from prefetch import character_sets
-from prefetch.intake import charset
 from prefetch.intake import header as headers
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import fields, forms, segments
@@ -64,14 +63,14 @@ def _of_form(raw: bytes, header: Header) -> Iterator[str]:
         yield "MSH-10: no message control ID"
     if forms.time(header.message_time, header) is None:
         yield f"MSH-7: {header.message_time or 'nothing'} is no time"
-    decoded = charset.decode(raw, declared=header.charset, country=header.country, language=header.language)
+    decoded = headers.decode(raw, header)
     declared = character_sets.codec(header.charset.partition("~")[0]) or "ascii"
     if decoded.codec not in {"ascii", declared} and not decoded.codec.startswith("iso2022"):
         yield f"MSH-18: says {header.charset or 'nothing'}, the text reads as {decoded.codec}"
 
 
 def _of_content(raw: bytes, header: Header, version: str) -> Iterator[str]:
-    text = charset.decode(raw, declared=header.charset, country=header.country, language=header.language).text
+    text = headers.decode(raw, header).text
     cut = segments.cut(text, header.delimiters)
     for segment in cut:
         start = re.escape(header.delimiters.field.join(segment.fields[:4]))

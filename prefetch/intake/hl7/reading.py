@@ -128,13 +128,7 @@ def _messages(
 
 
 def _decode(raw: bytes, header: Header, mapping: mappings.Mapping) -> str:
-    return charset.decode(
-        headers.without_marks(raw),
-        declared=header.charset,
-        country=header.country,
-        language=header.language,
-        usual=mapping.character_set,
-    ).text
+    return headers.decode(headers.without_marks(raw), header, usual=mapping.character_set).text
 
 
 def _read(header: Header, message: Sequence[Segment], mapping: mappings.Mapping) -> Iterator[_Said]:
