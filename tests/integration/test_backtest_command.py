@@ -49,7 +49,8 @@ def plan(file: Path, day: datetime = NOW) -> None:
     site = config.load(file)
     order = choosing.order(scheduled_start=day, created_at=day, changed_at=day)
     days = {"1": "2025-01-01", "2": "2024-01-01"}
-    held = [choosing.study(uid, when, patient_id="4711", instances=None) for uid, when in days.items()]
+    whose = {"patient_id": "4711", "birth_date": "19700101"}
+    held = [choosing.study(uid, when, instances=None, **whose) for uid, when in days.items()]
     with closing(Database.open(site.store)) as database, database.transaction() as connection:
         recorded.record(connection, site, order, {"main": held}, now=day)
 
