@@ -9,6 +9,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import PlainValidator
@@ -60,13 +61,7 @@ class Age:
 
     def before(self, day: date) -> date:
         """The day that lies this long before another; 29 February gives 28 where there is none."""
-        months = day.year * 12 + day.month - 1 - self.months
-        year, month = divmod(months, 12)
-        if year < date.min.year:
-            return date.min
-        last = calendar.monthrange(year, month + 1)[1]
-        then = date(year, month + 1, min(day.day, last)).toordinal() - self.days
-        return date.fromordinal(max(then, 1))
+        return _before(day, self.months, self.days)
 
     @property
     def days_about(self) -> float:
@@ -76,6 +71,17 @@ class Age:
     def __str__(self) -> str:
         """As it was written."""
         return self.text
+
+
+@lru_cache(1000)
+def _before(day: date, months: int, days: int) -> date:
+    """Reckoned once for all studies that are compared with an exam."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    if year < date.min.year:
+        return date.min
+    last = calendar.monthrange(year, month + 1)[1]
+    then = date(year, month + 1, min(day.day, last)).toordinal() - days
+    return date.fromordinal(max(then, 1))
 
 
 def read_age(said: object) -> Age:

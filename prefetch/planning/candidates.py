@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from prefetch import modalities, rules
@@ -59,16 +60,20 @@ def _not_excluded(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Fi
 def _has_modality(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
     if not compared.study.modalities:
         return Finding(None, "the archive does not say the modalities")
-    wanted = {name for name in asked.modality if name != rules.SAME}
-    terms = frozenset[str]().union(*map(modalities.members, wanted))
-    if rules.SAME in asked.modality:
-        terms |= exam.kinds
+    terms = _terms(asked.modality, exam.kinds)
     has = "\\".join(compared.study.modalities)
     if any(modalities.members(one) & terms for one in compared.study.modalities):
         return Finding(True, f"modality is {has}")
     if rules.SAME in asked.modality and not exam.kinds:
         return Finding(None, "the order's modality is not said, so none is the same")
     return Finding(False, f"modality is {has}, not {alternatives(sorted(terms))}")
+
+
+@lru_cache(1000)
+def _terms(asked: tuple[str, ...], same: frozenset[str]) -> frozenset[str]:
+    """The modality terms that are asked for."""
+    wanted = (name for name in asked if name != rules.SAME)
+    return frozenset[str]().union(same if rules.SAME in asked else (), *map(modalities.members, wanted))
 
 
 def _has_region(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from prefetch.model import Reason, Series, Study
 from prefetch.planning import candidates, named, series
@@ -107,9 +108,10 @@ class Choosing:
         findings = [self._finding(asked, holding) for holding in holdings]
         fitting = [holding for holding, (finding, _) in zip(holdings, findings, strict=True) if finding.holds]
         wanted, otherwise = _pick(asked, fitting, taken=taken)
+        reason_of = self._reason(asked)
         for holding, (finding, part) in zip(holdings, findings, strict=True):
             which = f"; {wanted.get(holding.uid, otherwise)}" if finding.holds else ""
-            reason = self._reason(asked, f"{finding.because}{which}")
+            reason = reason_of(because=f"{finding.because}{which}")
             if holding.uid in wanted:
                 yield self._wish(asked, holding, part, reason)
             else:
@@ -123,9 +125,10 @@ class Choosing:
         part, of_series = series.wanted(asked.series, holding.study)
         return every([found, of_series]), part
 
-    def _reason(self, asked: PriorClass, because: str) -> Reason:
+    def _reason(self, asked: PriorClass) -> Callable[..., Reason]:
+        """Makes a reason of this class; what it says of itself is looked up once for all studies."""
         name, place = self.match.rule.name, asked.place or None
-        return Reason(because=because, rule=name, prior_class=asked.name, place=place)
+        return partial(Reason, rule=name, prior_class=asked.name, place=place)
 
     def _wish(self, asked: PriorClass, holding: Holding, part: tuple[Series, ...], reason: Reason) -> Wish:
         """An archive in observe mode moves nothing, and leaves the study to another that holds it."""

@@ -340,7 +340,8 @@ def _part(
         studies: list[Study] = []
         for study in answer.studies:
             # What one archive does not say of a study, another may.
-            whole = replace(study, birth_date=study.birth_date or said.get(study.study_instance_uid))
+            told = None if study.birth_date else said.get(study.study_instance_uid)
+            whole = replace(study, birth_date=told) if told else study
             verdict = identity.check_identity(order.patient, whole, asked=answer.asked, policy=policy)
             because = f"{answer.archive}: {verdict.because}"
             if verdict.kind is identity.Kind.OTHER:
