@@ -52,14 +52,26 @@ STATUS: dict[str, Effect] = {
     **dict.fromkeys(("SC", "SCHEDULED", "BOOKED", "PENDING", "OVERBOOK"), _RESUME),
     **dict.fromkeys(("HD", "HOLD", "ON HOLD"), _HOLD),
     **dict.fromkeys(
-        ("CA", "DC", "RP", "CANCELLED", "CANCELED", "DISCONTINUED", "DELETED", "NOSHOW", "NO SHOW"), _CANCEL
+        (
+            *("CA", "DC", "RP", "CANCELLED", "CANCELED", "DISCONTINUED", "DELETED", "NOSHOW", "NO SHOW"),
+            *("STORNIERT", "ABGESAGT", "CANCELADO", "CANCELADA", "ANULADO", "ANULADA", "ANNULLATO"),
+            *("ANNULÉ", "ANNULÉE", "GEANNULEERD"),
+        ),
+        _CANCEL,
     ),
     **dict.fromkeys(
-        ("IP", "A", "IN PROGRESS", "STARTED"),
+        (
+            *("IP", "A", "IN PROGRESS", "INPROGRESS", "IN PROCESS", "STARTED", "EXAM STARTED"),
+            *("BEGUN", "EXAM BEGUN"),
+        ),
         Effect(action=Action.CHANGE, status=OrderStatus.IN_PROGRESS),
     ),
     **dict.fromkeys(
-        ("CM", "COMPLETE", "COMPLETED"), Effect(action=Action.CHANGE, status=OrderStatus.COMPLETED)
+        (
+            *("CM", "COMPLETE", "COMPLETED", "EXAM COMPLETE", "EXAM COMPLETED", "ENDED", "EXAM ENDED"),
+            *("DONE", "FINISHED", "FINAL", "FINALIZED"),
+        ),
+        Effect(action=Action.CHANGE, status=OrderStatus.COMPLETED),
     ),
 }
 
