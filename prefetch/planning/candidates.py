@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from prefetch import modalities, rules
@@ -14,44 +15,72 @@ from prefetch.relevance.anatomy import Laterality
 
 _Test = Callable[[Any, Compared, Exam], Finding]
 """A test of one key of a block: the block, the study, the exam."""
+_Fact = Callable[[Compared], Hashable]
+"""What of a study such a test looks at."""
+Known = dict[tuple[str, Hashable], dict[Hashable, Finding]]
+"""Key of a block with what it asks for → fact of a study → what was found; of one exam, for all classes."""
 
 
-def study_matches(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
-    """Whether a study is what a class asks for, and is not one to leave out."""
-    findings = list(_findings(_CLASS_TESTS, asked, compared, exam))
-    if asked.exclude:
-        findings.append(_not_excluded(asked, compared, exam))
-    return every(findings) if findings else Finding(True, "any study")
+class Asking:
+    """One class beside an exam, put to many studies: what is found of one holds for all that say it too."""
+
+    def __init__(self, asked: rules.PriorClass, exam: Exam, known: Known | None = None) -> None:
+        known = {} if known is None else known
+        self._tests = _Tests(_CLASS_TESTS, asked, exam, known)
+        self._excluded = [_Tests(_STUDY_TESTS, one, exam, known) for one in asked.exclude]
+
+    def of(self, compared: Compared) -> Finding:
+        """Whether a study is what the class asks for, and then whether it is one to leave out."""
+        findings = self._tests.of(compared)
+        found = every(findings) if findings else Finding(True, "any study")
+        if found.holds is False or not self._excluded:
+            return found
+        return every([*([found] if findings else []), self._not_excluded(compared)])
+
+    def may_be(self, compared: Compared) -> bool:
+        """Whether what an archive did not say could make a study one that the class asks for."""
+        more = {"relevance", *(() if compared.study.modalities else ("modality",))}
+        more |= set() if compared.study.description else {"region", "side", "description"}
+        return all(finding.holds is not False for finding in self._tests.of(compared, but=more))
+
+    def _not_excluded(self, compared: Compared) -> Finding:
+        """An exclusion that cannot be told excludes nothing, and says so."""
+        excluded = some(every(tests.of(compared)) for tests in self._excluded)
+        if excluded.holds:
+            return Finding(False, f"excluded: {excluded.because}")
+        unsaid = f", as {excluded.because}" if excluded.holds is None else ""
+        return Finding(True, f"not excluded{unsaid}")
 
 
-def may_match(asked: rules.PriorClass, compared: Compared, exam: Exam) -> bool:
-    """Whether what an archive did not say could make a study one that the class asks for."""
-    return all(finding.holds is not False for finding in _certain(asked, compared, exam))
+class _Tests:
+    """The keys of a block that ask for something, each with what was found of every fact so far."""
 
+    def __init__(
+        self,
+        tests: Mapping[str, tuple[_Fact, _Test]],
+        asked: rules.StudyCondition,
+        exam: Exam,
+        known: Known,
+    ) -> None:
+        self._asked, self._exam = asked, exam
+        self._keys = [
+            (key, fact, test, known.setdefault((key, said), {}))
+            for key, (fact, test) in tests.items()
+            if (said := getattr(asked, key))
+        ]
 
-def _certain(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Iterator[Finding]:
-    """What is found of a study that its series would not change."""
-    more = {"relevance", *(() if compared.study.modalities else ("modality",))}
-    more |= set() if compared.study.description else {"region", "side", "description"}
-    tests = {key: test for key, test in _CLASS_TESTS.items() if key not in more}
-    return _findings(tests, asked, compared, exam)
-
-
-def _findings(
-    tests: Mapping[str, _Test], asked: rules.StudyCondition, compared: Compared, exam: Exam
-) -> Iterator[Finding]:
-    for key, test in tests.items():
-        if getattr(asked, key):
-            yield test(asked, compared, exam)
-
-
-def _not_excluded(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
-    """An exclusion that cannot be told excludes nothing, and says so."""
-    excluded = some(every(_findings(_STUDY_TESTS, one, compared, exam)) for one in asked.exclude)
-    if excluded.holds:
-        return Finding(False, f"excluded: {excluded.because}")
-    unsaid = f", as {excluded.because}" if excluded.holds is None else ""
-    return Finding(True, f"not excluded{unsaid}")
+    def of(self, compared: Compared, *, but: Container[str] = ()) -> list[Finding]:
+        """What is found of a study, key by key, but for some of them."""
+        findings = []
+        for key, fact, test, known in self._keys:
+            if key in but:
+                continue
+            said = fact(compared)
+            found = known.get(said)
+            if found is None:
+                found = known[said] = test(self._asked, compared, self._exam)
+            findings.append(found)
+        return findings
 
 
 # --- any block about a study -----------------------------------------------------------------------
@@ -181,22 +210,30 @@ def _is_not_after(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Fi
 _WORDS = ("not relevant", "marginal", "useful", "must")
 """Grade → what explain calls it."""
 
-_STUDY_TESTS: Mapping[str, _Test] = {
-    "modality": _has_modality,
-    "region": _has_region,
-    "side": _has_side,
-    "description": _has_description,
-    "procedure_code": _has_code,
-    "institution": _is_of_institution,
+_STUDY_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
+    "modality": (attrgetter("study.modalities"), _has_modality),
+    "region": (attrgetter("said.regions"), _has_region),
+    "side": (attrgetter("said.laterality"), _has_side),
+    "description": (attrgetter("study.description", "texts"), _has_description),
+    "procedure_code": (attrgetter("study.procedure_codes"), _has_code),
+    "institution": (attrgetter("study.institution"), _is_of_institution),
 }
-"""Key of a block about a study → its test."""
+"""Key of a block about a study → what of the study it asks about, and its test."""
 
-_CLASS_TESTS: Mapping[str, _Test] = {
-    "named_in": _is_named,
+_DAY = attrgetter("study.study_date")
+
+
+def _grade(compared: Compared) -> Hashable:
+    """By identity, which lasts as long as the exam's table: the same grade is seldom given twice."""
+    return id(compared.grade)
+
+
+_CLASS_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
+    "named_in": (attrgetter("study.study_instance_uid"), _is_named),
     **_STUDY_TESTS,
-    "relevance": _is_relevant,
-    "within": _is_within,
-    "not_before": _is_not_before,
-    "not_after": _is_not_after,
+    "relevance": (_grade, _is_relevant),
+    "within": (_DAY, _is_within),
+    "not_before": (_DAY, _is_not_before),
+    "not_after": (_DAY, _is_not_after),
 }
-"""Key of a class of priors → its test; one that cannot be told does not hold."""
+"""Key of a class of priors → the same; one that cannot be told does not hold."""

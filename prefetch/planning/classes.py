@@ -29,13 +29,20 @@ class Table:
 
     def __init__(self, exam: Exam) -> None:
         self.exam = exam
-        self._known: dict[Study, Compared] = {}
+        # By identity, since a study has many fields to hash; what is kept here is not freed and named anew.
+        self._known: dict[int, Compared] = {}
+        self._found: candidates.Known = {}
 
     def of(self, study: Study) -> Compared:
         """A study beside the exam."""
-        if study not in self._known:
-            self._known[study] = compare(self.exam, study)
-        return self._known[study]
+        known = self._known.get(id(study))
+        if known is None:
+            known = self._known[id(study)] = compare(self.exam, study)
+        return known
+
+    def ask(self, asked: PriorClass) -> candidates.Asking:
+        """A class beside the exam."""
+        return candidates.Asking(asked, self.exam, self._found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,24 +95,25 @@ class Choosing:
         lacking = {
             holding.uid: holding.study
             for asked in self.match.rule.priors
-            for holding in self._open(asked, holdings)
-            if self._is_lacking(asked, holding.study)
+            for holding in self._lacking(asked, self._open(asked, holdings))
         }
         return list(lacking.values())
+
+    def _lacking(self, asked: PriorClass, holdings: Sequence[Holding]) -> Iterator[Holding]:
+        asking = self.table.ask(asked)
+        for holding in holdings:
+            if series.is_lacking(holding.study, asked) and asking.may_be(self.table.of(holding.study)):
+                yield holding
 
     def _open(self, asked: PriorClass, holdings: Sequence[Holding]) -> list[Holding]:
         """The studies that a class may choose among."""
         barred = self.no_priors - named.uids(asked, self.table.exam).keys()
         return [holding for holding in holdings if holding.uid not in barred]
 
-    def _is_lacking(self, asked: PriorClass, study: Study) -> bool:
-        if not series.is_lacking(study, asked):
-            return False
-        return candidates.may_match(asked, self.table.of(study), self.table.exam)
-
     def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
         """What one class wants, the newest first; `taken` is how many the classes before it took."""
-        findings = [self._finding(asked, holding) for holding in holdings]
+        asking = self.table.ask(asked)
+        findings = [self._finding(asked, asking, holding) for holding in holdings]
         fitting = [holding for holding, (finding, _) in zip(holdings, findings, strict=True) if finding.holds]
         wanted, otherwise = _pick(asked, fitting, taken=taken)
         reason_of = self._reason(asked)
@@ -117,9 +125,11 @@ class Choosing:
             else:
                 self.left[holding.uid].append(reason)
 
-    def _finding(self, asked: PriorClass, holding: Holding) -> tuple[Finding, tuple[Series, ...]]:
+    def _finding(
+        self, asked: PriorClass, asking: candidates.Asking, holding: Holding
+    ) -> tuple[Finding, tuple[Series, ...]]:
         """Whether a study is as asked, and which series of it are wanted; none: the whole of it."""
-        found = candidates.study_matches(asked, self.table.of(holding.study), self.table.exam)
+        found = asking.of(self.table.of(holding.study))
         if not asked.series or not found.holds:
             return found, ()
         part, of_series = series.wanted(asked.series, holding.study)

@@ -338,11 +338,17 @@ def _part(
     said = {study.study_instance_uid: study.birth_date for study in _studies(answers) if study.birth_date}
     for answer in answers:
         studies: list[Study] = []
+        verdicts: dict[tuple[str | None, ...], identity.Verdict] = {}
         for study in answer.studies:
             # What one archive does not say of a study, another may.
             told = None if study.birth_date else said.get(study.study_instance_uid)
             whole = replace(study, birth_date=told) if told else study
-            verdict = identity.check_identity(order.patient, whole, asked=answer.asked, policy=policy)
+            says = identity.said_of_patient(whole)
+            if says not in verdicts:
+                verdicts[says] = identity.check_identity(
+                    order.patient, whole, asked=answer.asked, policy=policy
+                )
+            verdict = verdicts[says]
             because = f"{answer.archive}: {verdict.because}"
             if verdict.kind is identity.Kind.OTHER:
                 reasons = (Reason(because=because),)

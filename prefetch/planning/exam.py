@@ -22,6 +22,8 @@ class Exam:
     order: Order
     at: datetime
     """When it begins by the site's clock; where nobody has said, now."""
+    day: date
+    """The day of that at the site."""
     said: Description
     """What it is of, by its description, code and modality."""
     births: tuple[date, date] | None = None
@@ -40,9 +42,11 @@ class Exam:
     ) -> Self:
         """Describe an order; `unknown_births` are birth dates that mean “unknown”."""
         born = order.patient.birth_date
+        at = (order.scheduled_start or now).astimezone(zone)
         return cls(
             order=order,
-            at=(order.scheduled_start or now).astimezone(zone),
+            at=at,
+            day=at.date(),
             said=relevance.describe(
                 order.procedure_description,
                 modalities=(order.modality,) if order.modality else (),
@@ -51,11 +55,6 @@ class Exam:
             births=None if born in unknown_births else _births(born),
             relevance=relevance,
         )
-
-    @property
-    def day(self) -> date:
-        """The day of the exam at the site."""
-        return self.at.date()
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -7,9 +7,8 @@ opposite. So what is missing never makes a rule match more (design, section 7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefetch import modalities
 from prefetch.model import Priority
@@ -19,8 +18,7 @@ _SAID = 3
 """Values of a list that a reason names; a rule's thirty patterns would hide what matters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Whether something holds, and why; None: it cannot be told."""
 
     holds: bool | None
@@ -29,12 +27,12 @@ class Finding:
 
 def every(findings: Iterable[Finding]) -> Finding:
     """All of them: one that does not hold decides, else one that cannot be told."""
-    return _decide(list(findings), order=(False, None), otherwise=True)
+    return _decide(findings, otherwise=True)
 
 
 def some(findings: Iterable[Finding]) -> Finding:
     """Any of them: one that holds decides, else one that cannot be told."""
-    return _decide(list(findings), order=(True, None), otherwise=False)
+    return _decide(findings, otherwise=False)
 
 
 def opposite(finding: Finding) -> Finding:
@@ -42,16 +40,13 @@ def opposite(finding: Finding) -> Finding:
     return Finding(None if finding.holds is None else not finding.holds, finding.because)
 
 
-def _decide(findings: list[Finding], *, order: Sequence[bool | None], otherwise: bool) -> Finding:
-    for holds in order:
-        deciding = [finding for finding in findings if finding.holds is holds]
-        if deciding:
-            return Finding(holds, _join(deciding))
-    return Finding(otherwise, _join(findings))
-
-
-def _join(findings: Iterable[Finding]) -> str:
-    return "; ".join(finding.because for finding in findings)
+def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
+    """Those that are not as the others decide, else those that cannot be told."""
+    findings = list(findings)
+    for holds in (not otherwise, None):
+        if because := [finding.because for finding in findings if finding.holds is holds]:
+            return Finding(holds, "; ".join(because))
+    return Finding(otherwise, "; ".join([finding.because for finding in findings]))
 
 
 # --- a value among those asked for -----------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from prefetch.model import Study
 
@@ -37,6 +38,8 @@ def hold(studies_by_archive: Mapping[str, Iterable[Study]], archives: Iterable[s
 
 def _merge(answers: Sequence[Study]) -> Holding:
     """Preference decides, unless an archive has fewer instances than another; no count is not fewer."""
+    if len(answers) == 1:
+        return Holding(study=answers[0], archives=(answers[0].archive,))
     most = max((study.instances for study in answers if study.instances is not None), default=0)
     ordered = sorted(answers, key=lambda study: study.instances is not None and study.instances < most)
     return Holding(study=_complete(ordered), archives=tuple(study.archive for study in ordered))
@@ -61,8 +64,8 @@ def _complete(answers: Sequence[Study]) -> Study:
     return replace(first, **told) if told else first
 
 
-def _age(holding: Holding) -> tuple[bool, str, str, str]:
+def _age(holding: Holding) -> tuple[date, str, str]:
     """Sorts by date and time. Without a date a study is older than all; between equals the UID decides."""
     study = holding.study
     time = (study.study_time or "").replace(":", "")
-    return (study.study_date is not None, str(study.study_date), time, holding.uid)
+    return study.study_date or date.min, time, study.study_instance_uid

@@ -58,6 +58,14 @@ class Policy:
         )
 
 
+def said_of_patient(study: Study) -> tuple[str | None, ...]:
+    """All of an answer that identity is checked by: most answers to one question say the same of it."""
+    return (
+        *(study.patient_id, study.issuer_of_patient_id),
+        *(study.patient_name, study.birth_date, study.sex),
+    )
+
+
 def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key], policy: Policy) -> Verdict:
     """Compare a C-FIND answer with the order's patient; `asked` is what the archive was asked for."""
     found = _compare_ids(study, asked)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
 
@@ -42,6 +43,7 @@ def to_look_into(
     """The studies whose archive must be asked for their series, each once, before anything is chosen."""
     table = Table(circumstances.exam(order))
     no_priors = frozenset(_no_priors(chain.from_iterable(studies_by_archive.values()), table.exam))
+    held = cache(partial(hold, studies_by_archive))
     found: dict[str, Study] = {}
     for match in filter(attrgetter("acts"), matches):
         choosing = Choosing(
@@ -51,7 +53,7 @@ def to_look_into(
             left=defaultdict(list),
             no_priors=no_priors,
         )
-        lacking = choosing.lacking(hold(studies_by_archive, match.archives))
+        lacking = choosing.lacking(held(match.archives))
         found = {study.study_instance_uid: study for study in lacking} | found
     return tuple(found.values())
 
@@ -69,12 +71,13 @@ def select_priors(
     everything = hold(studies_by_archive, studies_by_archive)
     left = _no_priors(chain.from_iterable(studies_by_archive.values()), exam)
     no_priors = frozenset(left)
+    held = cache(partial(hold, studies_by_archive))
     wishes: list[Wish] = []
     for match in filter(attrgetter("acts"), matches):
         choosing = Choosing(
             match=match, table=table, circumstances=circumstances, left=left, no_priors=no_priors
         )
-        wishes += choosing.among(hold(studies_by_archive, match.archives))
+        wishes += choosing.among(held(match.archives))
     choices = _union(_cap(wishes, circumstances.limits, left), table)
     return Selection(choices=choices, candidates=_candidates(everything, choices, left, table))
 

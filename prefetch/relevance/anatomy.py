@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Region(StrEnum):
@@ -56,6 +57,7 @@ def bits(regions: Iterable[Region]) -> int:
     return total
 
 
+@lru_cache(4096)
 def regions(mask: int) -> tuple[Region, ...]:
     """The regions of an integer, from head to foot."""
     return tuple(region for region, bit in BIT.items() if mask & bit)

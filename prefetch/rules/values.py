@@ -146,7 +146,10 @@ class Relevance(StrEnum):
     @property
     def least(self) -> Worth:
         """The lowest grade that will do."""
-        return Worth.NONE if self is Relevance.ANY else Worth[self.name]
+        return _LEAST[self.value]
+
+
+_LEAST = {one.value: Worth.NONE if one is Relevance.ANY else Worth[one.name] for one in Relevance}
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,7 +353,7 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
     """What is found of a study."""
     beside = exam(order(**of_order))
     compared = compare(beside, study("1", **(said or {})))
-    return candidates.study_matches(prior_class(asked), compared, beside)
+    return candidates.Asking(prior_class(asked), beside).of(compared)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_queries_may_be_wider_than_the_rule_and_selection_never_is(tmp_path: Pat
         selection = select.select_priors(matches, order(), answers, circumstances=circumstances)
         for one in selection.choices:
             asked = classes[one.prior_class]
-            assert candidates.study_matches(asked, compare(exam(), one.study), exam()).holds
+            assert candidates.Asking(asked, exam()).of(compare(exam(), one.study)).holds
 
     promise()
 
