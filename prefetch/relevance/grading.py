@@ -87,7 +87,7 @@ def _compared(
     for kind in table.kinds.values():
         if kind.most < value and kind.fits(order, study, where):
             value, because = kind.most, f"{because}; {kind.because}"
-    if study.laterality and _OTHER_SIDE.get(study.laterality) == order.laterality:
+    if order.laterality and _OTHER_SIDE.get(order.laterality) == study.laterality:
         most = table.other_side(common or of_order)
         if most < value:
             value, because = most, f"{because}; the other side"

@@ -89,7 +89,11 @@ class Kind:
         """Whether the line limits what this study is worth to this order."""
         if where & ~self.regions or not self._differs(order, study):
             return False
-        return _is_among(order.modalities, self.order) and _is_among(study.modalities, self.study)
+        # What names no modality is not taken down for being of one.
+        return all(
+            listed is None or not listed.isdisjoint(stated)
+            for stated, listed in ((order.modalities, self.order), (study.modalities, self.study))
+        )
 
     def _differs(self, order: Description, study: Description) -> bool:
         kind, _, other = self.kind.partition("/")

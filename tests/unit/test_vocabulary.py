@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prefetch import errors, relevance
-from prefetch.relevance import glossary, words
+from prefetch import errors, modalities, relevance
+from prefetch.relevance import glossary, senses, words
 
 LINES = list(glossary.read_lines(glossary.SHIPPED))
 
@@ -60,6 +60,25 @@ def test_every_term_says_what_its_line_says() -> None:
         (line.says, spelling)
         for line, spelling in terms()
         if line.says not in {sense.says for sense in vocabulary.senses(*spelling.split())}
+    ]
+    assert [] == lost
+
+
+@pytest.mark.parametrize(("word", "modality"), [("CT", "CT"), ("MRI", "MR")])
+def test_a_modality_before_a_term_is_heard(word: str, modality: str) -> None:
+    """Whatever term of a region follows, in any language: it takes no modality away, and loses no region."""
+    asked = {
+        _bare(spelling)
+        for line, spelling in terms()
+        if senses.parse(line.says, frozenset()).bits & senses.ANY_REGION
+        and {*modalities.KNOWN}.isdisjoint(line.says.split())
+    }
+    alone = {term: relevance.describe(term) for term in asked}
+    together = {term: relevance.describe(f"{word} {term}") for term in asked}
+    lost = [
+        term
+        for term, said in together.items()
+        if modality not in said.modalities or {*alone[term].regions} - {*said.regions}
     ]
     assert [] == lost
 
