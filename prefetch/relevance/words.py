@@ -33,7 +33,8 @@ def fold(text: str) -> str:
     """Lower case without accents, wide letters made narrow: `Schädel` gives schadel, `ＣＴ` gives ct."""
     if text.isascii():
         return text.lower()
-    marked = unicodedata.normalize("NFKD", text.casefold()).translate(_DIGRAPHS)
+    lowered = text.casefold().lower()  # Cherokee folds to its capitals
+    marked = unicodedata.normalize("NFKD", lowered).translate(_DIGRAPHS)
     bare = "".join([letter for letter in marked if not unicodedata.combining(letter)])
     return unicodedata.normalize("NFC", bare)  # NFKD took Hangul syllables apart
 

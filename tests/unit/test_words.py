@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prefetch.relevance import words
@@ -38,6 +38,7 @@ def test_texts_are_cut(text: str, cut: list[str]) -> None:
 
 
 @given(st.text(max_size=80))
+@example("Ꭰ")
 def test_any_text_is_cut(text: str) -> None:
     """No text is too odd; what comes out has no blanks, no capitals, and no empty words."""
     for word in words.cut(text):
