@@ -108,6 +108,11 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("CT CHEST", "PET", USEFUL),
         ("chest", "XR chest", USEFUL),
         ("", "", MARGINAL),
+        ("ABDOMEN", "CHEST", NONE),
+        ("NECK", "CHEST", MARGINAL),
+        ("HIP", "PELVIS", USEFUL),
+        ("MRI THORACIC SPINE", "THORACIC SPINE", USEFUL),
+        ("SPINE", "NM BONE SCAN", USEFUL),
     ],
 )
 def test_worth(order: str, study: str, worth: Worth) -> None:
