@@ -222,16 +222,10 @@ _STUDY_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
 
 _DAY = attrgetter("study.study_date")
 
-
-def _grade(compared: Compared) -> Hashable:
-    """By identity, which lasts as long as the exam's table: the same grade is seldom given twice."""
-    return id(compared.grade)
-
-
 _CLASS_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
     "named_in": (attrgetter("study.study_instance_uid"), _is_named),
     **_STUDY_TESTS,
-    "relevance": (_grade, _is_relevant),
+    "relevance": (attrgetter("grade"), _is_relevant),
     "within": (_DAY, _is_within),
     "not_before": (_DAY, _is_not_before),
     "not_after": (_DAY, _is_not_after),
