@@ -209,10 +209,27 @@ Left = Annotated[
 ]
 
 
+class ExpectedRule(Model):
+    """A rule that matches, and what it says of that."""
+
+    rule: Text = Field(examples=["chest-ct"])
+    """Its name."""
+    because: Because | None = Field(default=None, examples=['"*goes by mirror*"'])
+    """What it says, as `prefetch explain` does: why it matches, when it moves, by which archives it goes; `*`
+    and `?` are wildcards."""
+
+
+Match = Annotated[
+    Annotated[Text, Tag("<name>")] | Annotated[ExpectedRule, Tag("<keys>")], Discriminator(_form)
+]
+
+
 class Expectation(Model):
     """What rules are expected to make of an order and its patient's studies."""
 
-    rules: Annotated[tuple[Text, ...], OneOrMany()] | None = Field(default=None, examples=["[chest-ct]"])
+    rules: Annotated[tuple[Match, ...], OneOrMany()] | None = Field(
+        default=None, examples=["[chest-ct]", '[{rule: at-night, because: "*moves in 20:00-06:00*"}]']
+    )
     """The rules that match: these and no others. Left out: any."""
     priors: tuple[Prior, ...] = Field(
         default=(), examples=['["last CT", {study: baseline, class: baseline, to: reading-room-1}]']
@@ -220,6 +237,13 @@ class Expectation(Model):
     """The studies that are taken: these and no others."""
     left: tuple[Left, ...] = Field(default=(), examples=['[{study: old CT, because: "*more than 5y*"}]'])
     """Studies that are left, where the reason matters. The others are left too, unless they are `priors`."""
+
+    @property
+    def matching(self) -> tuple[ExpectedRule, ...] | None:
+        """The rules that match, each with its keys; None where nothing is expected of them."""
+        if self.rules is None:
+            return None
+        return tuple(ExpectedRule(rule=one) if isinstance(one, str) else one for one in self.rules)
 
     @property
     def taken(self) -> tuple[ExpectedPrior, ...]:

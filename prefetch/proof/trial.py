@@ -228,16 +228,18 @@ def _never_asked(case: cases.Case, answers: Iterable[draft.Answer]) -> Iterator[
 def _wrong_rules(
     expected: cases.Expectation, matches: Iterable[matching.RuleMatch], matched: Sequence[str]
 ) -> Iterator[str]:
-    if expected.rules is None:
+    if expected.matching is None:
         return
     because = {match.rule.name: match.reason.because for match in matches}
-    for name in expected.rules:
-        if name not in because:
-            yield f"there is no rule {name}"
-        elif name not in matched:
-            yield f"rule {name} should match: {because[name]}"
+    for one in expected.matching:
+        if one.rule not in because:
+            yield f"there is no rule {one.rule}"
+        elif one.rule not in matched:
+            yield f"rule {one.rule} should match: {because[one.rule]}"
+        elif one.because and not one.because.matches(because[one.rule]):
+            yield f"rule {one.rule} should say “{one.because}”; it says: {because[one.rule]}"
     for name in matched:
-        if name not in expected.rules:
+        if name not in {one.rule for one in expected.matching}:
             yield f"rule {name} should not match: {because[name]}"
 
 

@@ -56,6 +56,7 @@ def run(rules: Path, *more: str) -> Result:
     [
         "{priors: [last, baseline]}",
         "{priors: [baseline, last], rules: chest-ct}",
+        '{priors: [baseline, last], rules: [{rule: chest-ct, because: "*region is chest*"}]}',
         "{priors: [last, {study: baseline, rule: chest-ct, class: scans, to: workstation}]}",
         '{priors: [last, {study: baseline, because: "*oldest, number 1*"}]}',
         '{priors: [last, baseline], left: [knee, {study: too old, because: "*more than 5y*"}]}',
@@ -74,6 +75,10 @@ def test_what_holds_passes(rules: Path, expect: str) -> None:
     [
         ("{priors: [last]}", "“baseline” should be left; chest-ct/scans"),
         ("{priors: [last, baseline, too old]}", "“too old” should be taken; chest-ct/scans"),
+        (
+            '{priors: [last, baseline], rules: {rule: chest-ct, because: "*knee*"}}',
+            "rule chest-ct should say “*knee*”; it says: matches: the order's modality is CT",
+        ),
         ("{priors: [last, baseline], rules: []}", "rule chest-ct should not match: matches"),
         ("{priors: [last, baseline], rules: [chest-ct, oncology]}", "rule oncology should match: does not"),
         ("{priors: [last, baseline], rules: [chest-ct, abdomen]}", "there is no rule abdomen"),
