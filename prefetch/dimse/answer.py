@@ -71,6 +71,21 @@ def read_study(identifier: Dataset, *, archive: str, character_set: str = "") ->
     )
 
 
+def read_patient(identifier: Dataset, *, character_set: str = "") -> model.Patient | None:
+    """One PATIENT-level answer (PS3.4 C.6.1.1.2); `None` where it names no patient."""
+    encodings = encodings_of(identifier, character_set)
+    patient_id = text(identifier, "PatientID", encodings)
+    if patient_id is None:
+        return None
+    return model.Patient(
+        patient_id=patient_id,
+        issuer_of_patient_id=text(identifier, "IssuerOfPatientID", encodings),
+        name=text(identifier, "PatientName", encodings),
+        birth_date=_birth_date(text(identifier, "PatientBirthDate")),
+        sex=text(identifier, "PatientSex"),
+    )
+
+
 def read_series(identifier: Dataset, *, character_set: str = "") -> model.Series | None:
     """One SERIES-level answer (PS3.4 C.6.2.1.3); `None` where it names no series."""
     uid = text(identifier, "SeriesInstanceUID")

@@ -134,7 +134,13 @@ class RemoteAE:
         try:
             return await self.find_studies(patient_id=patient_id)
         except errors.UnsafeKeyError:
-            return await self.find_studies(study_instance_uids=study_instance_uids)
+            together = await self.find_studies(study_instance_uids=study_instance_uids)
+        if together.studies or together.outcome is not Outcome.SUCCESS or len(study_instance_uids) == 1:
+            return together
+        # Some match nothing by a list (dcm4chee-arc-light #1772).
+        each = [await self.find_studies(study_instance_uids=[uid]) for uid in study_instance_uids]
+        worst = max(each, key=lambda result: result.outcome is not Outcome.SUCCESS)
+        return replace(worst, studies=tuple(study for result in each for study in result.studies))
 
     async def count_instances(self, *, study_instance_uid: str, patient_id: str | None = None) -> int | None:
         """How many instances of a study it holds, counted one by one; `None` where that cannot be told."""

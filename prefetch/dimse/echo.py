@@ -19,14 +19,19 @@ class EchoResult:
     verified: bool = False
     """Whether it answered C-ECHO with Success."""
     find: bool = False
-    """Whether it offers Study Root C-FIND."""
+    """Whether it offers C-FIND, under Study Root or Patient Root."""
     move: bool = False
-    """Whether it offers Study Root C-MOVE."""
+    """Whether it offers C-MOVE, under Study Root or Patient Root."""
+    roots: tuple[str, ...] = ()
+    """The roots under which it is queried: Study, Patient."""
     worklist: bool = False
     """Whether it offers the Modality Worklist."""
     problem: str | None = None
     milliseconds: float = 0.0
     """Of the C-ECHO alone."""
+
+
+_FIND_ROOTS = {wire.FIND: "Study Root", wire.PATIENT_ROOT_FIND: "Patient Root"}
 
 
 def echo(association: Association, *, of: peer.Peer) -> EchoResult:
@@ -36,8 +41,9 @@ def echo(association: Association, *, of: peer.Peer) -> EchoResult:
     return EchoResult(
         reachable=True,
         verified=problem is None,
-        find=wire.accepts(association, wire.FIND),
-        move=wire.accepts(association, wire.MOVE),
+        find=not wire.offered(association).isdisjoint(_FIND_ROOTS),
+        move=not wire.offered(association).isdisjoint((wire.MOVE, wire.PATIENT_ROOT_MOVE)),
+        roots=tuple(name for uid, name in _FIND_ROOTS.items() if wire.accepts(association, uid)),
         worklist=wire.accepts(association, wire.WORKLIST),
         problem=problem,
         milliseconds=(time.monotonic() - began) * 1000,

@@ -53,10 +53,19 @@ class Asker:
     patient_id: str | None = None
     """Whose studies the question is about, for archives that want it at every level."""
 
+    @property
+    def is_under_patient_root(self) -> bool:
+        """Whether studies are asked for under Patient Root."""
+        root = self.habits.manner("STUDY", wire.offered(self.association)).root
+        return root == wire.PATIENT_ROOT_FIND
+
     def ask(self, query: Dataset, *, read: Callable[[Dataset], T | None], limit: int) -> Answers[T]:
         """Ask in the manner that was taken last; where it is refused, once in each other that may help."""
         level, offered = str(query.QueryRetrieveLevel), wire.offered(self.association)
         first = self.habits.manner(level, offered)
+        if first.root not in offered:
+            because = f"{self.of.ae_title} does not offer C-FIND"
+            return Answers([], status.Verdict(outcome=Outcome.PERMANENT, because=because), None, 0.0)
         put = partial(self._put, query, read=read, limit=limit)
         asked = put(first)
         if asked.status == status.SUCCESS:
@@ -123,13 +132,37 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
     asked = put(query)
     if _is_cut(asked, asker.of):
         asked = _in_parts(put, query, asked, of=asker.of, today=today)
+    studies = answer.collapse(asked.read)
+    if asker.is_under_patient_root and any(study.birth_date is None for study in studies):
+        studies = _say_whose(studies, asker)
     return model.FindResult(
         outcome=asked.verdict.outcome,
-        studies=answer.collapse(asked.read),
+        studies=studies,
         status=asked.status,
         because=asked.verdict.because,
         unwell=asked.verdict.unwell,
         milliseconds=asked.milliseconds,
+    )
+
+
+def _say_whose(studies: tuple[model.Study, ...], asker: Asker) -> tuple[model.Study, ...]:
+    """Under Patient Root a study may not say whose it is: then the PATIENT level does, of one person."""
+    if asker.patient_id is None:
+        return studies
+    read = partial(answer.read_patient, character_set=asker.of.character_set)
+    found = asker.ask(identifier.patient(asker.patient_id), read=read, limit=asker.of.answer_limit)
+    people = dict.fromkeys(found.read)
+    if not found.whole or len(people) != 1:
+        return studies
+    (person,) = people
+    return tuple(
+        replace(
+            study,
+            patient_name=study.patient_name or person.name,
+            birth_date=study.birth_date or person.birth_date,
+            sex=study.sex or person.sex,
+        )
+        for study in studies
     )
 
 

@@ -43,6 +43,8 @@ STUDY_CODE_KEYS = (
 )
 """What some archives say of a study besides; the last two are of its images, and of no level by the book."""
 
+PATIENT_RETURN_KEYS = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+
 _WILDCARDS = frozenset("*?\\")
 _LONGEST = 64
 """Characters of an LO or UI (PS3.5 Table 6.2-1)."""
@@ -66,6 +68,11 @@ def studies(
     }
     return_keys = (*STUDY_RETURN_KEYS, *(STUDY_CODE_KEYS if codes else ()))
     return _query("STUDY", keys, return_keys, character_set)
+
+
+def patient(patient_id: str) -> Dataset:
+    """A PATIENT-level query, for archives that tell who somebody is nowhere else (PS3.4 C.6.1.1)."""
+    return _query("PATIENT", {"PatientID": [patient_id]}, PATIENT_RETURN_KEYS)
 
 
 def between(query: Dataset, days: object) -> Dataset:

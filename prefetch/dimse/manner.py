@@ -112,8 +112,9 @@ def put(query: Dataset, manner: Manner, *, patient_id: str | None = None) -> Dat
     kept = _KEPT[manner.keys]
     made = identifier.copied(query)
     for element in query:
-        # What has a value is no return key: it says what is asked for.
-        if kept is not None and not element.value and element.keyword not in kept:
+        # What has a value is no return key: it says what is asked for. A sequence says it in its items.
+        is_return_key = element.VR == "SQ" or not element.value
+        if kept is not None and is_return_key and element.keyword not in kept:
             del made[element.tag]
         elif manner.any_uid and element.VR == "UI" and not element.value:
             identifier.put_unchecked(made, element.keyword, manner.any_uid)

@@ -139,7 +139,15 @@ def probe_destination(
     destination if it tells the two apart. Orthanc (0xC000 for both) and dcmqrscp (Success) look for the study
     first and do not.
     """
-    move = partial(move_studies, association, study_instance_uids=[no_study_instance_uid], of=of)
+    root = wire.MOVE if wire.accepts(association, wire.MOVE) else wire.PATIENT_ROOT_MOVE
+    move = partial(
+        move_studies,
+        association,
+        study_instance_uids=[no_study_instance_uid],
+        of=of,
+        sop_class=root,
+        patient_id=nobody_ae_title,  # nobody's either
+    )
     asked = move(destination_ae_title=destination_ae_title)
     if asked.outcome is Outcome.UNKNOWN_DESTINATION:
         return Introduction(acquaintance=Acquaintance.UNKNOWN, because=asked.because)

@@ -70,8 +70,10 @@ def _move(asker: find.Asker, moving: Moving, **other: object) -> model.MoveResul
 
 
 def _root(asker: find.Asker) -> str:
-    manner = asker.habits.manner(LEVEL, wire.offered(asker.association))
-    return _ROOTS[manner.root]
+    """The SOP Class to move by: as the archive likes it, among those that it offers."""
+    offered = wire.offered(asker.association)
+    liked = _ROOTS[asker.habits.manner(LEVEL, offered).root]
+    return next(root for root in (liked, *_ROOTS.values()) if root in offered)
 
 
 _ROOTS = {wire.FIND: wire.MOVE, wire.PATIENT_ROOT_FIND: wire.PATIENT_ROOT_MOVE}

@@ -148,7 +148,7 @@ class Inquiries:
     async def _series_of(self, study: model.Study) -> tuple[model.Series, ...] | None:
         with self._pulse.waiting_for_peer(STAGE):
             series = await self._archives[study.archive].find_series(
-                study_instance_uid=study.study_instance_uid
+                study_instance_uid=study.study_instance_uid, patient_id=study.patient_id
             )
         log.info(
             "series_asked",
@@ -189,7 +189,9 @@ class Inquiries:
         if choice.series:
             remote = self._workstations[choice.destination]
             with self._pulse.waiting_for_peer(STAGE):
-                series = await remote.find_series(study_instance_uid=choice.study.study_instance_uid)
+                series = await remote.find_series(
+                    study_instance_uid=choice.study.study_instance_uid, patient_id=choice.study.patient_id
+                )
             return draft.holds_series(choice, series)
         at_archive = await self._counted(choice.study, self._archives[choice.study.archive])
         return draft.holds_all(at_archive, await self._counted(held, self._workstations[choice.destination]))
@@ -198,7 +200,9 @@ class Inquiries:
         if study.instances is not None:
             return study
         with self._pulse.waiting_for_peer(STAGE):
-            counted = await remote.count_instances(study_instance_uid=study.study_instance_uid)
+            counted = await remote.count_instances(
+                study_instance_uid=study.study_instance_uid, patient_id=study.patient_id
+            )
         return replace(study, instances=counted)
 
     async def _held(self, destination: str, wanted: Sequence[model.Choice]) -> dict[str, model.Study]:

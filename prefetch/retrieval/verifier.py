@@ -156,7 +156,9 @@ async def _judge(
     if found is None or not retrieve.series:
         counted = await _counted(remote, found)
         return completeness.by_query(retrieve, answered=found, counted=counted)
-    series = await remote.find_series(study_instance_uid=retrieve.study_instance_uid)
+    series = await remote.find_series(
+        study_instance_uid=retrieve.study_instance_uid, patient_id=retrieve.patient_id
+    )
     return completeness.by_series(retrieve.series, series)
 
 
@@ -164,7 +166,9 @@ async def _counted(remote: association.RemoteAE, found: model.Study | None) -> i
     """The instances counted one by one, where the destination has the study but gives no count."""
     if found is None or found.instances is not None:
         return None
-    return await remote.count_instances(study_instance_uid=found.study_instance_uid)
+    return await remote.count_instances(
+        study_instance_uid=found.study_instance_uid, patient_id=found.patient_id
+    )
 
 
 def _not_asked(answer: model.FindResult) -> completeness.Completeness:

@@ -791,7 +791,12 @@ def test_echo_tells_what_is_offered() -> None:
     with ScriptedScp() as scp:
         seen = use(scp.peer(), RemoteAE.echo)
     expected = echo.EchoResult(
-        reachable=True, verified=True, find=True, move=True, milliseconds=seen.milliseconds
+        reachable=True,
+        verified=True,
+        find=True,
+        move=True,
+        roots=("Study Root",),
+        milliseconds=seen.milliseconds,
     )
     assert seen == expected
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 
 import pytest
+from pydicom import Dataset
+from pynetdicom import AE
 
 from prefetch import model
-from prefetch.dimse import association, manner, peer, wire
+from prefetch.dimse import association, identifier, manner, peer, wire
 from prefetch.dimse.manner import Keys, Manner
+from prefetch.dimse.move import Acquaintance
 from prefetch.model import Outcome
 from prefetch.sandbox import studies
 from prefetch.sandbox.archive import Archive
 from prefetch.sandbox.fault import Fault
 from prefetch.sandbox.holdings import Holdings
 from prefetch.sandbox.operation import Operation, Service
+from prefetch.sandbox.workstation import Workstation
 from tests.scripted import Conversation, ScriptedScp
 
 HELD = studies.Study(
@@ -34,12 +38,18 @@ def archive() -> Iterator[Archive]:
         yield made
 
 
+def peer_of(archive: Archive) -> peer.Peer:
+    """How the daemon is told of it."""
+    return peer.Peer(
+        name="main", ae_title="MAIN", host=archive.host, port=archive.port, calling_ae_title="PREFETCH"
+    )
+
+
 def ask(of: Archive, times: int = 1) -> list[model.FindResult]:
     """What the daemon learns of the patient's studies, asked so often."""
-    to = peer.Peer(name="main", ae_title="MAIN", host=of.host, port=of.port, calling_ae_title="PREFETCH")
 
     async def run() -> list[model.FindResult]:
-        async with association.RemoteAE(to) as remote:
+        async with association.RemoteAE(peer_of(of)) as remote:
             return [await remote.find_studies(patient_id="P1") for _ in range(times)]
 
     return asyncio.run(run())
@@ -99,6 +109,68 @@ def test_an_archive_of_patient_root_alone_is_asked_so() -> None:
         assert Outcome.SUCCESS is asyncio.run(_find(scp.peer())).outcome
 
 
+class PatientRootArchive(Archive):
+    """Offers nothing else, wants the patient's ID at every level, and says only there who that is."""
+
+    def _offer(self, entity: AE) -> None:
+        for sop_class in (wire.ECHO, wire.PATIENT_ROOT_FIND, wire.PATIENT_ROOT_MOVE):
+            entity.add_supported_context(sop_class)
+
+
+def _hide_who_it_is(asked: Operation, given: Iterable[Dataset]) -> Iterator[Dataset]:
+    for each in given:
+        if asked.identifier.QueryRetrieveLevel != "PATIENT":
+            for keyword in ("PatientName", "PatientBirthDate", "PatientSex"):
+                each.pop(keyword, None)
+        yield each
+
+
+STRICT = Fault(
+    because="patients at PATIENT level alone",
+    begins=lambda asked: None if asked.identifier.get("PatientID") else 0xA900,
+    answers=_hide_who_it_is,
+)
+
+
+def test_patient_root_alone_is_enough() -> None:
+    """Studies, whose they are, their series, and their move."""
+
+    async def run(remote: association.RemoteAE) -> list[object]:
+        found = await remote.find_studies(patient_id="P1")
+        series = await remote.find_series(study_instance_uid="1.2.3", patient_id="P1")
+        moved = await remote.move_study(
+            study_instance_uid="1.2.3", destination_ae_title="READ1", patient_id="P1"
+        )
+        (study,) = found.studies
+        return [study.patient_name, study.birth_date, study.sex, len(series or ()), moved.outcome]
+
+    async def associated(to: peer.Peer) -> list[object]:
+        async with association.RemoteAE(to) as remote:
+            echoed = await remote.echo()
+            assert (True, True, ("Patient Root",)) == (echoed.find, echoed.move, echoed.roots)
+            acquaintance = (await remote.knows_destination("READ1")).acquaintance
+            assert acquaintance is Acquaintance.KNOWN
+            return await run(remote)
+
+    with Workstation(ae_title="READ1") as workstation:
+        knows = {"READ1": (workstation.host, workstation.port)}
+        held = Holdings(studies.make(HELD))
+        with PatientRootArchive(ae_title="MAIN", holdings=held, knows=knows, faults=[STRICT]) as archive:
+            said = asyncio.run(associated(peer_of(archive)))
+        assert ["Muster^Anna", "19700131", "F", 1, Outcome.SUCCESS] == said
+        assert {"1.2.3": 1} == workstation.holdings.counts()
+
+
+def test_sequences_are_left_out_with_the_keys() -> None:
+    """Whether their items are empty or not: they are asked for, and do not ask."""
+    query = identifier.studies(patient_id="P1")
+    item = Dataset()
+    item.CodeValue = ""
+    query.ProcedureCodeSequence = [item]
+    assert "ProcedureCodeSequence" in manner.put(query, Manner())
+    assert "ProcedureCodeSequence" not in manner.put(query, Manner(keys=Keys.USUAL))
+
+
 def test_what_refuses_everything_is_not_asked_everything_again(archive: Archive) -> None:
     """Each manner once; after that a refusal is taken as it is."""
     archive.misbehave(refuses(0xA900, lambda _: True))
@@ -125,6 +197,22 @@ def test_a_manner_has_words() -> None:
     """For the log."""
     said = Manner(root=wire.PATIENT_ROOT_FIND, keys=Keys.REQUIRED, any_uid="*").words
     assert "Patient Root, only the keys that the standard requires, and * for any UID" == said
+
+
+@pytest.mark.parametrize("quirk", ["lists-match-nothing", "lists-are-alternatives"])
+def test_a_list_that_matches_nothing_is_asked_one_by_one(archive: Archive, quirk: str) -> None:
+    """Where a patient's ID is no key, what is held is asked for by the UIDs of the studies."""
+    archive.misbehave(quirk)
+
+    async def run() -> model.FindResult:
+        async with association.RemoteAE(peer_of(archive)) as remote:
+            return await remote.find_held(patient_id="P*", study_instance_uids=["1.2.3", "1.2.4"])
+
+    held = asyncio.run(run())
+    assert (Outcome.SUCCESS, ["1.2.3"]) == (
+        held.outcome,
+        [study.study_instance_uid for study in held.studies],
+    )
 
 
 # --- in parts --------------------------------------------------------------------------------------

@@ -288,3 +288,13 @@ def test_two_patients_under_one_uid_stay_two() -> None:
     """A conflict of identity is not hidden by collapsing."""
     conflict = (study(birth_date="19700101"), study(birth_date="19800101"))
     assert answer.collapse(conflict) == conflict
+
+
+def test_patients_are_read_as_studies_are() -> None:
+    """A birth date that people write, a name in its letters; without an ID it is nobody."""
+    said = decoded(
+        PatientID="P1", PatientName="Müller^Änne".encode(), PatientBirthDate="1970-01-31", PatientSex="F"
+    )
+    expected = model.Patient(patient_id="P1", name="Müller^Änne", birth_date="19700131", sex="F")
+    assert expected == answer.read_patient(said)
+    assert answer.read_patient(decoded(PatientName="Muster^Anna")) is None
