@@ -151,6 +151,7 @@ class Server(ABC):
         """Let it hang: connections stay open, and nothing is said any more."""
         if self._process is not None:
             _signal(self._process, signal.SIGSTOP)
+            _await_stop(self._process.pid)
 
     def thaw(self) -> None:
         """Let it go on where it was frozen."""
@@ -178,6 +179,16 @@ class Server(ABC):
 
     def _ports(self) -> Sequence[int]:
         return [self.port]
+
+
+def _await_stop(pid: int) -> None:
+    """Wait until every thread has stopped: on a busy machine one of them answers a query meanwhile."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        threads = Path(f"/proc/{pid}/task").glob("*/stat")
+        if all(thread.read_text().rpartition(")")[2].split()[0] in "Tt" for thread in threads):
+            return
+        time.sleep(0.005)
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
