@@ -138,8 +138,8 @@ def test_patient_root_alone_is_enough() -> None:
     async def run(remote: association.RemoteAE) -> list[object]:
         found = await remote.find_studies(patient_id="P1")
         series = await remote.find_series(study_instance_uid="1.2.3", patient_id="P1")
-        moved = await remote.move_study(
-            study_instance_uid="1.2.3", destination_ae_title="READ1", patient_id="P1"
+        moved = await remote.move_studies(
+            study_instance_uids=["1.2.3"], destination_ae_title="READ1", patient_id="P1"
         )
         (study,) = found.studies
         return [study.patient_name, study.birth_date, study.sex, len(series or ()), moved.outcome]
