@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
@@ -41,10 +42,15 @@ class PlacedModel(Model):
 
     _place: str = PrivateAttr("")
 
-    @property
+    @cached_property
     def place(self) -> str:
         """`file:line`, or nothing where it came from no file."""
         return self._place
+
+    @cached_property
+    def said(self) -> frozenset[str]:
+        """The fields that say something; most blocks say two or three of twenty."""
+        return frozenset(name for name in type(self).model_fields if getattr(self, name))
 
     @model_validator(mode="wrap")
     @classmethod

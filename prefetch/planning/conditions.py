@@ -30,9 +30,10 @@ def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
 
 
 def _findings(condition: rules.Condition, exam: Exam) -> Iterator[Finding]:
+    asked_of = condition.said
     for key, fits in _TESTS.items():
-        if asked := getattr(condition, key):
-            yield compare(f"the order's {words(key)}", _own(key, exam), asked, fits)
+        if key in asked_of:
+            yield compare(f"the order's {words(key)}", _own(key, exam), getattr(condition, key), fits)
     if condition.age:
         yield _is_of_age(condition.age, exam)
     if condition.exists:

@@ -48,6 +48,8 @@ def _merge(answers: Sequence[Study]) -> Holding:
 def _complete(answers: Sequence[Study]) -> Study:
     """The first answer, with what it does not say taken from the others; never their counts."""
     first, *others = answers
+    if not others:
+        return first
     told = {
         name: value
         for name in (

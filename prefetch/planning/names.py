@@ -61,6 +61,8 @@ def agree(ours: str | None, theirs: str | None) -> bool | None:
 
     One name may hold words that the other lacks: middle names, a second family name.
     """
+    if ours == theirs and ours and ours[0].isalpha():
+        return True  # letter by letter the same, as it mostly is
     pairs = [
         (mine, other)
         for mine in _readings(ours, _FAMILY_AND_GIVEN)

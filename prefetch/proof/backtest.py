@@ -6,6 +6,7 @@ for it meanwhile.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -86,8 +87,17 @@ def _replay_all(
         yield from (replay_part(trial, store, part) for part in parts)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(many, spawn) as pool:
+    with ProcessPoolExecutor(many, spawn, initializer=_begin_worker) as pool:
         yield from pool.map(replay_part, [trial] * len(parts), [store] * len(parts), parts)
+
+
+def _begin_worker() -> None:
+    """Look seldom for garbage: what a replay leaves is hardly ever a circle, and there is much of it."""
+    gc.set_threshold(_SELDOM, 50, 50)
+
+
+_SELDOM = 100_000
+"""Objects more than before (gc.set_threshold); 700 unless said otherwise."""
 
 
 @cache
