@@ -17,14 +17,13 @@ _DIGRAPHS = str.maketrans(
 )
 _ELIDED = re.compile(r"\b[cdjlmnqst]['’](?=[aeiouyh])")  # l'épaule, d'addome
 _DOTTED = re.compile(r"(?<=\b[a-z])\.(?=[a-z]\b)")  # a.t.m., p.a.
-_SCRIPTS_MEET = re.compile(rf"(?<=[{SYLLABLES}])(?=[a-z])|(?<=[a-z])(?=[{SYLLABLES}])")
+_SYLLABIC = re.compile(f"[{SYLLABLES}]+")  # once only: classes so wide take milliseconds to compile
 _POSSESSIVE = re.compile(r"(?<=[a-z]{3})['’]s\b")  # water's view, but not l's
 _WORD = re.compile(
-    rf"[{SYLLABLES}]+"
-    rf"|[a-z]{{1,3}}\d{{1,2}}(?![^\W_{SYLLABLES}])"  # l5, th12, co2, mag3
-    rf"|\d+[a-z](?![^\W_{SYLLABLES}])"  # 2v, 3d
-    rf"|[^\W\d_{SYLLABLES}]+(?:\?[^\W\d_{SYLLABLES}]+)*"  # a letter lost to a wrong character set: sch?del
-    rf"|\d+|[&+]"
+    r"[a-z]{1,3}\d{1,2}(?![^\W_])"  # l5, th12, co2, mag3
+    r"|\d+[a-z](?![^\W_])"  # 2v, 3d
+    r"|[^\W\d_]+(?:\?[^\W\d_]+)*"  # a letter lost to a wrong character set: sch?del
+    r"|\d+|[&+]"
 )
 _ASCII_WORD = re.compile(r"[a-z]{1,3}\d{1,2}(?![a-z0-9])|\d+[a-z](?![a-z0-9])|[a-z]+(?:\?[a-z]+)*|\d+|[&+]")
 
@@ -46,7 +45,9 @@ def cut(text: str) -> list[str]:
     folded = _DOTTED.sub("", fold(text))
     if "'" in folded or "’" in folded:
         folded = _POSSESSIVE.sub(" ", _ELIDED.sub(" ", folded))
-    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+    if folded.isascii():
+        return _ASCII_WORD.findall(folded)
+    return _WORD.findall(_SYLLABIC.sub(r" \g<0> ", folded))
 
 
 def is_syllabic(word: str) -> bool:
@@ -63,7 +64,7 @@ def spellings(term: str) -> set[str]:
     """The forms of a vocabulary term, cut as texts are: `Schädel` is also typed Schaedel, `hånd` haand."""
     if _PLAIN_TERM.fullmatch(term):
         return {term}
-    lowered = _SCRIPTS_MEET.sub(" ", term.casefold())  # x光 is cut in two
+    lowered = _SYLLABIC.sub(r" \g<0> ", term.casefold()).replace(" *", "*").strip()  # x光 is cut in two
     typed_out = lowered.translate(_TYPED_OUT)
     return {_as_cut(lowered)} if typed_out == lowered else {_as_cut(lowered), _as_cut(typed_out)}
 
