@@ -42,7 +42,7 @@ docs: $(READY)            ## write what is generated of the manual
 	$(BIN)/python docs/generate.py
 
 bench: $(READY)           ## figures, side by side with what a site would use instead (docs/benches.md)
-	$(BIN)/python -m tests.bench.end_to_end --orders 80 --rounds 3
+	$(BIN)/python -m tests.bench.end_to_end --rounds 3
 	$(BIN)/python -m tests.bench.acknowledge
 	$(BIN)/python -m tests.bench.life
 

@@ -14,7 +14,18 @@ import structlog
 
 from prefetch import bell, certificates, config, dialling, errors, health, orders, timing
 from prefetch.dimse import association, breaker
-from prefetch.intake import acknowledging, admission, header, hl7, limits, listener, parsing, pix, reader
+from prefetch.intake import (
+    acknowledging,
+    admission,
+    header,
+    hl7,
+    limits,
+    listener,
+    parsing,
+    pix,
+    reader,
+    rush,
+)
 from prefetch.intake.worklist import poller
 from prefetch.planning import inquiries, planner, referrals, whose
 from prefetch.retrieval import mover, verifier
@@ -103,7 +114,8 @@ def build(site: config.Config, store: database.Database) -> Daemon:
     asking = inquiries.Inquiries(
         store=store, archives=archives, workstations=workstations, now=timing.now, pulse=pulse
     )
-    door = Door(store=store, bells=bells)
+    feeds = rush.Rush()
+    door = Door(store=store, bells=bells, feeds=feeds)
     return Daemon(
         pulse=pulse,
         site=site,
@@ -122,6 +134,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
             now=timing.now,
             bells=bells,
             watched=site.watched,
+            feeds=feeds,
         ),
         pollers={
             name: poller.Poller(
@@ -184,9 +197,10 @@ def _clock(site: config.Config) -> orders.Clock:
 class Door:
     """Where a listener hands over a message: in the store when this returns, and only then acknowledged."""
 
-    def __init__(self, *, store: database.Database, bells: bell.Bells) -> None:
+    def __init__(self, *, store: database.Database, bells: bell.Bells, feeds: rush.Rush) -> None:
         self._store = store
         self._bells = bells
+        self._feeds = feeds
         self._kept_enough: dict[str, datetime] = {}
         """Listeners of which no more is kept for the moment, and until when."""
 
@@ -218,6 +232,7 @@ class Door:
             order_number=seen.order_number,
             received_at=received.received_at,
         )
+        self._feeds.tell()
         self._bells.reader.ring()
         return listener.Accepted(message_id=accepted.message_id, repeat=accepted.repeat)
 

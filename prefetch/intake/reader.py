@@ -12,7 +12,7 @@ import structlog
 
 from prefetch import bell, errors, orders
 from prefetch.fieldpath import FieldPath
-from prefetch.intake import hl7, parsing, upserts
+from prefetch.intake import hl7, parsing, rush, upserts
 from prefetch.store import database, inbox
 from prefetch.store.tables import MessageState
 from prefetch.timing import Now
@@ -43,9 +43,11 @@ class Reader:
         now: Now,
         bells: bell.Bells,
         watched: Sequence[FieldPath] = (),
+        feeds: rush.Rush | None = None,
     ) -> None:
-        """`watched` are the places in messages that rules ask for."""
+        """`watched` are the places in messages that rules ask for; `feeds` tells when they pour in."""
         self.watched = watched
+        self._feeds = feeds or rush.Rush()
         self._store = store
         self._pool = pool
         self.clock = clock
@@ -66,14 +68,16 @@ class Reader:
         return len(waiting)
 
     async def _read(self, messages: Sequence[inbox.InboxMessage]) -> list[Read]:
-        readings = await self._pool.read(
-            [message.raw for message in messages], [message.source for message in messages]
-        )
+        async with self._feeds.giving_way():
+            readings = await self._pool.read(
+                [message.raw for message in messages], [message.source for message in messages]
+            )
         return list(zip(messages, readings, strict=True))
 
     async def _apply_all(self, read: Sequence[Read]) -> None:
         for first in range(0, len(read), TOGETHER):
-            await self._apply(read[first : first + TOGETHER])
+            async with self._feeds.giving_way():
+                await self._apply(read[first : first + TOGETHER])
 
     async def _apply(self, read: Sequence[Read]) -> None:
         """Apply some messages in one transaction; where one of them fails, each in its own."""

@@ -44,10 +44,10 @@ MOST_STUDIES = 500
 
 def main(
     *,
-    orders: Annotated[int, typer.Option(help="Patients, each with one order and six priors.")] = 50,
+    orders: Annotated[int, typer.Option(help="Patients, each with one order and six priors.")] = 200,
     parallel: Annotated[int, typer.Option(help="Moves at a time.")] = 4,
     rounds: Annotated[int, typer.Option(help="How often each competitor has its turn.")] = 1,
-    archive: Annotated[Kind, typer.Option(help="Who is the archive.")] = Kind.DCMQRSCP,
+    archive: Annotated[Kind, typer.Option(help="Who is the archive.")] = Kind.ORTHANC,
     workstation: Annotated[Kind, typer.Option(help="Who is the workstation.")] = Kind.ORTHANC,
     as_shipped: Annotated[bool, typer.Option(help="Leave Nagle's algorithm on in the archive.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Only these competitors.")] = None,

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from prefetch import bell, config, daemon, orders, timing
 from prefetch.cli import feed
 from prefetch.cli.program import program
-from prefetch.intake import hl7, mllp
+from prefetch.intake import hl7, mllp, rush
 from prefetch.intake.listener import Listener
 from prefetch.intake.parsing import ReaderPool
 from prefetch.intake.reader import Reader
@@ -74,7 +74,7 @@ class Site:
         site = config.load(self.file)
         store = Database.open(site.store)
         bells = bell.Bells(archives=site.archives, destinations=site.workstations)
-        door = daemon.Door(store=store, bells=bells)
+        door = daemon.Door(store=store, bells=bells, feeds=rush.Rush())
         at = Listener("ris", "127.0.0.1", 0, accept=door.accept, keep_unreadable=door.keep_unreadable)
         reader, writer = await asyncio.open_connection("127.0.0.1", await at.start())
         try:
