@@ -97,7 +97,7 @@ def refuse(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByO
 
 
 def retry(numbers: Numbers, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
-    """Move once more what is partial, failed or expired; its attempts count from the start."""
+    """Move once more what is partial, failed or expired, or now what waits after a failure."""
     from prefetch.store import operator  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     site = terms.load_footing(config)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from prefetch import errors, lifecycle, model
 from prefetch.lifecycle import Step
-from prefetch.model import Verdict
-from prefetch.store import history, inbox
+from prefetch.model import RetrieveState, Verdict
+from prefetch.store import archives, history, inbox
 from prefetch.store import orders as order_rows
 from prefetch.store.patients import give_verdict
 from prefetch.store.retrieves import find_live, get_retrieve, take_step
@@ -36,7 +36,12 @@ def refuse(c: Connection, retrieve_id: int, *, by: str, now: datetime) -> model.
 
 
 def retry(c: Connection, retrieve_id: int, *, by: str, now: datetime, expire_at: datetime) -> model.Retrieve:
-    """Move once more what is partial, failed or expired; its attempts count from the start."""
+    """Move once more what is partial, failed or expired; its attempts count from the start.
+
+    What waits after a failure moves now; where its archive did not know the destination, it is asked again.
+    """
+    if (waiting := get_retrieve(c, retrieve_id)) and waiting.state is RetrieveState.WAITING:
+        return _hasten(c, waiting, by=by, now=now)
     known = _require(c, retrieve_id, Step.RETRY)
     if known.state not in lifecycle.ENDED:
         raise errors.IllegalTransitionError(f"retrieve {retrieve_id} is {known.state}: it is tried anyway")
@@ -48,6 +53,19 @@ def retry(c: Connection, retrieve_id: int, *, by: str, now: datetime, expire_at:
         raise errors.IllegalTransitionError(f"retrieve {retrieve_id}: no order wants it any more")
     anew = {"start_at": now, "closes_at": None, "attempts": 0, "checks": 0, "expire_at": expire_at}
     return _step(c, known, Step.RETRY, by=by, now=now, **anew)
+
+
+def _hasten(c: Connection, known: model.Retrieve, *, by: str, now: datetime) -> model.Retrieve:
+    """End the wait of a retrieve that has failed; one that was not tried yet waits for its time."""
+    if known.problem is None:
+        raise errors.IllegalTransitionError(
+            f"retrieve {known.id} waits for its time: `prefetch fetch` brings what an order wants now"
+        )
+    archives.unpark_pair(c, known.archive, known.destination)
+    detail: dict[str, object] = {"by": by, "because": "by hand"}
+    happening = model.Happening(at=now, what="retrieve_hastened", retrieve_id=known.id, detail=detail)
+    history.record(c, happening)
+    return _step(c, known, Step.PROMOTE, by=by, now=now, start_at=now)
 
 
 def cancel(c: Connection, retrieve_id: int, *, by: str, now: datetime) -> model.Retrieve:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from prefetch import errors
 from prefetch.lifecycle import Step
-from prefetch.model import Decision, Patient, Priority, Retrieve, RetrieveState, Verdict
+from prefetch.model import Decision, Outcome, Patient, Priority, Retrieve, RetrieveState, Verdict
 from prefetch.store import checks, history, inbox, operator, patients, tables
 from prefetch.store.database import Connection, Database
 from prefetch.store.tables import MessageState
@@ -73,6 +73,28 @@ def test_what_has_failed_can_be_retried(queue: Queue) -> None:
     queue.finish(moving, Step.FAIL)
     retried = act(queue, retry, moving)
     assert (S.WAITING, 0, NOW) == (retried.state, retried.attempts, retried.start_at)
+
+
+def test_what_waits_after_a_failure_can_be_retried_now(queue: Queue) -> None:
+    """The archive has learnt the destination: the pair waits no longer either, and the history names who."""
+    known = queue.order()
+    queue.plan(known, wish())
+    moving = queue.claim()
+    assert moving is not None
+    later = NOW + HOUR
+    queue.finish(
+        moving, Step.RETRY, at=later, outcome=Outcome.UNKNOWN_DESTINATION, counts=False, park_until=later
+    )
+    act(queue, retry, moving)
+    (happened,) = [each for each in queue.do(history.story, known.id) if each.what == "retrieve_hastened"]
+    assert ("ada", True) == (happened.detail["by"], queue.claim() is not None)
+
+
+def test_what_waits_for_its_time_is_not_retried(queue: Queue) -> None:
+    """The person is told what brings it now."""
+    retrieve = queue.wanted(wish(start_at=NOW + HOUR))
+    with pytest.raises(errors.IllegalTransitionError, match="prefetch fetch"):
+        act(queue, retry, retrieve)
 
 
 def test_what_is_tried_anyway_is_not_retried(queue: Queue) -> None:

@@ -86,19 +86,19 @@ def test_cancelled_retrieve_stays_out(
     assert moves_asked(archive) == [wanted.study_instance_uid]
 
 
-def test_given_up_retrieve_is_retried(hospital: Hospital) -> None:
-    """Orthanc answers 0xC000 to an unknown destination; mended after we gave up, `retry` brings it."""
+def test_what_waits_for_an_archive_to_be_mended_is_retried(hospital: Hospital) -> None:
+    """Orthanc answers 0xC000 to an unknown destination; when it has learnt it, `retry` need not wait."""
     workstation = hospital.workstation(peers.Orthanc)
     archive = hospital.archive(peers.Orthanc, knows=[])
     prior = hospital.study(archive)
-    hospital.open(retrieval={"retry": {"attempts": 1}})
+    hospital.open(retrieval={"park": "2h"})
     hospital.book(hospital.exam("A1"))
-    failed = hospital.await_retrieve("A1", prior, "failed")
-    assert hospital.order("A1")["readiness"] == "incomplete"
+    hospital.await_said("move_finished", outcome="unknown destination")
+    waiting = hospital.await_retrieve("A1", prior, "waiting")
     archive.kill()
     archive.knows = (workstation,)
     archive.start()
-    hospital.run("retry", str(failed["retrieve"]))
+    hospital.run("retry", str(waiting["retrieve"]))
     hospital.await_ready("A1")
     assert holds_exactly(workstation, prior)
 
