@@ -188,6 +188,8 @@ class BirthDateSaidBy(StrEnum):
     """Who must say a birth date before a study moves."""
 
     NOBODY = "nobody"
+    RECORD = "record"
+    """A study, where others that the archive has of the patient do."""
     STUDY = "study"
     BOTH = "both"
 
@@ -203,11 +205,11 @@ class Identity(Model):
     """A name that differs, birth date and sex agreeing: `note` it, or `quarantine` the study; `given name`
     quarantines it where the given names differ (twins), `must agree` also where names cannot be compared.
     Where birth date or sex is unknown, a name that differs always quarantines."""
-    birth_date_said_by: BirthDateSaidBy = Field(default=BirthDateSaidBy.STUDY, examples=["both"])
+    birth_date_said_by: BirthDateSaidBy = Field(default=BirthDateSaidBy.RECORD, examples=["both"])
     """Who must say a birth date before a study moves: it alone tells a namesake's study that was filed under
-    the patient's number. `study`: each study, a year at least; where the order says none, all studies found
-    for it must agree in theirs. `both`: order and study, to the day. `nobody`: one that is not said is no
-    conflict."""
+    the patient's number. `record`: each study, where others say one that the same archive has of the patient.
+    `study`: each study, a year at least. With both, where the order says none, all studies found for it must
+    agree in theirs. `both`: order and study, to the day. `nobody`: one that is not said is no conflict."""
     pix: PixManager | None = Field(
         default=None,
         examples=["{host: mpi.example.org, port: 3600, domains: {HOSP: HOSP&1.2.3&ISO, CLINIC: CLINIC}}"],

@@ -338,6 +338,7 @@ def _part(
     said = {study.study_instance_uid: study.birth_date for study in _studies(answers) if study.birth_date}
     for answer in answers:
         studies: list[Study] = []
+        wholes: list[Study] = []
         verdicts: dict[tuple[str | None, ...], identity.Verdict] = {}
         for study in answer.studies:
             # What one archive does not say of a study, another may.
@@ -355,8 +356,11 @@ def _part(
                 strangers.append(Candidate(study=study, decision=Decision.LEFT, reasons=reasons))
                 continue
             studies.append(study)
+            wholes.append(whole)
             if verdict.kind is identity.Kind.CONFLICT:
                 doubts[study.study_instance_uid] = because
+        for uid, why in identity.check_record(wholes, policy).items():
+            doubts.setdefault(uid, f"{answer.archive}: {why}")
         own.append(replace(answer, studies=tuple(studies)))
     if apart := identity.check_together(order.patient, _studies(own), policy):
         doubts = {study.study_instance_uid: apart for study in _studies(own)} | doubts

@@ -45,7 +45,7 @@ class Policy:
     placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
     name_conflict: NameConflict = NameConflict.GIVEN_NAME
     """What a name that differs means by itself."""
-    birth_date_said_by: BirthDateSaidBy = BirthDateSaidBy.STUDY
+    birth_date_said_by: BirthDateSaidBy = BirthDateSaidBy.RECORD
     """Who must say a birth date."""
 
     @classmethod
@@ -106,13 +106,31 @@ def _leaves_unsaid(patient: Patient, study: Study, unknown: list[str], policy: P
     if _ID in unknown and {"birth date", "sex"} & {*unknown}:
         return f"{_list(unknown)} cannot be compared: nothing vouches for the patient"
     wanted = policy.birth_date_said_by
-    if wanted is not BirthDateSaidBy.NOBODY and not _birth_date(study.birth_date, policy):
+    if wanted in _EACH_STUDY and not _birth_date(study.birth_date, policy):
         return "the study says no birth date: it may be another's, filed under this number"
     if wanted is BirthDateSaidBy.BOTH and "birth date" in unknown:
         return f"the {'study' if _is_whole(patient.birth_date, policy) else 'order'} says no whole birth date"
     if policy.name_conflict is NameConflict.MUST_AGREE and "name" in unknown:
         return "the name cannot be compared"
     return None
+
+
+_EACH_STUDY = frozenset({BirthDateSaidBy.STUDY, BirthDateSaidBy.BOTH})
+
+
+def check_record(studies: Sequence[Study], policy: Policy) -> dict[str, str]:
+    """Which of the studies that one archive has of a patient stand out, and why, by Study Instance UID.
+
+    Where an archive writes no birth dates nothing follows from one that is missing; where it writes them, a
+    study without one was put there in another way than the others.
+    """
+    if policy.birth_date_said_by is not BirthDateSaidBy.RECORD:
+        return {}
+    unsaid = [study for study in studies if not _birth_date(study.birth_date, policy)]
+    if len(unsaid) == len(studies):
+        return {}
+    because = "the study says no birth date and others do: it may be another's, filed under this number"
+    return {study.study_instance_uid: because for study in unsaid}
 
 
 def check_together(patient: Patient, studies: Iterable[Study], policy: Policy) -> str | None:

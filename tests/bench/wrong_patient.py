@@ -41,6 +41,7 @@ AS_SHIPPED = "as shipped"
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     AS_SHIPPED: {},
     "name_conflict: quarantine": {"name_conflict": "quarantine"},
+    "birth_date_said_by: study": {"birth_date_said_by": "study"},
     "birth_date_said_by: both": {"birth_date_said_by": "both"},
     "both, and every name": {"birth_date_said_by": "both", "name_conflict": "must agree"},
     "birth_date_said_by: nobody": {"birth_date_said_by": "nobody"},
@@ -302,8 +303,9 @@ def _check(patient: model.Patient, found: Sequence[model.Study], site: Config) -
     }
     own = [study for study in found if kinds[study.study_instance_uid] is not identity.Kind.OTHER]
     apart = identity.check_together(patient, own, policy)
+    odd = identity.check_record(own, policy)
     uids = {study.study_instance_uid for study in own}
-    doubtful = {uid for uid in uids if apart or kinds[uid] is identity.Kind.CONFLICT}
+    doubtful = {uid for uid in uids if apart or uid in odd or kinds[uid] is identity.Kind.CONFLICT}
     return uids - doubtful, doubtful
 
 

@@ -429,7 +429,7 @@ BAD: dict[str, tuple[str, str]] = {
         "refuse",
         "“refuse” is not possible; possible: note, given name, quarantine, must agree",
     ),
-    "identity.birth_date_said_by": ("all", "“all” is not possible; possible: nobody, study, both"),
+    "identity.birth_date_said_by": ("all", "“all” is not possible; possible: nobody, record, study, both"),
     "limits": ("5", "expected keys and values, found “5”"),
     "limits.studies": ("0", "must be at least 1, found 0"),
     "limits.instances": ("1e4", "expected a whole number, found “1e4”"),

@@ -222,16 +222,35 @@ def test_a_birth_date_must_be_said(
 
 def test_who_left_the_birth_date_unsaid_is_named() -> None:
     """So that the administrator knows where to mend it."""
+    each = Policy(birth_date_said_by=BirthDateSaidBy.STUDY)
     both = Policy(birth_date_said_by=BirthDateSaidBy.BOTH)
     assert [
         "the study says no birth date: it may be another's, filed under this number",
         "the study says no whole birth date",
         "the order says no whole birth date",
     ] == [
-        check(patient(), study(birth_date="")).because,
+        check(patient(), study(birth_date=""), each).because,
         check(patient(), study(birth_date="1965"), both).because,
         check(patient(birth_date=None), study(), both).because,
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "odd"),
+    [
+        (["19650301", None, "1965", "19000101"], ["1", "3"]),
+        ([None, None], []),
+        (["19650301", "19650302"], []),
+        ([], []),
+    ],
+)
+def test_a_study_without_birth_date_stands_out_among_others(said: list[str | None], odd: list[str]) -> None:
+    """Where an archive writes none at all, nothing follows from it; nor where the site does not ask."""
+    found = [
+        replace(study(birth_date=date), study_instance_uid=str(number)) for number, date in enumerate(said)
+    ]
+    assert odd == list(identity.check_record(found, POLICY))
+    assert {} == identity.check_record(found, LENIENT)
 
 
 @pytest.mark.parametrize(
