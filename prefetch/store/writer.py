@@ -10,6 +10,7 @@ is acknowledged after the commit should not wait for all that the other stages h
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,6 +28,10 @@ from prefetch.store import failures
 
 MOST_IN_A_COMMIT = 500
 """How much may share a commit: when it fails, all of them are told so."""
+
+TRIES = 3
+PAUSE = (0.01, 0.1)
+"""How often, and after how many seconds, work that two nodes kept each other from is done again."""
 
 FILLED_FOR = 0.003
 """Seconds for which a commit is filled, where there is so much to do; longer where the last took longer."""
@@ -111,7 +116,17 @@ class Writer:
             done, failure = self._transact(done, _run_in_savepoint)
         for work in done:
             work.error = work.error or failure
+            self._try_again(work)
         return done
+
+    def _try_again(self, work: Work) -> None:
+        """Do once more what another node was in the way of; it may be so twice, where both begin anew."""
+        for _ in range(TRIES):
+            if not failures.wants_another_try(work.error):
+                return
+            time.sleep(random.uniform(*PAUSE))  # noqa: S311 (so that not both begin at the same moment)
+            _, failure = self._transact([work], _run_in_savepoint)
+            work.error = work.error or failure
 
     def _transact(
         self, batch: Sequence[Work], run: Callable[[Work, Connection], None]
