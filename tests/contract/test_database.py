@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from prefetch import errors
-from prefetch.store import nodes
+from prefetch.store import nodes, writer
 from prefetch.store.database import Connection, Database
 from tests.queued import NOW
 
@@ -91,8 +91,9 @@ def test_what_meets_shares_a_commit(database: Database) -> None:
     assert database.commits < 20
 
 
-def test_what_a_peer_waits_for_goes_first(database: Database) -> None:
-    """Before what the stages write for each other, however long that waits already."""
+def test_what_a_peer_waits_for_goes_first(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before what the stages write for each other, in a commit that has room for all."""
+    monkeypatch.setattr(writer, "FILLED_FOR", 60.0)
     done: list[str] = []
 
     def note(_: Connection, name: str) -> None:
@@ -209,7 +210,7 @@ def test_what_the_database_forbids_is_our_error(database: Database) -> None:
 _WRITER = """
 import asyncio, itertools, sys
 from datetime import UTC, datetime
-from prefetch.store import nodes
+from prefetch.store import nodes, writer
 from prefetch.store.database import Database
 
 async def write(database, number):
