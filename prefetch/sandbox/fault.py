@@ -71,4 +71,9 @@ class Fault:
 
 def is_final(command: Dataset) -> bool:
     """Whether a response ends its operation: any status but Pending (PS3.7 C.1.2)."""
-    return command.Status not in {0xFF00, 0xFF01}
+    return is_final_status(command.Status)
+
+
+def is_final_status(status: int) -> bool:
+    """Whether a status ends its operation."""
+    return status not in {0xFF00, 0xFF01}

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from prefetch.sandbox import matching
-from prefetch.sandbox.fault import Fault, is_final
+from prefetch.sandbox.fault import Fault, is_final, is_final_status
 from prefetch.sandbox.faults import FAULTS, Answers, Begins, each, write_raw
 from prefetch.sandbox.operation import Operation, Service
 
@@ -204,13 +204,6 @@ def _say_in_the_data_set(operation: Operation, command: Dataset, identifier: byt
     del command.Status
     operation.status = status if is_final_status(status) else None
     return b"\x00\x00\x00\x09\x02\x00\x00\x00" + status.to_bytes(2, "little") + identifier
-
-
-def is_final_status(status: int) -> bool:
-    """Whether a status ends its operation."""
-    said = Dataset()
-    said.Status = status
-    return is_final(said)
 
 
 def _pend_with_a_warning(operation: Operation, command: Dataset) -> None:

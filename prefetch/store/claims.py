@@ -118,7 +118,7 @@ def claim_move(
         "owner": owner,
         "lease_until": lease_clock(c, now) + lease,
         "fence": NEXT_FENCE,
-        "leader": chosen[0].id,
+        "leader": leader.id,
         "attempts": _ONE_MORE_ATTEMPT,
         "claimed_at": now,
     }

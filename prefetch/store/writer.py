@@ -112,7 +112,7 @@ class Writer:
         Where a piece of work fails it is all run again so that only that one does.
         """
         done, failure = self._transact(batch, Work.run)
-        if any(work.error for work in done) and (len(done) > 1 or failures.wants_another_try(failure)):
+        if len(done) > 1 and any(work.error for work in done):
             done, failure = self._transact(done, _run_in_savepoint)
         for work in done:
             work.error = work.error or failure
