@@ -22,6 +22,8 @@ FEW = 5
 LOCALIZER = ".LOCALIZER"
 """What no UID may hold (PS3.5 9.1), and some do."""
 _BROKEN = "BROKEN"
+_CUT_SHORT = b"\x08\x00\x32\x10\xff\xff\xff\xff\xfe\xff"
+"""A Procedure Code Sequence of undefined length that ends within its first item: no decoder takes it."""
 _OUT_OF_RESOURCES, _DOES_NOT_MATCH, _LIMIT_REACHED, _UNSUPPORTED_KEYS = 0xA700, 0xA900, 0xB001, 0xFF01
 _TOO_LONG = 80
 
@@ -193,7 +195,7 @@ def _add_a_broken_one(_operation: Operation, given: Iterable[Dataset]) -> Iterat
 
 
 def _break(_operation: Operation, _command: Dataset, identifier: bytes) -> bytes:
-    return identifier[:9] if _BROKEN.encode() in identifier else identifier
+    return _CUT_SHORT if _BROKEN.encode() in identifier else identifier
 
 
 def _say_in_the_data_set(operation: Operation, command: Dataset, identifier: bytes) -> bytes:

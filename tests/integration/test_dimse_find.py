@@ -91,7 +91,15 @@ def test_other_patient_is_kept_as_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [b"", b"\x08\x00", encoded(PatientID="P1"), encoded(StudyInstanceUID="*")], ids=range(4)
+    "odd",
+    [
+        b"",
+        b"\x08\x00",
+        b"\x08\x00\x32\x10\xff\xff\xff\xff\xfe\xff",
+        encoded(PatientID="P1"),
+        encoded(StudyInstanceUID="*"),
+    ],
+    ids=range(5),
 )
 def test_answer_that_cannot_be_read_is_told(odd: bytes) -> None:
     """The other answers count, but the result does not claim to be whole."""
