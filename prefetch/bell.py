@@ -17,8 +17,8 @@ GRAIN = 0.25
 class Bell:
     """Wakes one worker, now or when it next waits, however many times it was struck.
 
-    A worker that found work rings again before it begins, so that the next one looks too: as many wake as
-    there is work for, and one in vain.
+    A worker that leaves work rings again before it begins, so that the next one looks too: as many wake as
+    there is work for.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,13 @@ class Bell:
     def _ring_as_planned(self, grain: int) -> None:
         self._planned.discard(grain)
         self.ring()
+
+    def take(self) -> bool:
+        """Whether it was struck, for one who would wait for it otherwise; then nobody else wakes."""
+        if self._struck.empty():
+            return False
+        self._struck.get_nowait()
+        return True
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait for the bell, or for so many seconds at most."""

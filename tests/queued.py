@@ -8,7 +8,7 @@ retrieve = queue.claim()
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -122,8 +122,8 @@ class Queue:
 
     def claim_order(self, now: datetime = NOW, owner: str = OWNER) -> model.Order | None:
         """Claim the order that is to be planned next."""
-        claimed = self.do(orders.claim_orders_to_plan, owner=owner, now=now, lease=LEASE, limit=1)
-        return claimed[0] if claimed else None
+        claim = self.do(orders.claim_orders_to_plan, owner=owner, now=now, lease=LEASE, limit=1)
+        return claim.orders[0] if claim.orders else None
 
     def plan(
         self,
@@ -141,8 +141,8 @@ class Queue:
         assert saved is not None
         return saved
 
-    def _claim_all(self, now: datetime) -> list[model.Order]:
-        return self.do(orders.claim_orders_to_plan, owner=OWNER, now=now, lease=LEASE, limit=100)
+    def _claim_all(self, now: datetime) -> Sequence[model.Order]:
+        return self.do(orders.claim_orders_to_plan, owner=OWNER, now=now, lease=LEASE, limit=100).orders
 
     def wanted(self, *wishes: model.Wanted) -> model.Retrieve:
         """The first retrieve of a new order that wants this."""
@@ -175,10 +175,10 @@ class Queue:
         self.do(claims.promote, now)
         claimed: list[model.Retrieve] = []
         while len(claimed) < limit:
-            moving = self.claim_move(now, owner=owner, slots=slots, archive=archive)
-            if not moving:
+            claim = self.claim_move(now, owner=owner, slots=slots, archive=archive)
+            if not claim.moving:
                 break
-            claimed += moving
+            claimed += claim.moving
         return claimed
 
     def claim_move(
@@ -189,7 +189,7 @@ class Queue:
         slots: int = 4,
         archive: str = ARCHIVE,
         most: together.Most = together.ALONE,
-    ) -> list[model.Retrieve]:
+    ) -> claims.Claim:
         """Claim the most urgent retrieve, and what may go with it."""
         return self.do(
             claims.claim_move,

@@ -31,7 +31,7 @@ def record(
 ) -> model.Plan:
     """Store an order and plan it now; `more` as in `plan`."""
     orders.save_order(c, replace(order, id=0, plan_at=now))
-    (claimed,) = orders.claim_orders_to_plan(c, owner=OWNER, now=now, lease=LEASE, limit=1)
+    (claimed,) = orders.claim_orders_to_plan(c, owner=OWNER, now=now, lease=LEASE, limit=1).orders
     return plan(c, site, claimed, held, now=now, **more)
 
 

@@ -59,6 +59,8 @@ class Reader:
         waiting = await self._store.read(inbox.waiting_messages, BATCH)
         if not waiting:
             return 0
+        if len(waiting) == BATCH:
+            self._bells.reader.ring()
         read = await self._read(waiting)
         known = {message.id for message in waiting}
         for first in range(0, len(read), LET_IN):

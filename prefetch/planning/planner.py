@@ -66,20 +66,20 @@ class Planner:
 
     async def plan_next(self) -> int:
         """Claim the order that is due first and plan it; gives how many were: 0 or 1."""
-        claimed = await self._store.write(
+        claim = await self._store.write(
             order_rows.claim_orders_to_plan,
             owner=self._owner,
             now=self._now(),
             lease=self.site.retrieval.lease,
             limit=1,
         )
-        if claimed:
+        if claim.more:
             self._bells.planner.ring()
-        for order in claimed:
+        for order in claim.orders:
             # The second order of a patient finds the answers that the first one had kept.
             async with self._turn(order.patient):
                 await self._plan_or_postpone(order)
-        return len(claimed)
+        return len(claim.orders)
 
     async def _plan_or_postpone(self, order: model.Order) -> None:
         try:

@@ -51,6 +51,8 @@ class Mover:
         self._pulse = pulse
         self._closing = False
         self._one_by_one_until = datetime.min.replace(tzinfo=UTC)
+        self._held_back = False
+        """Whether something waited for a slot when we last looked."""
         self._reached: set[str] = set()
         """Destinations at which something has arrived from this archive."""
         self.under_way: set[int] = set()
@@ -65,7 +67,6 @@ class Mover:
         moved = 0
         claimed = await self._claim()
         while claimed:
-            self._bells.movers[self._archive].ring()
             moving = {retrieve.id for retrieve in claimed}
             self.under_way |= moving
             moved += len(moving)
@@ -78,7 +79,7 @@ class Mover:
     async def _claim(self) -> Sequence[model.Retrieve]:
         if self._closing or self._remote.resting is not None:
             return ()
-        return await self._store.write_first(
+        claim = await self._store.write_first(
             claims.claim_move,
             archive=self._archive,
             slots=self._remote.move_slots,
@@ -87,6 +88,14 @@ class Mover:
             lease=self.site.retrieval.lease,
             most=self._most,
         )
+        self._held_back = claim.more and not claim.moving
+        if claim.more and claim.moving:
+            self._bells.movers[self._archive].ring()
+        return claim.moving
+
+    async def _claim_again(self) -> Sequence[model.Retrieve]:
+        """Claim what has come meanwhile, or waits for the slot that is free now."""
+        return await self._claim() if self._bells.movers[self._archive].take() or self._held_back else ()
 
     def _most(self, leader: model.Retrieve) -> together.Most:
         """How much may go with a retrieve: nothing where the destination cannot say what has arrived."""
@@ -114,7 +123,7 @@ class Mover:
             result = together.read(moving, result)
             self._go_one_by_one(moving, result)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
-        _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim())
+        _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim_again())
         return following
 
     async def _has_reached(self, destination: str) -> bool:

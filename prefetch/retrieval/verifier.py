@@ -61,6 +61,8 @@ class Verifier:
             lease=self.site.retrieval.lease,
             limit=BATCH,
         )
+        if len(due) == BATCH:
+            self._bells.verifiers[self._destination].ring()
         if self._remote is None:
             await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in due)
             return len(due)

@@ -6,6 +6,7 @@ Small studies of one patient that go to the same destination are claimed togethe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -51,9 +52,11 @@ _PARKED = exists().where(
 )
 _OPEN = or_(retrieves.c.closes_at.is_(None), retrieves.c.closes_at > bindparam("now"))
 """Its window has not closed: then it waits for the plan that finds the next one."""
+_MAY_MOVE = in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), _OPEN, ~_PARKED
+_ANY = select(retrieves.c.id).where(*_MAY_MOVE).limit(1)
 _MOST_URGENT = (
     select(*COLUMNS)
-    .where(in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), _OPEN, ~_PARKED)
+    .where(*_MAY_MOVE)
     .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
     .limit(1)
     .with_for_update(skip_locked=True, of=retrieves)
@@ -89,6 +92,15 @@ def promote(c: Connection, now: datetime) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What was claimed for one C-MOVE."""
+
+    moving: Sequence[model.Retrieve] = ()
+    more: bool = False
+    """Whether more waits: for another worker, or where nothing was claimed for a slot to come free."""
+
+
 def claim_move(
     c: Connection,
     *,
@@ -98,7 +110,7 @@ def claim_move(
     now: datetime,
     lease: timedelta,
     most: Callable[[model.Retrieve], together.Most],
-) -> list[model.Retrieve]:
+) -> Claim:
     """Claim the most urgent retrieve that an archive has a free slot for, and what may go with it.
 
     `most` says how much that may be. The archive's row is held in a statement of its own before slots are
@@ -106,12 +118,13 @@ def claim_move(
     free slot.
     """
     if not archive_rows.hold_archive(c, archive).may_move(now):
-        return []
+        return Claim()
     if c.execute(_COUNT_MOVES, {"archive": archive}).scalar_one() >= slots:
-        return []
-    row = c.execute(_MOST_URGENT, {"archive": archive, "now": now}).mappings().one_or_none()
+        return Claim(more=True)
+    due = {"archive": archive, "now": now}
+    row = c.execute(_MOST_URGENT, due).mappings().one_or_none()
     if row is None:
-        return []
+        return Claim()
     leader = as_retrieve(row)
     chosen = together.choose(leader, partial(_same_way, c, now), most(leader))
     begun = {
@@ -129,7 +142,8 @@ def claim_move(
     claimed = take_step(
         c, Step.CLAIM, BY_NUMBER, at=now, parameters={"numbers": numbers}, values=begun, detail=detail
     )
-    return sorted(claimed, key=lambda retrieve: numbers.index(retrieve.id))
+    moving = sorted(claimed, key=lambda retrieve: numbers.index(retrieve.id))
+    return Claim(moving=moving, more=c.execute(_ANY, due).first() is not None)
 
 
 def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -> Iterable[model.Retrieve]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -232,21 +232,29 @@ _LEASE = (
 )
 
 
-def claim_orders_to_plan(
-    c: Connection, *, owner: str, now: datetime, lease: timedelta, limit: int
-) -> list[model.Order]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Orders that were claimed for planning."""
+
+    orders: Sequence[model.Order] = ()
+    more: bool = False
+    """Whether others are due as well."""
+
+
+def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: timedelta, limit: int) -> Claim:
     """Lease orders that are due for planning: STAT first, then the longest due."""
     clock = lease_clock(c, now)
-    chosen: list[int] = []
-    for due in (_DUE_AT_ONCE, _DUE):
-        if len(chosen) < limit:
-            asked = {"now": now, "clock": clock, "most": limit - len(chosen)}
-            chosen += c.execute(due, asked).scalars()
-    if not chosen:
-        return []
+    due: list[int] = []
+    for query in (_DUE_AT_ONCE, _DUE):
+        if len(due) <= limit:
+            asked = {"now": now, "clock": clock, "most": limit + 1 - len(due)}
+            due += c.execute(query, asked).scalars()
+    if not due:
+        return Claim()
+    chosen = due[:limit]
     leased = c.execute(_LEASE, {"numbers": chosen, "by": owner, "until": clock + lease})
     found = {order.id: order for order in map(as_order, leased.mappings())}
-    return [found[order_id] for order_id in chosen]
+    return Claim(orders=[found[order_id] for order_id in chosen], more=len(due) > limit)
 
 
 def postpone_planning(

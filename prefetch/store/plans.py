@@ -49,7 +49,11 @@ _BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
 _PLANNED_WITH = ("planned_at", "planned_version", "plan_at", "plan_attempts", "plan_problem")
-_HOLD = select(orders.c.owner, orders.c.version).where(orders.c.id == bindparam("order")).with_for_update()
+_HOLD = (
+    select(orders.c.owner, orders.c.version, orders.c.planned_at)
+    .where(orders.c.id == bindparam("order"))
+    .with_for_update()
+)
 _KEEP = insert(plans)
 _PLANNED = (
     update(orders)
@@ -69,7 +73,7 @@ _REFUSED_BY_HAND = (
     .join(wants, wants.c.retrieve_id == retrieves.c.id)
     .where(wants.c.order_id == bindparam("order"), wants.c.refused_by.is_not(None))
 )
-_CREATE = insert(retrieves).returning(retrieves.c.id, sort_by_parameter_order=True)
+_CREATE = insert(retrieves).returning(retrieves.c.id, retrieves.c.study_instance_uid, retrieves.c.destination)
 
 
 def save_plan(
@@ -87,17 +91,25 @@ def save_plan(
     None where the order changed meanwhile or the claim on it is lost: the result is dropped, and the order is
     planned again by whoever claims it next.
     """
-    if not _still_ours(c, plan, owner):
+    row = c.execute(_HOLD, {"order": plan.order_id}).one_or_none()
+    if row is None or row.owner != owner:
+        return None
+    if row.version != plan.order_version:
+        c.execute(update(orders).where(orders.c.id == plan.order_id).values(**RELEASED))
         return None
     document = documents.write_plan(plan)
     c.execute(_KEEP, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
     _finish_planning(c, plan, next_plan_at, attempts, now)
-    before = wanted_by(c, plan.order_id)
-    created, joined = _queue_all(c, plan.order_id, wanted, now)
+    is_first = row.planned_at is None
+    before = [] if is_first else wanted_by(c, plan.order_id)
+    refused = set() if is_first else _refused_by_hand(c, plan.order_id)
+    created, joined = _queue_all(
+        c, plan.order_id, [wish for wish in wanted if _target(wish) not in refused], now
+    )
     left = [number for number in before if number not in {*created, *joined}]
     leave(c, plan.order_id, left, because="no longer in the plan", now=now)
     retime(c, joined, now=now)
-    touched = {plan.order_id, *orders_wanting(c, joined)}
+    touched = {plan.order_id, *(orders_wanting(c, joined) if joined else ())}
     ready = judge_readiness(c, sorted(touched), now=now)
     history.record(c, _tell(plan, created, joined, left, now))
     return Saved(created=tuple(created), joined=tuple(joined), withdrawn=tuple(left), ready=tuple(ready))
@@ -111,17 +123,6 @@ def latest_plan(c: Connection, order_id: int) -> model.Plan | None:
 
 
 # --- the order's row -------------------------------------------------------------------------------
-
-
-def _still_ours(c: Connection, plan: model.Plan, owner: str) -> bool:
-    """Hold the order's row and tell whether the plan is of its present version and by its present owner."""
-    row = c.execute(_HOLD, {"order": plan.order_id}).one_or_none()
-    if row is None or row.owner != owner:
-        return False
-    if row.version != plan.order_version:
-        c.execute(update(orders).where(orders.c.id == plan.order_id).values(**RELEASED))
-        return False
-    return True
 
 
 def _finish_planning(
@@ -145,8 +146,7 @@ def _queue_all(
     c: Connection, order_id: int, wanted: Sequence[model.Wanted], now: datetime
 ) -> tuple[list[int], list[int]]:
     """Queue all that an order wants; gives the retrieves that were made and those that were there."""
-    refused = _refused_by_hand(c, order_id)
-    wishes = {_target(wish): wish for wish in wanted if _target(wish) not in refused}
+    wishes = {_target(wish): wish for wish in wanted}
     known = _find_all(c, wishes)
     joined: dict[int, model.Wanted] = {}
     new: list[model.Wanted] = []
@@ -156,7 +156,7 @@ def _queue_all(
             joined[retrieve.id] = wish
         else:
             new.append(wish)
-    made = dict(zip(_create(c, new, now), new, strict=True))
+    made = _create(c, new, now)
     upsert(c, wants, [_want(order_id, number, wish) for number, wish in (made | joined).items()])
     history.record(c, *(_planned(number, wish, now) for number, wish in made.items()))
     return list(made), list(joined)
@@ -235,11 +235,14 @@ def _expected(known: model.Retrieve | None, wish: model.Wanted, *, alone: bool) 
     }
 
 
-def _create(c: Connection, wishes: Sequence[model.Wanted], now: datetime) -> list[int]:
+def _create(c: Connection, wishes: Sequence[model.Wanted], now: datetime) -> dict[int, model.Wanted]:
     """Make retrieves; the unique index lets one node only do so, and has the other plan again."""
     if not wishes:
-        return []
-    return list(c.execute(_CREATE, [_row(wish, now) for wish in wishes]).scalars())
+        return {}
+    numbers = {
+        (study, place): n for n, study, place in c.execute(_CREATE, [_row(wish, now) for wish in wishes])
+    }
+    return {numbers[_target(wish)]: wish for wish in wishes}
 
 
 def _row(wish: model.Wanted, now: datetime) -> dict[str, object]:

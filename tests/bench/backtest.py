@@ -108,10 +108,10 @@ def fill(site: config.Config, number: int) -> None:
 def _record(connection: Connection, site: config.Config, exams: Sequence[month.Exam]) -> None:
     held = {orders.save_order(connection, order).id: studies for order, studies in exams}
     now = max(order.created_at for order, _ in exams)
-    claimed = orders.claim_orders_to_plan(
+    claim = orders.claim_orders_to_plan(
         connection, owner=recorded.OWNER, now=now, lease=recorded.LEASE, limit=len(exams)
     )
-    for order in claimed:
+    for order in claim.orders:
         recorded.plan(connection, site, order, held[order.id], now=now)
 
 

@@ -204,7 +204,7 @@ def test_the_last_plan_counts_with_what_the_archive_said_to_it(site: Site) -> No
         orders.save_order(connection, replace(known, plan_at=again))
         (claimed,) = orders.claim_orders_to_plan(
             connection, owner=recorded.OWNER, now=again, lease=recorded.LEASE, limit=1
-        )
+        ).orders
         recorded.plan(connection, site.config, claimed, THREE, now=again)
     site.plan({"main": [study("9", "2026-03-02")]}, now=later, accession_number="A2", scheduled_start=None)
     assert 1 == len(plan.candidates)
@@ -333,7 +333,7 @@ def moved(site: Site, seconds: int) -> None:
     with site.database.transaction() as connection:
         now = EXAM - timedelta(hours=1)
         claims.promote(connection, now)
-        claimed = claims.claim_move(
+        claim = claims.claim_move(
             connection,
             archive="main",
             slots=1,
@@ -344,7 +344,7 @@ def moved(site: Site, seconds: int) -> None:
         )
         result = model.MoveResult(outcome=model.Outcome.SUCCESS, completed=100)
         step = queued.following(Step.MOVE)
-        claims.finish_move(connection, claimed, result, step, now=now + timedelta(seconds=seconds))
+        claims.finish_move(connection, claim.moving, result, step, now=now + timedelta(seconds=seconds))
 
 
 def test_minutes_of_archive_time_go_by_what_the_archive_did_of_late(site: Site) -> None:
@@ -372,7 +372,7 @@ def test_what_was_at_the_workstation_anyway_saves_nothing(site: Site) -> None:
         orders.save_order(connection, replace(known, plan_at=PLANNED))
         (claimed,) = orders.claim_orders_to_plan(
             connection, owner=recorded.OWNER, now=PLANNED, lease=recorded.LEASE, limit=1
-        )
+        ).orders
         recorded.plan(
             connection,
             site.config,

@@ -119,13 +119,21 @@ def test_two_nodes_together_never_claim_more_than_the_slots(url: str) -> None:
                     now=NOW,
                     lease=LEASE,
                     most=lambda _: together.ALONE,
-                )
+                ).moving
             ],
             lambda: second.claim_many(slots=3, owner=OTHER),
         )
     assert [["0", "1"], ["2"]] == [
         [retrieve.study_instance_uid for retrieve in claimed] for claimed in claims_of_both
     ]
+
+
+def test_a_claim_tells_whether_more_waits(queue: Queue) -> None:
+    """For the next worker to look at once; where no slot was free, for a slot."""
+    queue.plan(queue.order(), wish("1"), wish("2"), wish("3", archives=("offsite",)))
+    said = [queue.claim_move(slots=2) for _ in range(3)]
+    assert [(1, True), (1, False), (0, True)] == [(len(each.moving), each.more) for each in said]
+    assert claims.Claim() == queue.claim_move(archive="nobody")
 
 
 # --- several studies in one move -------------------------------------------------------------------
@@ -145,7 +153,7 @@ def test_studies_that_go_the_same_way_are_claimed_for_one_move(queue: Queue) -> 
         wish("3"),
         wish("4"),
     )
-    moves = [queue.claim_move(slots=3, most=TOGETHER) for _ in range(4)]
+    moves = [queue.claim_move(slots=3, most=TOGETHER).moving for _ in range(4)]
     assert [["urgent"], ["1", "2", "3"], ["0"], []] == [
         [retrieve.study_instance_uid for retrieve in move] for move in moves
     ]
@@ -158,13 +166,13 @@ def test_another_patient_moves_by_himself(queue: Queue) -> None:
         for number, (patient, issuer) in enumerate([("1", "A"), ("1", "B"), ("1", None)])
     )
     queue.plan(queue.order(), mine, theirs, nobodys)
-    assert [1, 1, 1] == [len(queue.claim_move(most=TOGETHER)) for _ in range(3)]
+    assert [1, 1, 1] == [len(queue.claim_move(most=TOGETHER).moving) for _ in range(3)]
 
 
 def test_a_move_of_several_studies_ends_for_all_of_them(queue: Queue) -> None:
     """Each counts as its own what it has, where all was sent; and the slot is free again."""
     queue.plan(queue.order(), wish("1", instances=4), wish("2", instances=6))
-    moving = queue.claim_move(slots=1, most=TOGETHER)
+    moving = queue.claim_move(slots=1, most=TOGETHER).moving
     result = MoveResult(outcome=Outcome.SUCCESS, completed=10, failed=0)
     kept = queue.do(claims.finish_move, moving, result, following(Step.MOVE), now=NOW)
     moved = [queue.retrieve(number) for number in kept]
@@ -174,7 +182,7 @@ def test_a_move_of_several_studies_ends_for_all_of_them(queue: Queue) -> None:
 def test_what_a_move_of_several_has_left_out_is_nobodys_count(queue: Queue) -> None:
     """Which of them it was, the destination says; the claim that was lost meanwhile is left alone."""
     queue.plan(queue.order(), wish("1"), wish("2"))
-    moving = queue.claim_move(most=TOGETHER)
+    moving = queue.claim_move(most=TOGETHER).moving
     late = replace(moving[1], fence=moving[1].fence - 1)
     result = MoveResult(outcome=Outcome.PARTIAL, completed=15, failed=5)
     kept = queue.do(claims.finish_move, [moving[0], late], result, following(Step.MOVE), now=NOW)

@@ -153,7 +153,7 @@ def test_planning_begins_with_stat_then_with_what_is_longest_due(queue: Queue) -
     queue.order(plan_at=NOW + MINUTE, priority=Priority.STAT)
     queue.order(plan_at=None)
     claimed = queue.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=10)
-    assert [stat.id, first.id, second.id] == [each.id for each in claimed]
+    assert ([stat.id, first.id, second.id], False) == ([each.id for each in claimed.orders], claimed.more)
 
 
 def test_no_more_orders_are_claimed_than_asked_for(queue: Queue) -> None:
@@ -161,7 +161,7 @@ def test_no_more_orders_are_claimed_than_asked_for(queue: Queue) -> None:
     queue.order(priority=Priority.STAT)
     queue.order()
     claimed = queue.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=1)
-    assert [Priority.STAT] == [each.priority for each in claimed]
+    assert ([Priority.STAT], True) == ([each.priority for each in claimed.orders], claimed.more)
 
 
 def test_an_order_is_claimed_once(queue: Queue) -> None:
