@@ -7,10 +7,12 @@ that no archive's way with optional keys matters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from pydicom import Dataset, config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import BaseTag
 
 from prefetch import errors
 from prefetch.dimse import answer
@@ -66,7 +68,7 @@ def studies(
         "IssuerOfPatientID": [] if issuer_of_patient_id is None else [issuer_of_patient_id],
         "StudyInstanceUID": study_instance_uids,
     }
-    return_keys = (*STUDY_RETURN_KEYS, *(STUDY_CODE_KEYS if codes else ()))
+    return_keys = STUDY_RETURN_KEYS + (STUDY_CODE_KEYS if codes else ())
     return _query("STUDY", keys, return_keys, character_set)
 
 
@@ -78,7 +80,7 @@ def patient(patient_id: str) -> Dataset:
 def between(query: Dataset, days: object) -> Dataset:
     """The same query for the studies of some days (PS3.4 C.2.2.2.5)."""
     narrower = copied(query)
-    narrower.StudyDate = str(days)
+    put_unchecked(narrower, "StudyDate", str(days))
     return narrower
 
 
@@ -140,6 +142,19 @@ def series_to_move(
 def _query(
     level: str, keys: Mapping[str, Sequence[str]], return_keys: Sequence[str], character_set: str = ""
 ) -> Dataset:
+    """Make a query of what all of its kind share; whoever changes one puts other elements in their place."""
+    query = Dataset(dict(_blank(level, return_keys, character_set)))
+    for keyword, values in keys.items():
+        if values:
+            set_key(query, keyword, values, character_set)
+    return query
+
+
+@lru_cache(maxsize=64)
+def _blank(
+    level: str, return_keys: Sequence[str], character_set: str
+) -> Mapping[BaseTag, DataElement | RawDataElement]:
+    """Make the elements of a query that asks for these keys and names nobody."""
     query = Dataset()
     query.QueryRetrieveLevel = level
     # Some archives say what their answers are written in only when they are asked (fo-dicom #1785).
@@ -147,10 +162,7 @@ def _query(
     for keyword in return_keys:
         # A sequence of no items asks for all of it (PS3.4 C.2.2.2.6).
         setattr(query, keyword, [] if keyword.endswith("Sequence") else "")
-    for keyword, values in keys.items():
-        if values:
-            set_key(query, keyword, values, character_set)
-    return query
+    return dict(query.items())
 
 
 def set_key(identifier: Dataset, keyword: str, values: Sequence[str], character_set: str) -> None:

@@ -109,6 +109,8 @@ def others(refused: Manner, status: int | None) -> tuple[Manner, ...]:
 
 def put(query: Dataset, manner: Manner, *, patient_id: str | None = None) -> Dataset:
     """The same question in a manner; Patient Root wants the patient's ID at every level (PS3.4 C.6.1)."""
+    if manner == MANNERS[0]:
+        return query
     kept = _KEPT[manner.keys]
     made = identifier.copied(query)
     for element in query:

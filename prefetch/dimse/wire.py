@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -67,9 +66,6 @@ def associate(
     """
     _say_nothing_of_patients()
     entity = AE(ae_title=to.calling_ae_title)
-    # pynetdicom hands on an answer that it cannot decode while it holds this lock, and takes it again for the
-    # timeout of the next: with a lock that its own thread may not take twice, that thread waits for ever.
-    entity._lock = threading.RLock()  # type: ignore[assignment]  # noqa: SLF001 (there is no other way in)
     entity.requested_contexts = _contexts(to)
     entity.connection_timeout = to.timeouts.connect
     entity.acse_timeout = to.timeouts.acse

@@ -238,7 +238,9 @@ def _unusable_patient_id(order: model.Order) -> str | None:
     if not patient.patient_id:
         return "the order names no patient ID; it waits for the message that brings it"
     try:
-        identifier.studies(patient_id=patient.patient_id, issuer_of_patient_id=patient.issuer_of_patient_id)
+        identifier.refuse_unsafe(
+            patient_id=patient.patient_id, issuer_of_patient_id=patient.issuer_of_patient_id
+        )
     except errors.UnsafeKeyError as error:
         return f"{error}; the order waits for the message that corrects it"
     return None
