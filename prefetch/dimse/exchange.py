@@ -1,29 +1,26 @@
 """One request and its responses on an association, under two timers; the last response as plain values.
 
 Runs in the thread that holds the association, to the end: responses that nobody read would be taken for
-answers to the next request. They are read as pynetdicom has received them: its own way makes a data set of
-each status, and hands on what it cannot decode while it holds a lock that the timer of the next response
-wants as well.
+answers to the next request.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeAlias
 
 from pydicom import Dataset
+from pydicom.uid import UID
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_FIND, C_MOVE
-from pynetdicom.dsutils import decode
+from pynetdicom.dsutils import decode, encode
 
-from prefetch.dimse import answer, status
+from prefetch.dimse import answer, mending, status, waiting
+from prefetch.dimse.message import Command, Request, Response
 
 LOST = "the association was aborted or its connection lost"
-
-Response: TypeAlias = C_FIND | C_MOVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +47,7 @@ class Exchange:
     def __init__(self, association: Association, *, idle: float, total: float) -> None:
         """`idle` bounds the wait for each response, `total` all of them; both in seconds."""
         self._association = association
+        self._contexts = {each.context_id: each for each in association.accepted_contexts}
         self._idle = idle
         self._total = total
         self._began = time.monotonic()
@@ -63,54 +61,69 @@ class Exchange:
         """How long it has taken so far."""
         return (time.monotonic() - self._began) * 1000
 
-    def ask(self, send: Callable[[], object]) -> Iterator[Dataset | None]:
-        """Send, and yield the identifier of each Pending response; `None` is one that cannot be decoded.
-
-        What `send` gives, pynetdicom's own reading of the responses, is not begun.
-        """
-        try:
-            send()
-        except RuntimeError:  # pynetdicom: the association has gone since it was last used
-            self.last = Last(lost="the association was lost before the request was sent", sent=False)
-            return
-        try:
-            yield from self._responses()
-        finally:
-            self._association._reactor_checkpoint.set()  # noqa: SLF001 (sending has held its own thread up)
-
-    def _responses(self) -> Iterator[Dataset | None]:
-        while (received := self._receive()) is not None:
-            context_id, response = received
-            if response.Status not in status.PENDING:
-                self.last = _read_last(response, self._decoded(context_id, response.Identifier))
-                if self.last.status in status.OUT_OF_STEP:
-                    self._association.abort(block=False)
+    def ask(
+        self, command: Command, sop_class: UID, query: Dataset, *, move_destination: str = ""
+    ) -> Iterator[Dataset | None]:
+        """Send, and yield the identifier of each Pending response; `None` is one that cannot be decoded."""
+        with contextlib.ExitStack() as holding:
+            try:
+                line = waiting.line_of(self._association)
+                holding.enter_context(line.held())
+                self._send(line, command, sop_class, query, move_destination)
+            except (RuntimeError, OSError):  # the association has gone since it was last used
+                self._association.abort(block=False)
+                self.last = Last(lost="the association was lost before the request was sent", sent=False)
                 return
-            self.keys_unsupported |= response.Status == status.KEYS_UNSUPPORTED
-            yield self._decoded(context_id, response.Identifier)
+            yield from self._responses(line)
 
-    def _receive(self) -> tuple[int, Response] | None:
-        """The next response and its presentation context, or `None` when there will be no more."""
+    def _send(
+        self, line: waiting.Line, command: Command, sop_class: UID, query: Dataset, move_destination: str
+    ) -> None:
+        context = next(each for each in self._contexts.values() if each.abstract_syntax == sop_class)
+        syntax = context.transfer_syntax[0]
+        identifier = encode(query, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
+        if context.context_id is None or identifier is None:
+            raise ValueError("a query that cannot be encoded")
+        request = Request(
+            command=command,
+            sop_class_uid=sop_class,
+            identifier=identifier,
+            move_destination=move_destination,
+        )
+        line.send(request, context.context_id)
+
+    def _responses(self, line: waiting.Line) -> Iterator[Dataset | None]:
+        while (received := self._receive(line)) is not None:
+            for response in mending.mend(received):
+                if response.status not in status.PENDING:
+                    self.last = _read_last(response, self._decoded(response) if response.identifier else None)
+                    if self.last.status in status.OUT_OF_STEP:
+                        self._association.abort(block=False)
+                    return
+                self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED
+                yield self._decoded(response)
+
+    def _receive(self, line: waiting.Line) -> Response | None:
+        """The next response, or `None` when there will be no more."""
         began = time.monotonic()
         wait = min(self._idle, self._deadline - began)
         # From here on an interruption reaches the wait; one that came before is seen here.
         if wait > 0 and self._association.is_established:
-            self._association.dimse_timeout = wait
-            context_id, response = self._association.dimse.get_msg(block=True)
-            if isinstance(response, Response) and context_id is not None and response.is_valid_response:
-                return context_id, response
+            response = line.receive(wait)
+            if response is not None:
+                return response
         self._association.abort(block=False)
         waited = time.monotonic() - began
         self.last = Last(lost=self._why_lost(waited=waited, wait=wait), silent=waited >= wait)
         return None
 
-    def _decoded(self, context_id: int, identifier: BytesIO | None) -> Dataset | None:
+    def _decoded(self, response: Response) -> Dataset | None:
         """The identifier of a response; `None` where there is none or it cannot be decoded."""
-        contexts = self._association.accepted_contexts
-        context = next((each for each in contexts if each.context_id == context_id), None)
-        if identifier is None or context is None:
+        context = self._contexts.get(response.context_id)
+        if context is None or not response.identifier:
             return None
         syntax = context.transfer_syntax[0]
+        identifier = BytesIO(response.identifier)
         try:
             return decode(identifier, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
         except Exception:  # noqa: BLE001 (pydicom raises all sorts, for what a peer has sent)
@@ -125,18 +138,18 @@ class Exchange:
 
 
 def _read_last(response: Response, identifier: Dataset | None) -> Last:
-    # pynetdicom's annotations know of neither in a response.
-    offending: object = getattr(response, "OffendingElement", None)
-    said: list[object] = [getattr(response, "ErrorComment", None)]
-    said += [f"offending element {offending}"] if offending else []
-    comment = "; ".join(str(each) for each in said if each)
-    moved = response if isinstance(response, C_MOVE) else C_MOVE()
+    tags = (
+        "[" + ", ".join(response.offending) + "]"
+        if len(response.offending) > 1
+        else "".join(response.offending)
+    )
+    said = [response.comment, f"offending element {tags}" if tags else ""]
     return Last(
-        status=response.Status,
-        comment=comment or None,
-        completed=moved.NumberOfCompletedSuboperations,
-        failed=moved.NumberOfFailedSuboperations,
-        warning=moved.NumberOfWarningSuboperations,
+        status=response.status,
+        comment="; ".join(each for each in said if each) or None,
+        completed=response.completed,
+        failed=response.failed,
+        warning=response.warning,
         failed_sop_instance_uids=(
             answer.values(identifier, "FailedSOPInstanceUIDList") if identifier is not None else ()
         ),

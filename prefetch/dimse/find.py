@@ -19,6 +19,7 @@ from pynetdicom.association import Association
 
 from prefetch import model
 from prefetch.dimse import answer, exchange, identifier, manner, narrowing, peer, status, wire
+from prefetch.dimse.message import Command
 from prefetch.model import Outcome
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ def ask(
     asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
     answers: list[T | None] = []
     cut = False
-    for each in asking.ask(partial(association.send_c_find, query, sop_class)):
+    for each in asking.ask(Command.FIND, sop_class, query):
         cut = len(answers) == limit
         if cut:
             # After a C-CANCEL an archive may send on, and the next query would take that for its answers.

@@ -1,37 +1,31 @@
-"""Mends C-FIND responses that pynetdicom would drop, or take for no response, as they come in.
+"""PURE: mends C-FIND responses whose answer or status stands where nobody would look for it.
 
-An identifier in the final Success is an answer that nobody would see (pynetdicom#571); a status that stands
-in the data set, and not in the command, would end the association.
+An identifier in the final Success is an answer (pynetdicom#571); a status that stands in the data set, and
+not in the command, ends or goes on with the query all the same.
 """
 
 from __future__ import annotations
 
 import re
-from io import BytesIO
-
-from pydicom import Dataset
-from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_FIND
+from dataclasses import replace
 
 from prefetch.dimse import status
+from prefetch.dimse.message import Command, Response
 
-_C_FIND_RSP = 0x8020
 _PENDING = 0xFF00
 _STATUS = re.compile(rb"\x00\x00\x00\x09(?:\x02\x00\x00\x00|US\x02\x00)(..)", re.DOTALL)
 """(0000,0900), little endian, with an implicit or an explicit VR."""
 
 
-def mend(event: evt.Event) -> None:
-    """Handler of `EVT_DIMSE_RECV`: runs before pynetdicom makes a response of the message."""
-    message = event.message
-    command: Dataset = message.command_set
-    if command.get("CommandField") != _C_FIND_RSP:
-        return
-    carried: bytes = message.data_set.getvalue() if message.data_set is not None else b""
-    if "Status" not in command:
-        command.Status = _said_in(carried)
-    elif command.Status == status.SUCCESS and carried and message.context_id is not None:
-        event.assoc.dimse.msg_queue.put((message.context_id, _answer(command, carried)))
+def mend(response: Response) -> tuple[Response, ...]:
+    """The responses that it should have been."""
+    if response.command != Command.FIND.response:
+        return (response,)
+    if response.status is None:
+        return (replace(response, status=_said_in(response.identifier)),)
+    if response.status == status.SUCCESS and response.identifier:
+        return replace(response, status=_PENDING), replace(response, identifier=b"")
+    return (response,)
 
 
 def _said_in(identifier: bytes) -> int:
@@ -39,13 +33,3 @@ def _said_in(identifier: bytes) -> int:
     if said := _STATUS.search(identifier):
         return int.from_bytes(said[1], "little")
     return _PENDING if identifier else status.SUCCESS
-
-
-def _answer(command: Dataset, identifier: bytes) -> C_FIND:
-    """What the identifier would have been in a Pending response of its own."""
-    response = C_FIND()
-    response.MessageIDBeingRespondedTo = command.MessageIDBeingRespondedTo
-    response.AffectedSOPClassUID = command.get("AffectedSOPClassUID")
-    response.Status = _PENDING
-    response.Identifier = BytesIO(identifier)
-    return response

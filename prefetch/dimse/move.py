@@ -16,6 +16,7 @@ from pynetdicom.association import Association
 
 from prefetch import model
 from prefetch.dimse import exchange, identifier, peer, status, wire
+from prefetch.dimse.message import Command
 from prefetch.model import Outcome
 
 
@@ -76,7 +77,7 @@ def _move(
     association: Association, key: Dataset, *, destination_ae_title: str, of: peer.Peer, sop_class: UID
 ) -> model.MoveResult:
     asking = exchange.Exchange(association, idle=of.timeouts.move_idle, total=of.timeouts.move_total)
-    for _ in asking.ask(partial(association.send_c_move, key, destination_ae_title, sop_class)):
+    for _ in asking.ask(Command.MOVE, sop_class, key, move_destination=destination_ae_title):
         pass  # the counts of Pending responses are a promise; only the last ones are read
     last = asking.last
     if not last.sent:

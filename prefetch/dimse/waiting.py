@@ -2,53 +2,56 @@
 
 An association has two threads. One reads the connection and sends what it is given; the other looks for
 requests and releases of the peer. Left alone they cost 5 % of a core and up to a millisecond an exchange.
-Here the first sleeps until there is something to read or to send, and the second takes its time.
+Here the first sleeps until there is something to read or to send, and the second takes its time. Whoever
+waits for responses does the first one's work meanwhile: each would else be handed from thread to thread.
 """
 
 from __future__ import annotations
 
 import contextlib
+import queue
 import select
 import socket
-import ssl
 import threading
+import time
 import weakref
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, cast
 
 from pynetdicom import evt
-from pynetdicom.dul import DULServiceProvider
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
+
+from prefetch.dimse import message
+from prefetch.dimse.transport import WholePDUs
 
 LOOKS_EVERY = 0.05
 """Seconds at most until a thread sees what nothing wakes it for: its end, a timer, a release by the peer."""
 
 _CLOSES = "Sta13"
 """PS3.8 9.2: waiting for the connection to close; pynetdicom closes it when there is nothing more to read."""
+_IS_ESTABLISHED = "Sta6"
+"""PS3.8 9.2: the only state in which responses come."""
+
+_LINE = "prefetch_line"
+"""Attribute of an association that has one."""
+
+_BEGINS_WITHIN = 1.0
+"""Seconds for pynetdicom's thread to come round, where it looks every millisecond."""
 
 
 def read_when_there_is_something(event: evt.Event) -> None:
     """Handler of `EVT_ESTABLISHED`: the connection's thread sleeps while it has nothing to do."""
-    provider = event.assoc.dul
-    if provider.socket is None or provider.socket.socket is None:  # gone again already
+    transport = event.assoc.dul.socket
+    if transport is None or transport.socket is None:  # gone again already
         return
-    wake = _Wake(provider.socket.socket)
-    put, is_transport_event = provider.to_provider_queue.put, provider._is_transport_event  # noqa: SLF001 (see above)
-
-    def put_and_wake(*args: Any, **kwargs: Any) -> None:
-        put(*args, **kwargs)
-        wake.call()
-
-    def wait_and_look() -> bool:
-        if not _may_wait(provider):
-            return is_transport_event()
-        wake.wait()
-        if is_transport_event():
-            return True
-        provider._process_recv_primitive()  # noqa: SLF001 (else it would sleep before it sees what woke it)
-        return False
-
-    provider.to_provider_queue.put = put_and_wake  # type: ignore[method-assign]  # of this one association
-    provider._is_transport_event = wait_and_look  # type: ignore[method-assign]  # noqa: SLF001 (the same)
-    event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _: wake.close())
+    try:
+        line = Line(event.assoc, transport)
+    except (OSError, ValueError):  # closed between the two lines
+        return
+    setattr(event.assoc, _LINE, line)
+    event.assoc.bind(evt.EVT_CONN_CLOSE, lambda _: line.close())
 
 
 def take_time(event: evt.Event) -> None:
@@ -59,17 +62,155 @@ def take_time(event: evt.Event) -> None:
     if event.assoc.is_requestor:
         checkpoint = _Unhurried()
         checkpoint.set()
-        event.assoc._reactor_checkpoint = checkpoint  # noqa: SLF001 (there is no other way in)
+        event.assoc._reactor_checkpoint = checkpoint
 
 
-def _may_wait(provider: DULServiceProvider) -> bool:
-    """Whether the thread has nothing to send, to read or to close."""
-    transport = provider.socket
-    if transport is None or transport.socket is None or provider.state_machine.current_state == _CLOSES:
-        return False
-    if isinstance(transport.socket, ssl.SSLSocket) and transport.socket.pending():
-        return False  # read from the connection already, and not by us
-    return provider.to_provider_queue.empty() and provider.event_queue.empty()
+def line_of(association: Association) -> Line:
+    """The line of an association that is or was established; raises `RuntimeError` where it never was."""
+    line = getattr(association, _LINE, None)
+    if not isinstance(line, Line):
+        raise RuntimeError("the association was never established")  # noqa: TRY004 (no mistake in a type)
+    return line
+
+
+class Line:
+    """The connection of an association, and who works it: its own thread, or one that waits for responses."""
+
+    # What pynetdicom's thread does in each round is private to it; this file is the one that reaches in.
+    # ruff: noqa: SLF001
+
+    def __init__(self, association: Association, transport: AssociationSocket) -> None:
+        provider = association.dul
+        self._provider = provider
+        self._association = association
+        self._messages = association.dimse.msg_queue
+        """What pynetdicom has read, which is nothing that anybody waits for, and interruptions."""
+        self._reader = message.Reader()
+        self._arrived: deque[message.Response] = deque()
+        self._connection = cast("socket.socket", transport.socket)
+        self._whole = WholePDUs(transport)
+        self._wake = _Wake(self._connection)
+        # Both may wait at the same moment, which one object does not allow.
+        self._poll, self._holders_poll = self._wake.poll(), self._wake.poll()
+        self._turn = threading.Lock()
+        """Held by whoever works the line."""
+        self._is_in_a_round = False
+        """Whether that is its own thread."""
+        self._holder: int | None = None
+        """The other thread that does, if any."""
+        self._came_round = threading.Event()
+        self._put = provider.to_provider_queue.put
+        self._take_what_is_to_be_sent = provider._process_recv_primitive
+        self._read_what_has_come = provider._is_transport_event
+        provider.to_provider_queue.put = self._put_and_wake  # type: ignore[method-assign]
+        provider._process_recv_primitive = self._begin_round  # type: ignore[method-assign]
+        self._came_round.wait(_BEGINS_WITHIN)
+
+    # --- in the association's own thread -----------------------------------------------------------
+
+    def _begin_round(self) -> bool:
+        """What its thread does first in each round: now it waits for something to do, and for its turn."""
+        if self._is_in_a_round:
+            self._is_in_a_round = False
+            self._turn.release()
+        if not self._came_round.is_set():
+            # From here on it reads in its turn only.
+            self._provider.socket = cast("AssociationSocket", self._whole)
+            self._came_round.set()
+        if self._may_wait():
+            self._wake.wait(LOOKS_EVERY, self._poll)
+        self._turn.acquire()
+        self._is_in_a_round = True
+        if self._provider._kill_thread:
+            # It was told to end while another worked the line; what else that has left concerns nobody.
+            self._provider.event_queue.queue.clear()
+            return True
+        return self._take_what_is_to_be_sent()
+
+    # --- in a thread that waits for responses ------------------------------------------------------
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Work the line in this thread for the time being; raises `RuntimeError` where its own has ended."""
+        while not self._turn.acquire(timeout=LOOKS_EVERY):
+            if not self._provider.is_alive():
+                raise RuntimeError("the association has ended")
+        self._holder = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._holder = None
+            self._turn.release()
+
+    def send(self, request: message.Request, context_id: int) -> None:
+        """Send a request while the line is held; raises `RuntimeError` or `OSError` where it has gone."""
+        if not self._association.is_established or self._arrived:
+            raise RuntimeError("the association has ended, or its peer says what nobody asked for")
+        longest = self._association.acceptor.maximum_length or 0
+        self._connection.sendall(message.write(request, context_id, longest))
+
+    def receive(self, seconds: float) -> message.Response | None:
+        """The next response, while the line is held.
+
+        `None` where none came in time, at an interruption, at the end, and after what is no response.
+        """
+        until = time.monotonic() + seconds
+        while not self._arrived:
+            left = until - time.monotonic()
+            if left <= 0 or not self._messages.empty() or not self._go_round(left):
+                return None
+        return self._arrived.popleft()
+
+    def _go_round(self, seconds: float) -> bool:
+        """Do what the line's own thread does in a round; false where no response can come any more."""
+        provider = self._provider
+        try:
+            if self._may_wait():
+                self._wake.wait(seconds, self._holders_poll)
+            if not self._take_what_is_to_be_sent():
+                self._read()
+            with contextlib.suppress(queue.Empty):
+                provider.state_machine.do_action(provider.event_queue.get_nowait())
+        except Exception:  # noqa: BLE001 (whatever a peer has sent; its own thread finds the connection closed)
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            return False
+        # The end is seen through.
+        return provider.state_machine.current_state in {_IS_ESTABLISHED, _CLOSES}
+
+    def _read(self) -> None:
+        """Read what has come: responses here, and pynetdicom all else."""
+        if self._provider.state_machine.current_state != _IS_ESTABLISHED:
+            self._read_what_has_come()
+        elif self._whole.ready:
+            if self._whole.pdu_type == message.P_DATA_TF:
+                self._arrived.extend(self._reader.read(self._whole.take()))
+            else:
+                self._read_what_has_come()
+
+    # --- in any thread -----------------------------------------------------------------------------
+
+    def call(self) -> None:
+        """Have whoever works the line look."""
+        self._wake.call()
+
+    def close(self) -> None:
+        """Wake whoever waits for the last time."""
+        self._wake.close()
+
+    def _put_and_wake(self, *args: Any, **kwargs: Any) -> None:
+        self._put(*args, **kwargs)
+        if threading.get_ident() != self._holder:
+            self._wake.call()
+
+    def _may_wait(self) -> bool:
+        """Whether there is nothing to send, to read or to close."""
+        provider = self._provider
+        if self._whole.socket is None or provider.state_machine.current_state == _CLOSES:
+            return False
+        if self._whole.holds_one or self._whole.hides_something:
+            return False
+        return provider.to_provider_queue.empty() and provider.event_queue.empty()
 
 
 class _Wake:
@@ -83,16 +224,20 @@ class _Wake:
         self._theirs.setblocking(False)
         # Where the connection was closed before anybody could say so, they end with the association.
         self._end = weakref.finalize(self, _close, self._ours, self._theirs)
-        self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
-        self._poll.register(self._ours, select.POLLIN)
 
-    def wait(self) -> None:
-        """Wait until the connection has something to read, or breaks, or somebody calls."""
+    def poll(self) -> select.poll:
+        """Make what one thread waits with."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._ours, select.POLLIN)
+        return poll
+
+    def wait(self, seconds: float, poll: select.poll) -> None:
+        """Wait so long at most for something to read, for the connection to break, or for a call."""
         if self._connection.fileno() < 0 or self._ours.fileno() < 0:
             return
         called = self._ours.fileno()
-        if any(ready == called for ready, _ in self._poll.poll(LOOKS_EVERY * 1000)):
+        if any(ready == called for ready, _ in poll.poll(seconds * 1000)):
             with contextlib.suppress(OSError):
                 self._ours.recv(4096)
 

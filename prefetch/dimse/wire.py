@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import mending, peer, reactor, status, waiting
+from prefetch.dimse import peer, reactor, status, waiting
 from prefetch.model import Outcome
 
 # SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
@@ -90,7 +90,6 @@ def associate(
         (evt.EVT_ACSE_SENT, begin),
         (evt.EVT_CONN_OPEN, open_up),
         (evt.EVT_ESTABLISHED, reactor.leave_responses),
-        (evt.EVT_DIMSE_RECV, mending.mend),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
     try:
@@ -218,6 +217,8 @@ def _unread_answer(association: Association) -> A_ASSOCIATE | None:
 def _wake(association: Association) -> None:
     """End the wait for a response: what pynetdicom does itself for a peer's abort, but not after garbage."""
     association.dimse.msg_queue.put((None, None))
+    with contextlib.suppress(RuntimeError):  # it was never established
+        waiting.line_of(association).call()
 
 
 def _send_at_once(event: evt.Event) -> None:

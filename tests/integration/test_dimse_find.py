@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -230,6 +231,20 @@ def test_half_a_pdu_is_not_waited_for_for_ever() -> None:
 
     result = ask(script, timeouts=peer.Timeouts(idle=0.3, acse=0.5, find_total=HOUR))
     assert result.outcome is Outcome.TRANSIENT
+
+
+def test_a_pdu_that_drips_is_not_waited_for() -> None:
+    """A byte now and then keeps no thread beyond the idle time."""
+    over = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.send_raw(b"\x04\x00\x00\x00\x10\x00")
+        while not over.wait(0.1) and not conversation.over:
+            conversation.send_raw(b"x")
+
+    result = ask(script, timeouts=peer.Timeouts(idle=0.5, acse=HOUR, find_total=HOUR))
+    over.set()
+    assert (result.outcome, result.because) == (Outcome.TRANSIENT, "no response for 0.5 s")
 
 
 def test_bytes_that_are_no_pdu_are_survived() -> None:

@@ -17,7 +17,7 @@ from prefetch.dimse.move import Acquaintance
 from prefetch.model import Outcome
 from prefetch.sandbox import studies
 from prefetch.sandbox.archive import Archive
-from prefetch.sandbox.fault import Fault
+from prefetch.sandbox.fault import Fault, is_final
 from prefetch.sandbox.holdings import Holdings
 from prefetch.sandbox.operation import Operation, Service
 from prefetch.sandbox.workstation import Workstation
@@ -281,7 +281,9 @@ def test_a_day_that_is_too_full_is_told(archive: Archive) -> None:
     one = Fault(
         because="1 at most",
         answers=lambda asked, given: list(given)[:0] if asked.identifier.get("StudyDate") else given,
-        says=lambda asked, said: setattr(said, "Status", 0xB001) if asked.service is Service.FIND else None,
+        says=lambda asked, said: (
+            setattr(said, "Status", 0xB001) if asked.service is Service.FIND and is_final(said) else None
+        ),
     )
     archive.misbehave(one)
     (result,) = ask(archive)

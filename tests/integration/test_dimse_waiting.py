@@ -39,14 +39,14 @@ def associate(peer: archive.Archive, handlers: list[evt.EventHandlerType]) -> As
 def looks_while_idle(association: Association, monkeypatch: pytest.MonkeyPatch) -> int:
     """How often its connection's thread looks for something to send, while there is nothing."""
     looks = 0
-    look = DULServiceProvider._process_recv_primitive  # noqa: SLF001 (what the thread does each time)
+    look = association.dul._process_recv_primitive  # noqa: SLF001 (what the thread does each time)
 
-    def counted(provider: DULServiceProvider) -> bool:
+    def counted() -> bool:
         nonlocal looks
-        looks += provider is association.dul
-        return look(provider)
+        looks += 1
+        return look()
 
-    monkeypatch.setattr(DULServiceProvider, "_process_recv_primitive", counted)
+    monkeypatch.setattr(association.dul, "_process_recv_primitive", counted)
     time.sleep(IDLE)
     monkeypatch.undo()
     return looks
