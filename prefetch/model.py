@@ -436,7 +436,7 @@ class Choice:
 
     study: Study
     archives: tuple[str, ...]
-    """Archives that hold it, in order of preference; the first is asked to move it."""
+    """Archives that hold it, or mirror one that does, in order of preference; the first is to move it."""
     destination: str
     rule: str
     prior_class: str

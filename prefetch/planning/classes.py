@@ -144,9 +144,10 @@ class Choosing:
         """An archive in observe mode moves nothing, and leaves the study to another that holds it."""
         observed = self.circumstances.observed_archives
         live = tuple(name for name in holding.archives if name not in observed)
+        mirrors = tuple(name for name in self.match.mirrors if name not in observed)
         return Wish(
             match=self.match,
-            holding=replace(holding, archives=live or holding.archives),
+            holding=replace(holding, archives=(*live, *mirrors) if live else holding.archives),
             prior_class=asked.name,
             reason=reason,
             observe=self.match.observe or not live,

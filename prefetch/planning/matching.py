@@ -39,6 +39,8 @@ class RuleMatch:
     deadline: datetime
     lane: Priority
     observe: bool
+    mirrors: tuple[str, ...] = ()
+    """Archives that say what the others do, and were not asked: they are next where a move fails for good."""
 
     @property
     def acts(self) -> bool:

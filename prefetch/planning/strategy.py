@@ -26,6 +26,8 @@ class Archives:
     used: tuple[str, ...]
     """By whose answers it goes, in order of preference."""
     still_to_ask: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    """Those that hold the same and were not asked: they move what the ones it goes by cannot."""
     because: str = ""
     """Why these and no others, where that needs saying."""
 
@@ -49,10 +51,12 @@ def gone_by(matches: Iterable[RuleMatch]) -> frozenset[str]:
 
 
 def _settled(match: RuleMatch, archives: Archives) -> RuleMatch:
+    settled = replace(match, archives=archives.used, mirrors=archives.mirrors)
     if not archives.because:
-        return replace(match, archives=archives.used)
-    reason = replace(match.reason, because=f"{match.reason.because}; {archives.because}")
-    return replace(match, archives=archives.used, reason=reason)
+        return settled
+    return replace(
+        settled, reason=replace(match.reason, because=f"{match.reason.because}; {archives.because}")
+    )
 
 
 def _decide(match: RuleMatch, answered: Answered, is_enough: IsEnough) -> Archives:
@@ -72,7 +76,8 @@ def _first_that_answers(match: RuleMatch, answered: Answered, _: IsEnough) -> Ar
         if answered[name]:
             silent = match.archives[:number]
             words = f"; {_list(silent)} {_did(silent)} not answer" if silent else ""
-            return Archives(used=(name,), because=f"goes by {name}, the first that answers{words}")
+            because = f"goes by {name}, the first that answers{words}"
+            return Archives(used=(name,), mirrors=match.archives[number + 1 :], because=because)
     return Archives(used=match.archives, because="none of its archives answers; goes by their last answers")
 
 

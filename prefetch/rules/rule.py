@@ -56,7 +56,8 @@ class Origin(PlacedModel):
     """By their names in prefetch.yaml, in order of preference. Left out: all, in the order there."""
     use: Use = Field(default=Use.ALL, examples=["first that answers", "as needed"])
     """`all`: every one is asked, and a study that several hold comes from the first that has it complete.
-    `first that answers`: the next is asked only where the one before does not answer, as of a mirror.
+    `first that answers`: the next is asked only where the one before does not answer, as of a mirror, and
+    moves what that one could not.
     `as needed`: the next is asked only where the classes find less than they ask for in those before it."""
 
 

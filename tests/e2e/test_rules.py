@@ -42,6 +42,23 @@ def test_a_mirror_stands_in_for_an_archive_that_is_down(hospital: Hospital) -> N
     assert holds_exactly(workstation, prior)
 
 
+def test_a_mirror_moves_what_the_first_archive_cannot(hospital: Hospital) -> None:
+    """The first answers and does not know the workstation: the mirror sends the study, unasked."""
+    workstation = hospital.workstation(peers.Orthanc)
+    main = hospital.archive(peers.Dcmqrscp, knows=[])
+    mirror = hospital.archive(peers.Orthanc, "MIRROR")
+    prior = hospital.study(main, mirror)
+    hospital.open(rules=MIRRORED)
+    hospital.book(hospital.exam("A1"))
+    hospital.await_ready("A1")
+    story = hospital.explain("A1")
+    assert (["main"], "mirror") == (
+        [query["archive"] for query in story["queries"]],
+        hospital.retrieve("A1", prior)["archive"],
+    )
+    assert holds_exactly(workstation, prior)
+
+
 NAMED = """
 rules:
   - name: second-opinion

@@ -31,6 +31,7 @@ def plan(
     studies: Sequence[Study] = (*MAIN, *OFFSITE),
     silent: Collection[str] = (),
     unknown_to: str = "",
+    observed: str = "",
 ) -> tuple[list[Asked], draft.Sorted]:
     """What is asked one after the other, and what comes of it; an archive that is silent gives its last."""
     of = site(directory)
@@ -39,7 +40,7 @@ def plan(
         order=order(),
         verdicts={},
         policy=identity.Policy.of(of),
-        circumstances=Circumstances.of(of, NOW),
+        circumstances=replace(Circumstances.of(of, NOW), observed_archives=frozenset({observed})),
     )
     turns: list[Asked] = []
     answers: list[draft.Answer] = []
@@ -96,6 +97,26 @@ def test_a_mirror_stands_in_for_an_archive_that_is_silent(tmp_path: Path) -> Non
         found
     )
     assert frozenset({"offsite"}) == found.archives
+
+
+def test_a_mirror_moves_what_the_first_cannot(tmp_path: Path) -> None:
+    """Not asked, it comes after the one that answered; one that was silent does not."""
+    _, found = plan(tmp_path, MIRROR)
+    assert {("main", "offsite")} == {choice.archives for choice in found.choices}
+    _, found = plan(tmp_path, MIRROR, silent=["main"])
+    assert {("offsite",)} == {choice.archives for choice in found.choices}
+
+
+@pytest.mark.parametrize(
+    ("observed", "archives", "observes"),
+    [("main", ("main",), True), ("offsite", ("main",), False)],
+)
+def test_a_mirror_does_not_move_what_is_observed(
+    tmp_path: Path, observed: str, archives: Asked, observes: bool
+) -> None:
+    """Nor does it move anything while it is observed itself."""
+    _, found = plan(tmp_path, MIRROR, observed=observed)
+    assert {(archives, observes)} == {(choice.archives, choice.observe) for choice in found.choices}
 
 
 def test_where_none_answers_their_last_answers_do(tmp_path: Path) -> None:
