@@ -21,6 +21,7 @@ import structlog
 from prefetch import chores, config, daemon, errors, health, model, stage, timing
 from prefetch.daemon import Daemon
 from prefetch.planning import inquiries, planner
+from prefetch.relevance import glossary
 from prefetch.store import archives as archive_rows
 from prefetch.store import claims, database, history, nodes, worklists
 from prefetch.store import orders as order_rows
@@ -82,6 +83,8 @@ async def _serve(running: Daemon, path: Path) -> None:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
             health.notify_ready(_status(running.site))
+            # The first order would wait for it, and all else with it.
+            await asyncio.to_thread(glossary.shipped)
             await signals.stop.wait()
         finally:
             health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)

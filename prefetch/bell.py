@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections.abc import Iterable
 
-GRAIN = 0.25
+GRAIN = 0.1
 """Seconds: planned rings less than this apart are one, so that what comes due together is done together."""
 
 

@@ -166,6 +166,16 @@ class Saying:
     """Field of `OrderEvent` → value; None where it was deleted."""
 
 
+NAMING = (
+    "accession_number",
+    "filler_order_number",
+    "placer_order_number",
+    "filler_appointment_id",
+    "placer_appointment_id",
+)
+"""Fields of an order; the first that it has is what a person calls it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One Requested Procedure for one patient, as the last message left it."""
@@ -223,14 +233,7 @@ class Order:
     @property
     def name(self) -> str:
         """What a person calls this order: accession, filler or placer number, else ours."""
-        return (
-            self.accession_number
-            or self.filler_order_number
-            or self.placer_order_number
-            or self.filler_appointment_id
-            or self.placer_appointment_id
-            or f"#{self.id}"
-        )
+        return next(filter(None, (getattr(self, name) for name in NAMING)), f"#{self.id}")
 
 
 class Readiness(StrEnum):
@@ -631,6 +634,15 @@ class Want:
     grade: int
     deadline: datetime
     withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyOrder:
+    """An order whose priors are all verified, as far as one needs to know it."""
+
+    id: int
+    name: str
+    ready_by: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,7 +237,7 @@ class Queue:
         at: datetime = NOW,
         now: datetime = NOW,
         **more: Any,
-    ) -> list[model.Order] | None:
+    ) -> list[model.ReadyOrder] | None:
         """Write what a look at the destination found; None where the claim was lost."""
         look = checks.Look(
             retrieve=looked_at,
@@ -248,11 +248,11 @@ class Queue:
         written = self.do(checks.finish_checks, [look], now=now)
         return list(written.ready) if written.kept else None
 
-    def verify(self, number: int, now: datetime = NOW) -> list[model.Order]:
+    def verify(self, number: int, now: datetime = NOW) -> list[model.ReadyOrder]:
         """Move and verify one retrieve; gives the orders that are ready by it."""
         for moved in self.claim_many(now):
             self.finish(moved)
-        ready: list[model.Order] = []
+        ready: list[model.ReadyOrder] = []
         for looked_at in self.claim_checks(now):
             if looked_at.id == number:
                 ready = self.check(looked_at, now=now) or []

@@ -110,13 +110,18 @@ class RemoteAE:
         patient_id: str | None = None,
         issuer_of_patient_id: str | None = None,
         study_instance_uids: Sequence[str] = (),
+        only_held: bool = False,
     ) -> model.FindResult:
-        """The studies of a patient, or those of these UIDs; raises `UnsafeKeyError` for a key never sent."""
+        """The studies of a patient, or those of these UIDs; raises `UnsafeKeyError` for a key never sent.
+
+        `only_held`: no more is asked than which there are, and how large.
+        """
         query = identifier.studies(
             patient_id=patient_id,
             issuer_of_patient_id=issuer_of_patient_id if self.peer.send_issuer else None,
             study_instance_uids=study_instance_uids,
             codes=self.peer.codes,
+            only_held=only_held,
             character_set=self.peer.character_set,
         )
         return await self._run(
@@ -132,13 +137,15 @@ class RemoteAE:
     async def find_held(self, *, patient_id: str, study_instance_uids: Sequence[str]) -> model.FindResult:
         """What it holds of some studies: one query by their patient's ID, or by UIDs where that is no key."""
         try:
-            return await self.find_studies(patient_id=patient_id)
+            return await self.find_studies(patient_id=patient_id, only_held=True)
         except errors.UnsafeKeyError:
-            together = await self.find_studies(study_instance_uids=study_instance_uids)
+            together = await self.find_studies(study_instance_uids=study_instance_uids, only_held=True)
         if together.studies or together.outcome is not Outcome.SUCCESS or len(study_instance_uids) == 1:
             return together
         # Some match nothing by a list (dcm4chee-arc-light #1772).
-        each = [await self.find_studies(study_instance_uids=[uid]) for uid in study_instance_uids]
+        each = [
+            await self.find_studies(study_instance_uids=[uid], only_held=True) for uid in study_instance_uids
+        ]
         worst = max(each, key=lambda result: result.outcome is not Outcome.SUCCESS)
         return replace(worst, studies=tuple(study for result in each for study in result.studies))
 

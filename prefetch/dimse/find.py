@@ -134,7 +134,8 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
     if _is_cut(asked, asker.of):
         asked = _in_parts(put, query, asked, of=asker.of, today=today)
     studies = answer.collapse(asked.read)
-    if asker.is_under_patient_root and any(study.birth_date is None for study in studies):
+    says_nobody = "PatientBirthDate" in query and any(study.birth_date is None for study in studies)
+    if says_nobody and asker.is_under_patient_root:
         studies = _say_whose(studies, asker)
     return model.FindResult(
         outcome=asked.verdict.outcome,

@@ -37,6 +37,9 @@ STUDY_RETURN_KEYS = (
 )
 """Sent empty: universal matching (PS3.4 C.2.2.2.3)."""
 
+HELD_RETURN_KEYS = ("StudyInstanceUID", "StudyDate", "NumberOfStudyRelatedInstances")
+"""Where only the question is whether studies are there: an answer costs both sides a third."""
+
 STUDY_CODE_KEYS = (
     "ProcedureCodeSequence",
     "AnatomicRegionsInStudyCodeSequence",
@@ -58,9 +61,13 @@ def studies(
     issuer_of_patient_id: str | None = None,
     study_instance_uids: Sequence[str] = (),
     codes: bool = False,
+    only_held: bool = False,
     character_set: str = "",
 ) -> Dataset:
-    """A STUDY-level query, with `codes` for those too; raises `UnsafeKeyError` for what must not be sent."""
+    """A STUDY-level query; raises `UnsafeKeyError` for what must not be sent.
+
+    With `codes` for those too; `only_held`: for no more than which studies there are, and how large.
+    """
     if patient_id is None and not study_instance_uids:
         raise errors.UnsafeKeyError("a query needs a patient ID or Study Instance UIDs")
     keys = {
@@ -68,8 +75,8 @@ def studies(
         "IssuerOfPatientID": [] if issuer_of_patient_id is None else [issuer_of_patient_id],
         "StudyInstanceUID": study_instance_uids,
     }
-    return_keys = STUDY_RETURN_KEYS + (STUDY_CODE_KEYS if codes else ())
-    return _query("STUDY", keys, return_keys, character_set)
+    described = STUDY_RETURN_KEYS + (STUDY_CODE_KEYS if codes else ())
+    return _query("STUDY", keys, HELD_RETURN_KEYS if only_held else described, character_set)
 
 
 def patient(patient_id: str) -> Dataset:

@@ -93,7 +93,7 @@ class Written:
 
     kept: frozenset[int]
     """Retrieves whose claim was still ours; the results of the others are dropped."""
-    ready: tuple[model.Order, ...]
+    ready: tuple[model.ReadyOrder, ...]
     """Orders that are ready by it."""
 
 

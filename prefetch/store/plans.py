@@ -32,7 +32,7 @@ class Saved:
     """Were there already, for this order or another."""
     withdrawn: tuple[int, ...]
     """Are no longer wanted by the order; ended only where no other order wants them."""
-    ready: tuple[model.Order, ...]
+    ready: tuple[model.ReadyOrder, ...]
     """Orders that became ready by it."""
 
 

@@ -18,7 +18,6 @@ from prefetch import model, openings
 from prefetch.lifecycle import LIVE, Step, origins
 from prefetch.model import RetrieveState
 from prefetch.store import history
-from prefetch.store import orders as order_rows
 from prefetch.store.dialects import is_shared
 from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_numbers, in_state, orders, retrieves, wants
@@ -153,6 +152,7 @@ _STANDING = (
         orders.c.ready_by,
         orders.c.ready_at,
         orders.c.plan_problem,
+        *(orders.c[name] for name in model.NAMING),
         func.count(wants.c.order_id).label("wanted"),
         func.sum(case((in_state(RetrieveState.VERIFIED), 1), else_=0)).label("verified"),
         func.min(wants.c.start_at).label("first_start"),
@@ -179,13 +179,13 @@ def hold_orders(c: Connection, order_ids: Collection[int]) -> None:
         c.execute(_HOLD, {"numbers": order_ids})
 
 
-def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime) -> list[model.Order]:
+def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime) -> list[model.ReadyOrder]:
     """Write of each order whether, and by when, all it wants is verified; gives those just ready.
 
     An order whose plan is not whole may want more, and is not ready yet.
     """
     hold_orders(c, order_ids)
-    just_ready: list[int] = []
+    just_ready: list[model.ReadyOrder] = []
     for row in c.execute(_STANDING, {"numbers": order_ids}).all():
         ready = row.wanted > 0 and row.verified == row.wanted and row.plan_problem is None
         ready_at = (row.ready_at or now) if ready else None
@@ -193,10 +193,11 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
         if after != (row.fetch_from, row.ready_by, row.ready_at):
             c.execute(_TIMED, {"order": row.id, **dict(zip(_TIMES, after, strict=True))})
         if ready and row.ready_at is None:
-            just_ready.append(row.id)
-    events = (model.Happening(at=now, what="order_ready", order_id=number) for number in just_ready)
+            name = next(filter(None, (getattr(row, each) for each in model.NAMING)), f"#{row.id}")
+            just_ready.append(model.ReadyOrder(id=row.id, name=name, ready_by=row.first_deadline))
+    events = (model.Happening(at=now, what="order_ready", order_id=order.id) for order in just_ready)
     history.record(c, *events)
-    return order_rows.get_orders(c, just_ready) if just_ready else []
+    return just_ready
 
 
 def wanted_by(c: Connection, order_id: int) -> list[int]:

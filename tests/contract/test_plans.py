@@ -435,7 +435,7 @@ def test_two_nodes_that_verify_the_last_two_priors_at_once_make_the_order_ready(
     assert ([], [order.id]) == (not_yet, [each.id for each in ready or ()])
 
 
-def verifying(c: Connection, looked_at: model.Retrieve) -> list[model.Order]:
+def verifying(c: Connection, looked_at: model.Retrieve) -> list[model.ReadyOrder]:
     """Write that a prior is complete."""
     look = checks.Look(
         retrieve=looked_at,
