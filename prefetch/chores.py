@@ -50,7 +50,7 @@ async def _tick(daemon: Daemon) -> None:
     """Promote what came due, expire what came too late, and wake whoever has work."""
     rests = daemon.rests_to_note()
     try:
-        expired = await daemon.store.write(_turn, now=timing.now(), rests=rests)
+        expired = await daemon.store.write_soon(_turn, now=timing.now(), rests=rests)
     except errors.StoreUnavailableError as error:
         log.error("tick_missed", because=str(error))  # noqa: TRY400 (the sentence says it whole)
         return
@@ -79,7 +79,7 @@ def _turn(
 async def _renew(daemon: Daemon) -> None:
     """Keep our leases, and take over the moves of whoever let theirs run out."""
     with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
-        await daemon.store.write(_keep_leases, daemon=daemon, now=timing.now())
+        await daemon.store.write_soon(_keep_leases, daemon=daemon, now=timing.now())
 
 
 async def _forget(daemon: Daemon) -> None:

@@ -85,7 +85,7 @@ class Reader:
         """Apply some messages in one transaction; where one of them fails, each in its own."""
         now = self._now()
         try:
-            applied = await self._store.write(
+            applied = await self._store.write_soon(
                 upserts.apply_readings, read, clock=self.clock, now=now, watched=self.watched
             )
         except errors.StoreUnavailableError:

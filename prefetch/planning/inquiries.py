@@ -84,7 +84,7 @@ class Inquiries:
             result = await self._find(key, archive)
             if kept is not None:
                 result = draft.remember_series(result, kept.result.studies)
-            await self._store.write(answers.save_answer, *named, result, asked_at=now)
+            await self._store.write_soon(answers.save_answer, *named, result, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
             return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)
@@ -142,7 +142,7 @@ class Inquiries:
             }
             for key in answer.asked if told else ():
                 named = (answer.archive, key.patient_id, key.issuer_of_patient_id)
-                await self._store.write(answers.save_series, *named, told)
+                await self._store.write_soon(answers.save_series, *named, told)
         return [draft.tell_series(answer, found) for answer in answered]
 
     async def _series_of(self, study: model.Study) -> tuple[model.Series, ...] | None:

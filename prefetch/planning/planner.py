@@ -66,7 +66,7 @@ class Planner:
 
     async def plan_next(self) -> int:
         """Claim the order that is due first and plan it; gives how many were: 0 or 1."""
-        claim = await self._store.write(
+        claim = await self._store.write_soon(
             order_rows.claim_orders_to_plan,
             owner=self._owner,
             now=self._now(),
@@ -90,7 +90,7 @@ class Planner:
             again = self._now() + self.site.planning.patience.delay(order.plan_attempts + 1)
             because = f"planning failed, our fault: {error!r}"
             log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
-            await self._store.write(
+            await self._store.write_soon(
                 order_rows.postpone_planning,
                 order,
                 owner=self._owner,
@@ -105,7 +105,7 @@ class Planner:
     async def plan(self, order: model.Order) -> None:
         """Plan one claimed order and store the plan."""
         result = await self._think(order)
-        saved = await self._store.write(
+        saved = await self._store.write_soon(
             plans.save_plan,
             result.plan,
             result.wanted,

@@ -53,7 +53,7 @@ class Verifier:
 
     async def check_due(self) -> int:
         """Look at everything whose settle time is over; gives how many retrieves."""
-        due = await self._store.write(
+        due = await self._store.write_soon(
             checks.claim_checks,
             destination=self._destination,
             owner=self._owner,
@@ -100,7 +100,7 @@ class Verifier:
         looks = [self._look(retrieve, verdict, now) for retrieve, verdict in verdicts]
         if not looks:
             return
-        written = await self._store.write(checks.finish_checks, looks, now=now)
+        written = await self._store.write_soon(checks.finish_checks, looks, now=now)
         for look in looks:
             self._tell(look, now, kept=look.retrieve.id in written.kept)
         for order in written.ready:

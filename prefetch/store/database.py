@@ -86,7 +86,20 @@ class Database:
         `StoreUnavailableError` for all that shared it. The work is done even if the caller is cancelled; the
         function may be run a second time, where the first came to nothing, so it does nothing but write.
         """
-        return await self._submit(lambda connection: function(connection, *args, **kwargs), first=False)
+        return await self._submit(lambda connection: function(connection, *args, **kwargs))
+
+    async def write_soon(
+        self,
+        function: Callable[Concatenate[Connection, Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Do as `write`, and return before the disk has it: for what is done again where it is not there.
+
+        All see it at once, and no kill undoes it. A power failure may, together with all that came after, up
+        to the last `write`: who acts on it outside the database writes first that he does.
+        """
+        return await self._submit(lambda connection: function(connection, *args, **kwargs), durable=False)
 
     async def write_first(
         self,
@@ -97,10 +110,14 @@ class Database:
         """Do as `write`, before all that does not say so: somebody outside waits for this commit."""
         return await self._submit(lambda connection: function(connection, *args, **kwargs), first=True)
 
-    async def _submit(self, function: Callable[[Connection], Result], *, first: bool) -> Result:
+    async def _submit(
+        self, function: Callable[[Connection], Result], *, first: bool = False, durable: bool = True
+    ) -> Result:
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._writer.submit(
-            writer.Work(function=function, context=copy_context(), future=future, first=first)
+            writer.Work(
+                function=function, context=copy_context(), future=future, first=first, durable=durable
+            )
         )
         return cast("Result", await future)
 

@@ -2,6 +2,7 @@
 
 SQLite: WAL, `synchronous=FULL`, every write transaction BEGIN IMMEDIATE, foreign keys on; never on a network
 file system, where neither its locks nor its shared memory hold. PostgreSQL: psycopg 3, bounded waiting.
+What would be done again anyway is committed without waiting for the disk, by an engine made for that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from prefetch import errors
 
 _READS_ONLY = "prefetch_reads_only"
 """Execution option of a connection that only looks: SQLite then begins without taking the write lock."""
+
+_MAY_BE_UNDONE = "prefetch_may_be_undone"
+"""Execution option of a connection whose commits a power failure may undo, until one that it may not."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -106,6 +110,15 @@ def looking(connections: Engine) -> Engine:
     return connections.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+def hasty(connections: Engine) -> Engine:
+    """Give the same connections for writing what a power failure may undo, the last first, but no kill.
+
+    In WAL mode a commit is then seen by all at once, and is durable with the next one that waits for the disk
+    (sqlite.org/wal.html#performance_considerations). On PostgreSQL each waits.
+    """
+    return connections.execution_options(**{_MAY_BE_UNDONE: True})
+
+
 def _make_sqlite(url: URL) -> Engine:
     made = create_engine(url)
 
@@ -117,9 +130,15 @@ def _make_sqlite(url: URL) -> Engine:
 
     @event.listens_for(made, "begin")
     def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get(_READS_ONLY):
+            connection.exec_driver_sql("BEGIN")
+            return
+        cursor = connection.connection.cursor()
+        cursor.execute(f"PRAGMA synchronous={'NORMAL' if options.get(_MAY_BE_UNDONE) else 'FULL'}")
+        cursor.close()
         # IMMEDIATE: one that read first and then wrote could not wait for another (SQLITE_BUSY_SNAPSHOT).
-        reads_only = connection.get_execution_options().get(_READS_ONLY)
-        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return made
 

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from prefetch import errors
-from prefetch.store import failures
+from prefetch.store import engine, failures
 
 MOST_IN_A_COMMIT = 500
 """How much may share a commit: when it fails, all of them are told so."""
@@ -46,6 +46,8 @@ class Work:
     future: asyncio.Future[object]
     first: bool = False
     """A peer waits for it: it goes before what the stages write for each other."""
+    durable: bool = True
+    """Whether its asker waits until the disk has it; one that does has all of its commit wait."""
     result: object = None
     error: Exception | None = None
 
@@ -73,8 +75,9 @@ class Work:
 class Writer:
     """The writer thread: started by the first piece of work, ended by `close` when all is done."""
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
+    def __init__(self, connections: Engine, place: str) -> None:
+        self._engine = connections
+        self._hasty = engine.hasty(connections)
         self._place = place
         self._waiting = Waiting()
         self._thread: Thread | None = None
@@ -135,7 +138,7 @@ class Writer:
         done: list[Work] = []
         full_at = time.monotonic() + max(FILLED_FOR, self._commit_took)
         try:
-            with self._engine.begin() as connection:
+            with self._engine_for(batch).begin() as connection:
                 for work in batch:
                     done.append(work)
                     run(work, connection)
@@ -147,6 +150,9 @@ class Writer:
         self._commit_took = time.monotonic() - began
         self.commits += 1
         return done, None
+
+    def _engine_for(self, batch: Sequence[Work]) -> Engine:
+        return self._engine if any(work.durable for work in batch) else self._hasty
 
 
 class Waiting:

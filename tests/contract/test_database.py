@@ -107,6 +107,33 @@ def test_what_a_peer_waits_for_goes_first(database: Database, monkeypatch: pytes
     assert [*(f"peer {number}" for number in range(5)), *(f"stage {number}" for number in range(5))] == done
 
 
+def test_only_what_must_be_durable_waits_for_the_disk(database: Database, url: str) -> None:
+    """What would be done again does not, unless it shares a commit with what must not be lost."""
+    if not url.startswith("sqlite"):
+        pytest.skip("on PostgreSQL every commit waits")
+    full, normal = 2, 1  # sqlite.org/pragma.html#pragma_synchronous
+
+    def look(c: Connection) -> object:
+        return c.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    async def alone() -> list[object]:
+        return [await database.write(look), await database.write_soon(look), await database.write_first(look)]
+
+    assert [full, normal, full] == asyncio.run(alone())
+    shared = asyncio.run(together(database, lambda: database.write_soon(look), lambda: database.write(look)))
+    assert [full, full] == shared
+    with database.transaction() as connection:
+        assert full == look(connection)
+
+
+def test_what_was_written_soon_is_seen_at_once(database: Database, url: str) -> None:
+    """By every other process, however the writer ends."""
+    assert "a" == asyncio.run(database.write_soon(add, "a"))
+    other = Database.open(url)
+    assert {"a"} == names(other)
+    other.close()
+
+
 def test_one_that_fails_harms_no_other(database: Database) -> None:
     """Its own writes are undone, its error is its own, and the rest is committed."""
     first, failed, broken, last = asyncio.run(
