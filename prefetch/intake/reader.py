@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 Read = tuple[inbox.InboxMessage, hl7.Reading]
 
-TOGETHER = 2
+TOGETHER = 4
 """Messages applied in one transaction: a commit for each would be what the feed waits for."""
 
 BATCH = 100
