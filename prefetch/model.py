@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 AETitle = NewType("AETitle", str)
 StudyInstanceUID = NewType("StudyInstanceUID", str)
@@ -353,6 +353,8 @@ class MoveResult:
     failed: int | None = None
     warning: int | None = None
     failed_sop_instance_uids: tuple[str, ...] = ()
+    of_missing: bool = False
+    """Whether no more was asked for than what an earlier move had left out; its counts are of that."""
     unwell: bool = False
     """As of a `FindResult`."""
     tries: int | None = None
@@ -471,8 +473,8 @@ class Candidate:
     destination: str | None = None
     reasons: tuple[Reason, ...] = ()
     relevance: Graded | None = None
-    series: SeriesCounts = ()
-    """The series that are wanted of it; none: the whole study, or nothing."""
+    series: Parts = ()
+    """What is wanted of it; none: the whole study, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -569,8 +571,18 @@ class VerifiedBy(StrEnum):
     COUNTERS = "counters"
 
 
-SeriesCounts = tuple[tuple[str, int | None], ...]
-"""Series Instance UIDs, each with the number of instances that the archive says."""
+class Part(NamedTuple):
+    """A series that is wanted of a study, or some instances of one."""
+
+    series_instance_uid: str
+    instances: int | None
+    """How many are wanted; None where the archive does not say how many the series has."""
+    only: tuple[str, ...] = ()
+    """The SOP Instance UIDs of those that are wanted; none: the whole series."""
+
+
+Parts = tuple[Part, ...]
+"""What is wanted of a study; none: the whole of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,8 +610,10 @@ class Retrieve:
     """How often the destination was asked since the last move."""
     fence: int = 0
     """Grows with each claim; a result with an older fence is dropped."""
-    series: SeriesCounts = ()
-    """The series that are wanted of it; none: the whole study."""
+    series: Parts = ()
+    """What is wanted of it; none: the whole study."""
+    missing: tuple[str, ...] = ()
+    """SOP Instance UIDs that the last move named as failed: the next one asks for no others."""
     expected_instances: int | None = None
     expected_series: int | None = None
     arrived_instances: int | None = None

@@ -1,32 +1,63 @@
-"""PURE: which series of a study are wanted, where it is not the whole of it.
+"""PURE: which series of a study are wanted, or which of their instances, where it is not the whole of it.
 
-No series named is the whole study, and the whole wins over a part: two orders that want one study at one
-destination share one retrieve.
+No part named is the whole study, and the whole wins over a part, of a study and of a series: two orders that
+want one study at one destination share one retrieve.
 """
 
 from __future__ import annotations
 
-from prefetch.model import Choice, SeriesCounts
+from collections.abc import Mapping
+
+from prefetch.model import Choice, Part, Parts
 
 
-def wanted(choice: Choice) -> SeriesCounts:
-    """The series that a choice wants, each with the number of instances that its archive says."""
-    return tuple((each.series_instance_uid, each.instances) for each in choice.series)
+def wanted(choice: Choice) -> Parts:
+    """What a choice wants of its study, each part with the number of instances that its archive says."""
+    return tuple(Part(each.series_instance_uid, each.instances) for each in choice.series)
 
 
-def unite(one: SeriesCounts, other: SeriesCounts) -> SeriesCounts:
-    """The series that either wants."""
+def unite(one: Parts, other: Parts) -> Parts:
+    """What either wants."""
     if not one or not other:
         return ()
-    return tuple((dict(one) | dict(other)).items())
+    united = _by_series(one)
+    for part in other:
+        known = united.get(part.series_instance_uid, part)
+        united[part.series_instance_uid] = _either(known, part)
+    return tuple(united.values())
 
 
-def covers(whole: SeriesCounts, part: SeriesCounts) -> bool:
+def _either(one: Part, other: Part) -> Part:
+    if not one.only or not other.only:
+        return other if one.only else one
+    both = tuple(dict.fromkeys((*one.only, *other.only)))
+    return one._replace(instances=len(both), only=both)
+
+
+def covers(whole: Parts, part: Parts) -> bool:
     """Whether all that one wants is in the other."""
-    return not whole or (bool(part) and dict(part).keys() <= dict(whole).keys())
+    if not whole:
+        return True
+    there = _by_series(whole)
+    return bool(part) and all(_is_in(there.get(each.series_instance_uid), each) for each in part)
 
 
-def count(series: SeriesCounts) -> int | None:
+def _is_in(whole: Part | None, part: Part) -> bool:
+    if whole is None or not whole.only:
+        return whole is not None
+    return bool(part.only) and {*part.only} <= {*whole.only}
+
+
+def _by_series(said: Parts) -> dict[str, Part]:
+    return {part.series_instance_uid: part for part in said}
+
+
+def is_there(part: Part, counts: Mapping[str, int | None]) -> bool:
+    """Whether all of a part is there, by how many of what is wanted of each series are."""
+    return part.instances is not None and (counts.get(part.series_instance_uid) or 0) >= part.instances
+
+
+def count(said: Parts) -> int | None:
     """How many instances they have together; None where any is not known."""
-    counts = [instances for _, instances in series]
+    counts = [part.instances for part in said]
     return None if None in counts else sum(instances or 0 for instances in counts)

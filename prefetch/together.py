@@ -80,6 +80,16 @@ def read(moved: Sequence[model.Retrieve], result: model.MoveResult) -> model.Mov
     return replace(result, outcome=Outcome.PARTIAL, because=because)
 
 
+def left_out(result: model.MoveResult) -> tuple[str, ...]:
+    """The instances that one study's move named as failed, if they are all that is missing; else none.
+
+    Then no others need be sent again. Where nothing at all was sent, everything is.
+    """
+    sent = result.completed or result.warning or result.of_missing
+    named = tuple(dict.fromkeys(result.failed_sop_instance_uids))
+    return named if sent and len(named) == result.failed else ()
+
+
 _DONE = frozenset({Outcome.SUCCESS, Outcome.WARNING})
 _UNABLE_TO_PROCESS = 0xC
 """Cxxx (PS3.4 C.4.2.1.5): what an archive may say that cannot make anything of a list."""

@@ -169,6 +169,17 @@ class RemoteAE:
 
         return await self._run(find_them, needs=_FIND, instead=lambda _: None)
 
+    async def count_parts(
+        self, *, study_instance_uid: str, parts: model.Parts, patient_id: str | None = None
+    ) -> dict[str, int | None] | None:
+        """How many it holds of what is wanted of each series; `None` where that cannot be told."""
+
+        def count(association: Association) -> dict[str, int | None] | None:
+            asker = self._asker(association, patient_id)
+            return find.count_parts(asker, study_instance_uid=study_instance_uid, parts=parts)
+
+        return await self._run(count, needs=_FIND, instead=lambda _: None)
+
     def _asker(self, association: Association, patient_id: str | None) -> find.Asker:
         return find.Asker(association=association, of=self.peer, habits=self._habits, patient_id=patient_id)
 
@@ -194,19 +205,22 @@ class RemoteAE:
         self,
         *,
         study_instance_uids: Sequence[str],
-        series_instance_uids: Sequence[str] = (),
+        parts: model.Parts = (),
+        missing: Sequence[str] = (),
         destination_ae_title: str,
         patient_id: str | None = None,
         is_repeated: bool = False,
         is_first: bool = False,
     ) -> model.MoveResult:
-        """Have it send studies of a patient, or some series of one, to a Move Destination, in one C-MOVE.
+        """Have it send studies of a patient, or parts of one, to a Move Destination.
 
+        `missing`: SOP Instance UIDs that the last move named as failed, to be moved instead of everything.
         `is_repeated`: a move of it has failed before. `is_first`: nothing has ever arrived there from here.
         """
         moving = second_look.Moving(
             study_instance_uids=study_instance_uids,
-            series_instance_uids=series_instance_uids,
+            parts=parts,
+            missing=missing,
             destination_ae_title=destination_ae_title,
             is_repeated=is_repeated,
             is_first=is_first,

@@ -283,9 +283,50 @@ def _counted(
 
 
 def _count_series(asker: Asker, study_instance_uid: str, series_instance_uid: str) -> int | None:
+    uids = _find_instances(asker, study_instance_uid, series_instance_uid)
+    return None if uids is None else len(uids)
+
+
+def _find_instances(asker: Asker, study_instance_uid: str, series_instance_uid: str) -> set[str] | None:
+    """The SOP Instance UIDs of a series; `None` where that cannot be told."""
     query = identifier.instances(study_instance_uid, series_instance_uid)
     uids = _ask_below(asker, query, lambda response: answer.text(response, "SOPInstanceUID"))
-    return len(set(uids.read)) if uids.whole else None
+    return set(uids.read) if uids.whole else None
+
+
+def count_parts(asker: Asker, *, study_instance_uid: str, parts: model.Parts) -> dict[str, int | None] | None:
+    """How many there are of what is wanted of each series: Series Instance UID → number.
+
+    Of a whole series its instances are counted, of a part those that are wanted are looked for by their UIDs.
+    `None` where that cannot be told.
+    """
+    counts: dict[str, int | None] = {}
+    if not all(part.only for part in parts):
+        series = find_series(asker, study_instance_uid=study_instance_uid)
+        if series is None:
+            return None
+        counts = {each.series_instance_uid: each.instances for each in series}
+    for part in parts:
+        if part.only:
+            held = _find_instances(asker, study_instance_uid, part.series_instance_uid)
+            counts[part.series_instance_uid] = None if held is None else len(held.intersection(part.only))
+    return counts
+
+
+def locate(asker: Asker, *, study_instance_uid: str, sop_instance_uids: Iterable[str]) -> model.Parts | None:
+    """The series in which some instances of a study lie; `None` unless all are found.
+
+    A C-MOVE at IMAGE level names its series too (PS3.4 C.4.2.2.1), and a list of what failed does not.
+    """
+    sought, parts = set(sop_instance_uids), []
+    for series in _ask_series(asker, study_instance_uid).read:
+        held = _find_instances(asker, study_instance_uid, series.series_instance_uid) or set()
+        if found := tuple(sorted(held & sought)):
+            parts.append(model.Part(series.series_instance_uid, len(found), found))
+            sought.difference_update(found)
+        if not sought:
+            return tuple(parts)
+    return None
 
 
 def _ask_below(asker: Asker, query: Dataset, read: Callable[[Dataset], T | None]) -> Answers[T]:

@@ -146,6 +146,19 @@ def series_to_move(
     return identifier
 
 
+def instances_to_move(
+    study_instance_uid: str,
+    series_instance_uid: str,
+    sop_instance_uids: Sequence[str],
+    patient_id: str | None = None,
+) -> Dataset:
+    """What a C-MOVE of instances of one series names: the unique keys of all levels (PS3.4 C.4.2.2.1)."""
+    identifier = series_to_move(study_instance_uid, series_instance_uid, patient_id)
+    identifier.QueryRetrieveLevel = "IMAGE"
+    set_key(identifier, "SOPInstanceUID", sop_instance_uids, "")
+    return identifier
+
+
 def _query(
     level: str, keys: Mapping[str, Sequence[str]], return_keys: Sequence[str], character_set: str = ""
 ) -> Dataset:

@@ -1,11 +1,11 @@
-"""Having studies sent by C-MOVE: Study Root, at STUDY level, or at SERIES level where a part is wanted.
+"""Having studies sent by C-MOVE: at STUDY level, or at SERIES or IMAGE level where a part is wanted.
 
 Never at PATIENT level: an ID alone does not name a person (PS3.4 C.4.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -24,36 +24,52 @@ def move_studies(
     association: Association,
     *,
     study_instance_uids: Sequence[str],
-    series_instance_uids: Sequence[str] = (),
+    parts: model.Parts = (),
+    one_by_one: bool = False,
     destination_ae_title: str,
     of: peer.Peer,
     sop_class: UID = wire.MOVE,
     patient_id: str | None = None,
 ) -> model.MoveResult:
-    """Have the archive send studies, or series of one, to the Move Destination, and read what it says.
+    """Have the archive send studies, or parts of one, to the Move Destination, and read what it says.
 
-    Series are asked for one by one: not every archive takes a list of UIDs at that level. Patient Root wants
-    the patient's ID as well (PS3.4 C.4.2.2.1).
+    Series are asked for one by one: not every archive takes a list of UIDs at that level. Instances of one
+    series are named together, unless `one_by_one`. Patient Root wants the patient's ID as well (PS3.4
+    C.4.2.2.1).
     """
     above = patient_id if sop_class == wire.PATIENT_ROOT_MOVE else None
     move = partial(_move, association, destination_ae_title=destination_ae_title, of=of, sop_class=sop_class)
-    if not series_instance_uids:
+    if not parts:
         return move(identifier.studies_to_move(study_instance_uids, above))
     (study_instance_uid,) = study_instance_uids
     results: list[model.MoveResult] = []
-    for uid in series_instance_uids:
-        results.append(move(identifier.series_to_move(study_instance_uid, uid, above)))
-        if results[-1].outcome not in _WORST:
-            break
+    for part in parts:
+        for key in _keys(study_instance_uid, part, above, 1 if one_by_one else _INSTANCES):
+            results.append(move(key))
+            if results[-1].outcome not in _WORST:
+                return _together(results)
     return _together(results)
 
 
+_INSTANCES = 100
+"""Named in one C-MOVE at most: the identifier stays within what fits into a PDU of any archive."""
+
+
+def _keys(study: str, part: model.Part, patient_id: str | None, most: int) -> Iterator[Dataset]:
+    """What to name for one part: its series, or so many of its instances at a time."""
+    series = part.series_instance_uid
+    if not part.only:
+        yield identifier.series_to_move(study, series, patient_id)
+    for first in range(0, len(part.only), most):
+        yield identifier.instances_to_move(study, series, part.only[first : first + most], patient_id)
+
+
 _WORST = (Outcome.SUCCESS, Outcome.WARNING, Outcome.SUSPECT, Outcome.PARTIAL)
-"""From best to worst; after these the next series may still be moved over the same association."""
+"""From best to worst; after these the next part may still be moved over the same association."""
 
 
 def _together(results: Sequence[model.MoveResult]) -> model.MoveResult:
-    """The moves of several series as one: the worst outcome, and the counts of all."""
+    """The moves of several parts as one: the worst outcome, and the counts of all."""
     worst = max(
         results, key=lambda each: _WORST.index(each.outcome) if each.outcome in _WORST else len(_WORST)
     )

@@ -25,7 +25,9 @@ class Moving:
     """What is to be moved, and what the queue knows of it."""
 
     study_instance_uids: Sequence[str]
-    series_instance_uids: Sequence[str] = ()
+    parts: model.Parts = ()
+    missing: Sequence[str] = ()
+    """SOP Instance UIDs of what the last move left out: nothing else is moved, if the archive finds them."""
     destination_ae_title: str
     is_repeated: bool = False
     """Whether a move of it has failed before."""
@@ -48,7 +50,7 @@ def move_studies(asker: find.Asker, moving: Moving, *, today: date) -> model.Mov
 
     Of several no question is asked: those that did not come are moved one by one, and then looked after.
     """
-    result = _move(asker, moving)
+    result = _move_what_is_missing(asker, moving) if moving.missing else _move(asker, moving)
     if len(moving.study_instance_uids) > 1:
         return result
     look = _LOOKS.get(result.status or status.SUCCESS)
@@ -57,10 +59,21 @@ def move_studies(asker: find.Asker, moving: Moving, *, today: date) -> model.Mov
     return look(asker, moving, result, today) if look is not None else result
 
 
+def _move_what_is_missing(asker: find.Asker, moving: Moving) -> model.MoveResult:
+    """Move the instances that failed; where the archive does not find all of them, everything."""
+    parts = find.locate(asker, study_instance_uid=moving.study_instance_uid, sop_instance_uids=moving.missing)
+    if parts is None:
+        return _move(asker, moving)
+    result = _move(asker, moving, parts=parts, one_by_one=False)
+    because = f"only the {len(moving.missing)} that had failed: {result.because}"
+    return replace(result, of_missing=True, because=because)
+
+
 def _move(asker: find.Asker, moving: Moving, **other: object) -> model.MoveResult:
     said = {
         "study_instance_uids": moving.study_instance_uids,
-        "series_instance_uids": moving.series_instance_uids,
+        "parts": moving.parts,
+        "one_by_one": moving.is_repeated,
         "destination_ae_title": moving.destination_ae_title,
         "sop_class": _root(asker),
         "patient_id": asker.patient_id,
@@ -138,13 +151,13 @@ def _move_its_series(
     asker: find.Asker, moving: Moving, result: model.MoveResult, _today: date
 ) -> model.MoveResult:
     """Move series by series where the study was too much for it, and not for the first time."""
-    if not moving.is_repeated or moving.series_instance_uids:
+    if not moving.is_repeated or moving.parts:
         return result
     series = find.find_series(asker, study_instance_uid=moving.study_instance_uid)
     if not series:
         return result
-    uids = [each.series_instance_uid for each in series]
-    moved = _move(asker, moving, series_instance_uids=uids)
+    parts = tuple(model.Part(each.series_instance_uid, each.instances) for each in series)
+    moved = _move(asker, moving, parts=parts)
     return replace(moved, because=f"series by series, after {result.because}: {moved.because}")
 
 

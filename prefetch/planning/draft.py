@@ -281,12 +281,9 @@ def was_brought(choice: Choice, verified: Sequence[model.Retrieve]) -> bool:
     )
 
 
-def holds_series(choice: Choice, held: Sequence[model.Series] | None) -> bool:
-    """Whether a destination holds the wanted series complete, by their counts."""
-    counts = {each.series_instance_uid: each.instances for each in held or ()}
-    return all(
-        expected is not None and (counts.get(uid) or 0) >= expected for uid, expected in parts.wanted(choice)
-    )
+def holds_parts(choice: Choice, counts: Mapping[str, int | None] | None) -> bool:
+    """Whether a destination holds what is wanted of a study, by how many it holds of each series' part."""
+    return all(parts.is_there(part, counts or {}) for part in parts.wanted(choice))
 
 
 def holds_all(study: Study, held: Study | None) -> bool:

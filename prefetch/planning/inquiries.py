@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from prefetch import config, health, model
+from prefetch import config, health, model, parts
 from prefetch.config import Verify
 from prefetch.dimse import association
 from prefetch.planning import draft, keys
@@ -189,10 +189,12 @@ class Inquiries:
         if choice.series:
             remote = self._workstations[choice.destination]
             with self._pulse.waiting_for_peer(STAGE):
-                series = await remote.find_series(
-                    study_instance_uid=choice.study.study_instance_uid, patient_id=choice.study.patient_id
+                counts = await remote.count_parts(
+                    study_instance_uid=choice.study.study_instance_uid,
+                    parts=parts.wanted(choice),
+                    patient_id=choice.study.patient_id,
                 )
-            return draft.holds_series(choice, series)
+            return draft.holds_parts(choice, counts)
         at_archive = await self._counted(choice.study, self._archives[choice.study.archive])
         return draft.holds_all(at_archive, await self._counted(held, self._workstations[choice.destination]))
 

@@ -89,8 +89,10 @@ def _never_seen(other: Candidate) -> Candidate:
     return replace(other, decision=Decision.LEFT, destination=None, reasons=(reason,))
 
 
-def _how(candidate: Candidate) -> tuple[str, frozenset[str]]:
-    return candidate.study.archive, frozenset(uid for uid, _ in candidate.series)
+def _how(candidate: Candidate) -> tuple[str, frozenset[tuple[str, tuple[str, ...]]]]:
+    return candidate.study.archive, frozenset(
+        (part.series_instance_uid, part.only) for part in candidate.series
+    )
 
 
 def _brief(order: model.Order) -> model.Order:

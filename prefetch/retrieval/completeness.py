@@ -5,10 +5,10 @@ A missing count is not zero: it is unknown, and unknown is never complete.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prefetch import model
+from prefetch import model, parts
 from prefetch.model import Outcome, VerifiedBy
 
 
@@ -50,14 +50,20 @@ def by_query(
     return _asked(complete, f"{arrived} of {expected} instances are there", arrived=arrived)
 
 
-def by_series(wanted: model.SeriesCounts, held: Iterable[model.Series] | None) -> Completeness:
-    """Compare series by series, where only some of a study are wanted; None: they could not be asked for."""
-    if held is None:
+def by_parts(wanted: model.Parts, counts: Mapping[str, int | None] | None) -> Completeness:
+    """Compare part by part, where only some of a study is wanted; None: they could not be asked for.
+
+    `counts` is how many of what is wanted of each series are there, by Series Instance UID.
+    """
+    if counts is None:
         return _asked(None, "the destination has the study but does not say which series")
-    counts = {each.series_instance_uid: each.instances for each in held}
-    here = [uid for uid, expected in wanted if expected is not None and (counts.get(uid) or 0) >= expected]
-    arrived = sum(counts.get(uid) or 0 for uid, _ in wanted)
-    because = f"{len(here)} of {len(wanted)} series are there, {arrived} instances"
+    here = [part for part in wanted if parts.is_there(part, counts)]
+    arrived = sum(counts.get(part.series_instance_uid) or 0 for part in wanted)
+    of = sum(part.instances or 0 for part in wanted)
+    if any(part.only for part in wanted):
+        because = f"{arrived} of the {of} instances that are wanted are there"
+    else:
+        because = f"{len(here)} of {len(wanted)} series are there, {arrived} instances"
     return _asked(len(here) == len(wanted), because, arrived=arrived)
 
 

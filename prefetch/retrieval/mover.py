@@ -111,7 +111,8 @@ class Mover:
         with self._pulse.waiting_for_peer(self.stage):
             result = await self._remote.move_studies(
                 study_instance_uids=[retrieve.study_instance_uid for retrieve in moving],
-                series_instance_uids=[uid for uid, _ in moving[0].series],
+                parts=moving[0].series,
+                missing=moving[0].missing,
                 destination_ae_title=destination.ae_title,
                 patient_id=moving[0].patient_id,
                 is_repeated=moving[0].attempts > 1,

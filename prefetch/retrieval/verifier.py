@@ -154,14 +154,16 @@ class Verifier:
 async def _judge(
     remote: association.RemoteAE, retrieve: model.Retrieve, found: model.Study | None
 ) -> completeness.Completeness:
-    """Whether the study is complete there, or those of its series that are wanted."""
+    """Whether the study is complete there, or what is wanted of it."""
     if found is None or not retrieve.series:
         counted = await _counted(remote, found)
         return completeness.by_query(retrieve, answered=found, counted=counted)
-    series = await remote.find_series(
-        study_instance_uid=retrieve.study_instance_uid, patient_id=retrieve.patient_id
+    counts = await remote.count_parts(
+        study_instance_uid=retrieve.study_instance_uid,
+        parts=retrieve.series,
+        patient_id=retrieve.patient_id,
     )
-    return completeness.by_series(retrieve.series, series)
+    return completeness.by_parts(retrieve.series, counts)
 
 
 async def _counted(remote: association.RemoteAE, found: model.Study | None) -> int | None:

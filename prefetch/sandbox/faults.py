@@ -144,6 +144,15 @@ def _send_all_but_one(_operation: Operation, instances: list[Dataset]) -> list[D
     return instances[:-1]
 
 
+def _send_one_in_vain(operation: Operation, instances: list[Dataset]) -> list[Dataset]:
+    """At first the last instance goes out under a SOP Class that nobody takes."""
+    if operation.number > 1:
+        return instances
+    odd = copy.deepcopy(instances[-1])
+    odd.SOPClassUID = studies.made_up_uid("a SOP Class that nobody takes")
+    return [*instances[:-1], odd]
+
+
 def _refuse_list(operation: Operation) -> int | None:
     return 0xA900 if len(_asked_for(operation)) > 1 else None
 
@@ -337,6 +346,11 @@ FAULTS: dict[str, Fault] = {
         because="Success with all counted as completed, but the last instance never arrives",
         sends=_send_all_but_one,
         says=_claim(completed=True),
+    ),
+    "one-instance-fails-first": Fault(
+        because="the first C-MOVE ends with a Warning (0xB000) and names one instance that failed",
+        seen="a SOP Class that the workstation does not take",
+        sends=_send_one_in_vain,
     ),
     "unknown-destination": Fault(
         because="Move Destination unknown (0xA801): nobody told the archive of the workstation",

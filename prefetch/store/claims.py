@@ -35,7 +35,7 @@ _ENOUGH_AT_ONCE = 1_000
 
 _COUNTS = ("completed", "failed", "warning")
 _ALL_OF_IT = retrieves.c.expected_instances
-_NOTHING_SAID: dict[str, Any] = {**dict.fromkeys(_COUNTS), "last_outcome": None}
+_NOTHING_SAID: dict[str, Any] = {**dict.fromkeys(_COUNTS), "missing": [], "last_outcome": None}
 """What is known of a move that broke off; the counts of an earlier one say nothing of it."""
 
 _OURS = (*FENCED, in_state(RetrieveState.MOVING))
@@ -176,7 +176,7 @@ def finish_move(
     values: dict[str, Any] = {
         "start_at": then.at,
         "checks": 0,
-        **_counts(moved, result),
+        **_counts(moved, result, then.step),
         "last_outcome": result.outcome,
         "problem": None if result.outcome is model.Outcome.SUCCESS else then.because,
     }
@@ -201,12 +201,25 @@ def finish_move(
     return [retrieve.id for retrieve in kept]
 
 
-def _counts(moved: Sequence[model.Retrieve], result: model.MoveResult) -> dict[str, Any]:
-    """Give the counts of each study: those of its move, or what it has where all of several were sent."""
-    if len(moved) == 1:
-        return {"completed": result.completed, "failed": result.failed, "warning": result.warning}
-    whole = together.is_whole(moved, result)
-    return {"completed": _ALL_OF_IT, "failed": 0, "warning": 0} if whole else dict.fromkeys(_COUNTS)
+def _counts(moved: Sequence[model.Retrieve], result: model.MoveResult, step: Step) -> dict[str, Any]:
+    """Give the counts of each study and what is missing of it, as its move said, or that of several."""
+    if len(moved) > 1:
+        whole = together.is_whole(moved, result)
+        counts = {"completed": _ALL_OF_IT, "failed": 0, "warning": 0} if whole else dict.fromkeys(_COUNTS)
+        return {**counts, "missing": []}
+    (retrieve,) = moved
+    if retrieve.missing and step is not Step.MOVE:
+        return {}  # it did not come to pass: what the one before left out is still to be moved
+    return {**_with_the_move_before(retrieve, result), "missing": list(together.left_out(result))}
+
+
+def _with_the_move_before(retrieve: model.Retrieve, result: model.MoveResult) -> dict[str, Any]:
+    """Give the counts of a move; where it was of what an earlier one left out, of both together."""
+    counts = {"completed": result.completed, "failed": result.failed, "warning": result.warning}
+    if result.of_missing:
+        counts["completed"] = (retrieve.completed or 0) + (result.completed or 0)
+        counts["warning"] = (retrieve.warning or 0) + (result.warning or 0)
+    return counts
 
 
 # --- leases ----------------------------------------------------------------------------------------

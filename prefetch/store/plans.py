@@ -230,6 +230,8 @@ def _expected(known: model.Retrieve | None, wish: model.Wanted, *, alone: bool) 
     series = said if known is None or alone else parts.unite(known.series, said)
     return {
         "series": [list(each) for each in series],
+        # What the last move left out says nothing of what it was not asked for.
+        "missing": list(known.missing) if known is not None and known.series == series else [],
         "expected_instances": parts.count(series) if series else wish.choice.study.instances,
         "expected_series": len(series) or wish.choice.study.series,
     }

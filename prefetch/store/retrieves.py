@@ -44,7 +44,11 @@ EVENTS = {
 def as_retrieve(row: Mapping[Any, Any]) -> model.Retrieve:
     """Make the noun of a row."""
     values = {name: row[name] for name in _FIELDS}
-    lists = {"archives": tuple(row["archives"]), "series": tuple((uid, n) for uid, n in row["series"])}
+    lists = {
+        "archives": tuple(row["archives"]),
+        "series": tuple(model.Part(uid, n, tuple(only)) for uid, n, only in row["series"]),
+        "missing": tuple(row["missing"]),
+    }
     return model.Retrieve(**values | lists)
 
 

@@ -312,6 +312,7 @@ retrieves = Table(
     Column("fence", Integer, nullable=False),
     Column("leader", Integer),
     Column("series", Document, nullable=False),
+    Column("missing", Document, nullable=False),
     Column("expected_instances", Integer),
     Column("expected_series", Integer),
     Column("arrived_instances", Integer),

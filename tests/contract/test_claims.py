@@ -191,6 +191,30 @@ def test_what_a_move_of_several_has_left_out_is_nobodys_count(queue: Queue) -> N
     assert S.MOVING is queue.retrieve(late.id).state
 
 
+def test_what_a_move_names_as_failed_is_moved_next(queue: Queue) -> None:
+    """Nothing else; a move that does not come to pass changes nothing, and both are counted together."""
+    moved = queue.moving(wish("1", instances=4))
+    named = ("1.4", "1.4")  # one archive or another says it twice
+    result = MoveResult(outcome=Outcome.PARTIAL, completed=3, failed=1, failed_sop_instance_uids=named)
+    queue.do(claims.finish_move, [moved], result, following(Step.RETRY), now=NOW)
+    busy = MoveResult(outcome=Outcome.TRANSIENT, completed=0, failed=1)
+    moved = claimed_again(queue)
+    queue.do(claims.finish_move, [moved], busy, following(Step.RETRY), now=NOW)
+    moved = claimed_again(queue)
+    assert (("1.4",), 3, 1) == (moved.missing, moved.completed, moved.failed)
+    rest = MoveResult(outcome=Outcome.SUCCESS, completed=1, failed=0, of_missing=True)
+    queue.do(claims.finish_move, [moved], rest, following(Step.MOVE), now=NOW)
+    moved = queue.retrieve(moved.id)
+    assert ((), 4, 0) == (moved.missing, moved.completed, moved.failed)
+
+
+def claimed_again(queue: Queue) -> Retrieve:
+    """The retrieve, claimed once more."""
+    claimed = queue.claim()
+    assert claimed is not None
+    return claimed
+
+
 # --- what keeps an archive from moving -------------------------------------------------------------
 
 

@@ -472,7 +472,7 @@ REPORT: dict[str, int | None] = {"1.2.3.2": 1}
 
 def parts_of(retrieve: model.Retrieve) -> tuple[dict[str, int | None], int | None]:
     """The series that a retrieve is to bring, none being the whole study, and how many instances."""
-    return dict(retrieve.series), retrieve.expected_instances
+    return {uid: count for uid, count, _ in retrieve.series}, retrieve.expected_instances
 
 
 def test_two_orders_that_want_different_series_share_one_retrieve(queue: Queue) -> None:

@@ -18,7 +18,13 @@ HOUR = 3600.0
 
 
 def order(
-    script: Script, series: tuple[str, ...] = (), *, studies: tuple[str, ...] = ("1.2.3",), **more: Any
+    script: Script,
+    series: tuple[str, ...] = (),
+    *,
+    instances: tuple[str, ...] = (),
+    one_by_one: bool = False,
+    studies: tuple[str, ...] = ("1.2.3",),
+    **more: Any,
 ) -> model.MoveResult:
     """What the move of one study, or of some, comes to where the archive follows the script."""
     with ScriptedScp(move=script) as scp:
@@ -29,7 +35,8 @@ def order(
             return move.move_studies(
                 association,
                 study_instance_uids=studies,
-                series_instance_uids=series,
+                parts=tuple(model.Part(uid, None, instances) for uid in series),
+                one_by_one=one_by_one,
                 destination_ae_title="READ1",
                 of=to,
             )
@@ -233,3 +240,31 @@ def test_after_a_series_that_is_refused_no_more_are_asked_for() -> None:
 
     result = order(script, series=("1.2.3.1", "1.2.3.2", "1.2.3.3"))
     assert (result.outcome, result.completed) == (Outcome.UNKNOWN_DESTINATION, 4)
+
+
+@pytest.mark.parametrize(("one_by_one", "named"), [(False, [2]), (True, [1, 1])])
+def test_instances_are_named_with_all_that_is_above_them(one_by_one: bool, named: list[int]) -> None:
+    """At IMAGE level, together or each by itself (PS3.4 C.4.2.2.1)."""
+    heard: list[int] = []
+
+    def script(conversation: Conversation) -> None:
+        asked = conversation.identifier
+        said = (asked.QueryRetrieveLevel, asked.StudyInstanceUID, asked.SeriesInstanceUID)
+        assert said == ("IMAGE", "1.2.3", "1.2.3.1")
+        uids = asked.SOPInstanceUID
+        heard.append(1 if isinstance(uids, str) else len(uids))
+        conversation.respond(0x0000, **counts(completed=heard[-1]))
+
+    result = order(script, series=("1.2.3.1",), instances=("1.2.3.1.7", "1.2.3.1.9"), one_by_one=one_by_one)
+    assert (result.outcome, result.completed, heard) == (Outcome.SUCCESS, 2, named)
+
+
+def test_many_instances_take_several_moves() -> None:
+    """So that no identifier is too long for an archive."""
+
+    def script(conversation: Conversation) -> None:
+        uids = conversation.identifier.SOPInstanceUID
+        conversation.respond(0x0000, **counts(completed=1 if isinstance(uids, str) else len(uids)))
+
+    many = tuple(f"1.2.3.1.{number}" for number in range(201))
+    assert order(script, series=("1.2.3.1",), instances=many).completed == 201

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from pydicom import dcmread
 
 from prefetch import model
 from prefetch.dimse import peer
@@ -87,12 +88,21 @@ def use(archive: peers.Server, work: Callable[[RemoteAE], Awaitable[T]], *, call
 
 
 def move_to(
-    study: WrittenStudy, ae_title: str, *, is_first: bool = False
+    study: WrittenStudy, ae_title: str, **more: Any
 ) -> Callable[[RemoteAE], Awaitable[model.MoveResult]]:
     """The move of a study."""
     return lambda remote: remote.move_studies(
-        study_instance_uids=[study.study_instance_uid], destination_ae_title=ae_title, is_first=is_first
+        study_instance_uids=[study.study_instance_uid], destination_ae_title=ae_title, **more
     )
+
+
+def series_of(study: WrittenStudy) -> dict[str, list[str]]:
+    """Series Instance UID → the SOP Instance UIDs in it."""
+    found: dict[str, list[str]] = {}
+    for path in study.paths:
+        image = dcmread(path)
+        found.setdefault(str(image.SeriesInstanceUID), []).append(str(image.SOPInstanceUID))
+    return found
 
 
 def test_study_is_found(archive: peers.Server, study: WrittenStudy) -> None:
@@ -151,6 +161,38 @@ def test_study_is_moved(archive: peers.Server, workstation: peers.Storescp, stud
     assert (result.outcome, result.completed, result.failed) == (Outcome.SUCCESS, 4, 0)
     arrived = {uid: instance.PixelData for uid, instance in workstation.instances().items()}
     assert arrived == study.pixels
+
+
+def test_instances_are_moved(archive: peers.Server, workstation: peers.Storescp, study: WrittenStudy) -> None:
+    """At IMAGE level, beside a whole series; no other instance is sent."""
+    series = series_of(study)
+    (first, (one, _)), (second, whole) = series.items()
+    parts = (model.Part(first, 1, (one,)), model.Part(second, 2))
+    result = use(archive, move_to(study, "READ1", parts=parts))
+    assert (result.outcome, result.completed, result.failed) == (Outcome.SUCCESS, 3, 0)
+    assert workstation.instances().keys() == {one, *whole}
+
+
+def test_parts_are_counted(archive: peers.Server, study: WrittenStudy) -> None:
+    """Of a part what is wanted of it, and no more."""
+    (first, (one, _)), (second, _) = series_of(study).items()
+    parts = (model.Part(first, 2, (one, "1.2.3")), model.Part(second, 2), model.Part("9.9", 1, ("9.9.9",)))
+    counted = use(
+        archive,
+        lambda remote: remote.count_parts(study_instance_uid=study.study_instance_uid, parts=parts),
+    )
+    assert counted is not None
+    assert [1, 2, 0] == [counted[part.series_instance_uid] for part in parts]
+
+
+def test_what_failed_is_moved_alone(
+    archive: peers.Server, workstation: peers.Storescp, study: WrittenStudy
+) -> None:
+    """Found in its series and named with that."""
+    ((one, _), (other, _)) = series_of(study).values()
+    result = use(archive, move_to(study, "READ1", missing=[one, other]))
+    assert (result.of_missing, result.outcome, result.completed) == (True, Outcome.SUCCESS, 2)
+    assert workstation.instances().keys() == {one, other}
 
 
 def test_study_is_moved_to_orthanc(tmp_path: Path, study: WrittenStudy) -> None:

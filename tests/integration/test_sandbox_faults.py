@@ -236,6 +236,17 @@ def test_warning_all_failed(archive: Archive, workstation: Workstation) -> None:
     assert workstation.holdings.counts() == {}
 
 
+def test_one_instance_fails_first(archive: Archive, workstation: Workstation) -> None:
+    """The first C-MOVE names it; asked again it comes."""
+    archive.misbehave("one-instance-fails-first")
+    final, identifier = scu.move(archive, "READING1", UID)[-1]
+    assert (final.Status, counts(final), workstation.holdings.counts()) == (0xB000, (2, 1), {UID: 2})
+    assert identifier is not None
+    assert identifier.FailedSOPInstanceUIDList
+    assert scu.move(archive, "READING1", UID)[-1][0].Status == 0x0000
+    assert workstation.holdings.counts() == {UID: 3}
+
+
 @pytest.mark.parametrize(
     ("name", "status"), [("unknown-destination", 0xA801), ("unknown-destination-as-0xC000", 0xC000)]
 )

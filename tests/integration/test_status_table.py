@@ -258,6 +258,40 @@ def test_what_is_too_much_as_a_study_is_moved_by_series() -> None:
     assert (Outcome.SUCCESS, 4) == (moved.result.outcome, moved.result.completed)
 
 
+def instances_of_two_series(conversation: Conversation) -> None:
+    """The archive tells of two series, and of two instances in each."""
+    if conversation.identifier.QueryRetrieveLevel == "SERIES":
+        two_series(conversation)
+        return
+    for number in (1, 2):
+        uid = f"{conversation.identifier.SeriesInstanceUID}.{number}"
+        conversation.respond(0xFF00, encoded(SOPInstanceUID=uid))
+    conversation.respond(0x0000)
+
+
+def test_only_what_failed_is_moved_again() -> None:
+    """0xB000 and a list of what failed: those are looked for in their series, and named with these."""
+    named: list[str] = []
+
+    def script(conversation: Conversation) -> None:
+        named.append(f"{conversation.identifier.SeriesInstanceUID} {conversation.identifier.SOPInstanceUID}")
+        conversation.respond(0x0000, NumberOfCompletedSuboperations=1)
+
+    moved = move(script, instances_of_two_series, missing=["1.2.3.2.1"], is_repeated=True)
+    assert ("find SERIES", "find IMAGE", "find IMAGE", "move IMAGE") == moved.asked
+    assert ["1.2.3.2 1.2.3.2.1"] == named
+    assert (True, "only the 1 that had failed: 0x0000 Success") == (
+        moved.result.of_missing,
+        moved.result.because,
+    )
+
+
+def test_what_failed_and_is_not_found_is_moved_with_the_rest() -> None:
+    """The list may name anything."""
+    moved = move(says(0x0000, NumberOfCompletedSuboperations=4), instances_of_two_series, missing=["9.9"])
+    assert ("move STUDY", False) == (moved.asked[-1], moved.result.of_missing)
+
+
 @pytest.mark.parametrize("status", [0xA900, 0x0118, 0x0122])
 def test_the_other_root_is_tried_once(status: int) -> None:
     """Patient Root wants the patient's ID."""

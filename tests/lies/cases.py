@@ -225,6 +225,11 @@ CASES: dict[str, Case] = {
         logs="retrieve_partial verified_by=query",
         says="given up after 2 moves: 2 of 3 instances are there",
     ),
+    "one-instance-fails-first": Case(
+        moves=("partial", "success"),
+        timers=_MOVED_AGAIN,
+        logs='because="only the 1 that had failed: 0x0000 Success"',
+    ),
     "no-counts": Case(moves=("suspect",), logs='because="0x0000 Success; what was sent was not said"'),
     "unknown-destination": Case(
         moves=("unknown destination",),

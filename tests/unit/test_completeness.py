@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.model import Outcome, Retrieve, RetrieveState, Series, Study, VerifiedBy
+from prefetch.model import Outcome, Part, Retrieve, RetrieveState, Study, VerifiedBy
 from prefetch.retrieval import completeness
 
 NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -114,12 +114,17 @@ def test_of_a_part_each_series_must_be_there(
     held: dict[str, int | None] | None, complete: bool | None, because: str, arrived: int | None
 ) -> None:
     """One that has too many does not make up for another."""
-    series = None if held is None else [Series(series_instance_uid=u, instances=n) for u, n in held.items()]
-    found = completeness.by_series((("a", 2), ("b", 3)), series)
+    found = completeness.by_parts((Part("a", 2), Part("b", 3)), held)
     assert (complete, because, arrived) == (found.complete, found.because, found.arrived)
 
 
 def test_a_series_whose_number_the_archive_does_not_say_is_never_complete() -> None:
     """Unknown is not zero."""
-    series = [Series(series_instance_uid="a", instances=7)]
-    assert completeness.by_series((("a", None),), series).complete is False
+    assert completeness.by_parts((Part("a", None),), {"a": 7}).complete is False
+
+
+def test_instances_are_told_as_such() -> None:
+    """Of a series of which some are wanted those were counted, and no others."""
+    wanted = (Part("a", 2, ("a.1", "a.2")), Part("b", 3))
+    found = completeness.by_parts(wanted, {"a": 1, "b": 3})
+    assert (False, "4 of the 5 instances that are wanted are there") == (found.complete, found.because)

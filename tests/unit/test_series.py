@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch import parts
-from prefetch.model import Series, SeriesCounts, Study
+from prefetch.model import Part, Parts, Series, Study
 from prefetch.planning import select, series
 from prefetch.planning.circumstances import Circumstances
 from tests.choosing import NOW, order, prior_class, site, study
@@ -158,14 +158,22 @@ def test_what_the_archive_did_not_say_comes_from_the_series(tmp_path: Path) -> N
 
 # --- parts of one study ----------------------------------------------------------------------------
 
-counts = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 9)).map(
-    lambda said: tuple(said.items())
-)
+
+@st.composite
+def some_parts(draw: st.DrawFn) -> Parts:
+    """Whole series with their numbers, and series of which some instances are wanted."""
+    whole = st.none() | st.integers(0, 9)
+    only = st.lists(st.sampled_from("123"), min_size=1, unique=True)
+    said = draw(st.dictionaries(st.sampled_from("abc"), whole | only))
+    return tuple(
+        Part(uid, len(which), tuple(which)) if isinstance(which, list) else Part(uid, which)
+        for uid, which in said.items()
+    )
 
 
-@given(counts, counts)
-def test_together_they_cover_each(one: SeriesCounts, other: SeriesCounts) -> None:
-    """No series named is the whole, which covers all."""
+@given(some_parts(), some_parts())
+def test_together_they_cover_each(one: Parts, other: Parts) -> None:
+    """No part named is the whole, which covers all."""
     both = parts.unite(one, other)
     assert parts.covers(both, one)
     assert parts.covers(both, other)
@@ -175,4 +183,14 @@ def test_together_they_cover_each(one: SeriesCounts, other: SeriesCounts) -> Non
 
 def test_a_missing_count_is_not_zero() -> None:
     """The sum is not known then."""
-    assert [5, None] == [parts.count((("a", 2), ("b", 3))), parts.count((("a", 2), ("b", None)))]
+    known = Part("a", 2), Part("b", 3)
+    assert [5, None] == [parts.count(known), parts.count((*known, Part("c", None)))]
+
+
+def test_some_instances_do_not_cover_their_series() -> None:
+    """Nor others of it; and two orders that want some of one series want each once."""
+    two, other = (Part("a", 2, ("1", "2")),), (Part("a", 2, ("2", "3")),)
+    assert not parts.covers(two, (Part("a", 3),))
+    assert not parts.covers(two, other)
+    assert (Part("a", 3, ("1", "2", "3")),) == parts.unite(two, other)
+    assert (Part("a", 9),) == parts.unite(two, (Part("a", 9),))

@@ -29,7 +29,7 @@ def due(number: int, *, instances: int | None = 10, attempts: int = 0, part: boo
         created_at=NOW,
         attempts=attempts,
         expected_instances=instances,
-        series=(("1.2.3.4", 1),) if part else (),
+        series=(model.Part("1.2.3.4", 1),) if part else (),
     )
 
 

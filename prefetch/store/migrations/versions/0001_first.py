@@ -228,6 +228,7 @@ def upgrade() -> None:
         sa.Column("fence", sa.Integer, nullable=False),
         sa.Column("leader", sa.Integer),
         sa.Column("series", Document, nullable=False),
+        sa.Column("missing", Document, nullable=False),
         sa.Column("expected_instances", sa.Integer),
         sa.Column("expected_series", sa.Integer),
         sa.Column("arrived_instances", sa.Integer),
