@@ -23,6 +23,9 @@ FAMILIES = {
 }
 """What people say → the terms that they mean."""
 
+MARKING = frozenset({"KO", "PR"})
+"""What marks images of its study: Key Object Selections and Presentation States."""
+
 KNOWN = (*sorted(FAMILIES), *sorted(TERMS))
 """All that a rule may name."""
 

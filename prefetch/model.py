@@ -257,6 +257,17 @@ class Readiness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marking:
+    """A Key Object Selection Document or a Presentation State: which images of its study it refers to."""
+
+    sop_instance_uid: str
+    title: str | None = None
+    """Code value of a Key Object Selection's title (PS3.16 CID 7010)."""
+    images: tuple[tuple[str, str], ...] | None = None
+    """Series and SOP Instance UID of each; None where the archive does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """One SERIES-level C-FIND answer (PS3.4 C.6.2.1.3); `None` is what the archive did not say."""
 
@@ -266,6 +277,10 @@ class Series:
     body_part: str | None = None
     """Body Part Examined, else the code of an Anatomic Region of its images."""
     instances: int | None = None
+    markings: tuple[Marking, ...] | None = None
+    """What is in it, of a series of KO or PR; None where the archive was not asked, or did not say."""
+    only: tuple[str, ...] = ()
+    """SOP Instance UIDs, where no more of it is wanted; then `instances` is their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from prefetch.model import Choice, Part, Parts
 
 def wanted(choice: Choice) -> Parts:
     """What a choice wants of its study, each part with the number of instances that its archive says."""
-    return tuple(Part(each.series_instance_uid, each.instances) for each in choice.series)
+    return tuple(Part(each.series_instance_uid, each.instances, each.only) for each in choice.series)
 
 
 def unite(one: Parts, other: Parts) -> Parts:

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, GrayscaleSoftcopyPresentationStateStorage, KeyObjectSelectionDocumentStorage
+
 from prefetch import model
 from prefetch.sandbox import studies
+
+KEY_OBJECT, PRESENTATION_STATE = KeyObjectSelectionDocumentStorage, GrayscaleSoftcopyPresentationStateStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +96,48 @@ def write_study(
         paths=tuple(paths),
         pixels=pixels,
     )
+
+
+def write_marking(
+    directory: Path, *images: Path, sop_class: UID = KEY_OBJECT, title: str = "113000"
+) -> tuple[Path, str]:
+    """Write an object of a series of its own that marks images of one study; gives its file and UID.
+
+    Only what an archive is asked for is in it.
+    """
+    marked = [dcmread(image) for image in images]
+    made = dcmread(images[0])
+    for keyword in ("PixelData", "Rows", "Columns", "SeriesDescription"):
+        if keyword in made:
+            del made[keyword]
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = sop_class
+    made.Modality = "KO" if sop_class == KEY_OBJECT else "PR"
+    made.SeriesInstanceUID = studies.made_up_uid(sop_class, "series", *images)
+    made.SOPInstanceUID = studies.made_up_uid(sop_class, title, *images)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    series = [_referred(image, sop_class) for image in marked]
+    if sop_class == KEY_OBJECT:
+        made.ConceptNameCodeSequence = [
+            _item(CodeValue=title, CodingSchemeDesignator="DCM", CodeMeaning="a title")
+        ]
+        evidence = _item(StudyInstanceUID=made.StudyInstanceUID, ReferencedSeriesSequence=series)
+        made.CurrentRequestedProcedureEvidenceSequence = [evidence]
+    else:
+        made.ReferencedSeriesSequence = series
+    path = directory / f"{made.SOPInstanceUID}.dcm"
+    made.save_as(path, enforce_file_format=True)
+    return path, str(made.SOPInstanceUID)
+
+
+def _referred(image: Dataset, sop_class: UID) -> Dataset:
+    """An image by its series (PS3.3 C.17.2.1 in a Key Object, C.11.11 in a Presentation State)."""
+    instance = _item(ReferencedSOPClassUID=image.SOPClassUID, ReferencedSOPInstanceUID=image.SOPInstanceUID)
+    keyword = "ReferencedSOPSequence" if sop_class == KEY_OBJECT else "ReferencedImageSequence"
+    return _item(**{"SeriesInstanceUID": image.SeriesInstanceUID, keyword: [instance]})
+
+
+def _item(**values: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item

@@ -100,6 +100,40 @@ def read_series(identifier: Dataset, *, character_set: str = "") -> model.Series
     )
 
 
+def read_marking(identifier: Dataset, *, study_instance_uid: str) -> model.Marking | None:
+    """One IMAGE-level answer about an object that marks images; `None` where it names no instance."""
+    uid = text(identifier, "SOPInstanceUID")
+    if not uid or not _UID.fullmatch(uid):
+        return None
+    title = codes(identifier, "ConceptNameCodeSequence")
+    return model.Marking(
+        sop_instance_uid=uid,
+        title=title[0] if title else None,
+        images=_marked(identifier, study_instance_uid),
+    )
+
+
+def _marked(identifier: Dataset, study_instance_uid: str) -> tuple[tuple[str, str], ...] | None:
+    """The images of the study that an object refers to, by series; `None` where it is not said."""
+    evidence = items(identifier, "CurrentRequestedProcedureEvidenceSequence", MOST_MARKED)
+    of_study = [item for item in evidence if text(item, "StudyInstanceUID") == study_instance_uid]
+    holders = of_study or ([] if evidence else [identifier])
+    series = [one for holder in holders for one in items(holder, "ReferencedSeriesSequence", MOST_MARKED)]
+    if not evidence and not series:
+        return None
+    images = {
+        (text(one, "SeriesInstanceUID") or "", text(image, "ReferencedSOPInstanceUID") or "")
+        for one in series
+        for keyword in ("ReferencedSOPSequence", "ReferencedImageSequence")
+        for image in items(one, keyword, MOST_MARKED)
+    }
+    return tuple(sorted(pair for pair in images if all(map(_UID.fullmatch, pair))))
+
+
+MOST_MARKED = 10_000
+"""Items of a level of references that are read."""
+
+
 def collapse(studies: Iterable[model.Study]) -> tuple[model.Study, ...]:
     """Answers that name the same study of the same patient as one; what the first left out, the next fill in.
 
@@ -141,10 +175,10 @@ def codes(identifier: Dataset, keyword: str, encodings: Sequence[str] = ("ascii"
 _CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
 
 
-def items(identifier: Dataset, keyword: str) -> Sequence[Dataset]:
+def items(identifier: Dataset, keyword: str, most: int | None = None) -> Sequence[Dataset]:
     """The items of a sequence, so many as make sense; none where it is absent or broken."""
     try:
-        return list(identifier.get(keyword) or ())[:MOST_ITEMS]
+        return list(identifier.get(keyword) or ())[: most or MOST_ITEMS]
     except Exception:  # noqa: BLE001 (pydicom raises many kinds for bytes that are no sequence)
         return ()
 

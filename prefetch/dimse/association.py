@@ -159,13 +159,16 @@ class RemoteAE:
         return await self._run(count, needs=_FIND, instead=lambda _: None)
 
     async def find_series(
-        self, *, study_instance_uid: str, patient_id: str | None = None
+        self, *, study_instance_uid: str, patient_id: str | None = None, markings: bool = False
     ) -> tuple[model.Series, ...] | None:
-        """The series of a study, each with its number of instances; `None` where that cannot be told."""
+        """The series of a study, each with its number of instances; `None` where that cannot be told.
+
+        With `markings` also which images its Key Objects and Presentation States refer to.
+        """
 
         def find_them(association: Association) -> tuple[model.Series, ...] | None:
             asker = self._asker(association, patient_id)
-            return find.find_series(asker, study_instance_uid=study_instance_uid)
+            return find.find_series(asker, study_instance_uid=study_instance_uid, markings=markings)
 
         return await self._run(find_them, needs=_FIND, instead=lambda _: None)
 

@@ -17,7 +17,7 @@ from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom.association import Association
 
-from prefetch import model
+from prefetch import modalities, model
 from prefetch.dimse import answer, exchange, identifier, manner, narrowing, peer, status, wire
 from prefetch.dimse.message import Command
 from prefetch.model import Outcome
@@ -255,14 +255,29 @@ def count_instances(asker: Asker, *, study_instance_uid: str) -> int | None:
     return None if found is None or None in counts else sum(count or 0 for count in counts)
 
 
-def find_series(asker: Asker, *, study_instance_uid: str) -> tuple[model.Series, ...] | None:
+def find_series(
+    asker: Asker, *, study_instance_uid: str, markings: bool = False
+) -> tuple[model.Series, ...] | None:
     """The series of a study, counted one by one where no number came; `None` unless all of them came.
 
-    An answer that cannot be read costs no more than that series.
+    An answer that cannot be read costs no more than that series. With `markings` those that mark images
+    are asked for which.
     """
     asked = _ask_series(asker, study_instance_uid)
     came = asked.whole or asked.verdict.outcome is Outcome.WARNING
-    return _counted(asker, study_instance_uid, asked.read) if came else None
+    if not came:
+        return None
+    series = _counted(asker, study_instance_uid, asked.read)
+    return tuple(_with_markings(asker, study_instance_uid, each) for each in series) if markings else series
+
+
+def _with_markings(asker: Asker, study_instance_uid: str, series: model.Series) -> model.Series:
+    if series.modality not in modalities.MARKING:
+        return series
+    query = identifier.markings(study_instance_uid, series.series_instance_uid)
+    read = partial(answer.read_marking, study_instance_uid=study_instance_uid)
+    asked = _ask_below(asker, query, read)
+    return replace(series, markings=tuple(asked.read)) if asked.whole else series
 
 
 def _ask_series(asker: Asker, study_instance_uid: str) -> Answers[model.Series]:

@@ -126,6 +126,24 @@ def instances(study_instance_uid: str, series_instance_uid: str) -> Dataset:
     return _query("IMAGE", keys, ("SOPInstanceUID",))
 
 
+def markings(study_instance_uid: str, series_instance_uid: str) -> Dataset:
+    """An IMAGE-level query for what the objects of a series mark: Key Objects and Presentation States.
+
+    By no level's book, but archives that read what they hold answer it (Orthanc).
+    """
+    keys = {"StudyInstanceUID": [study_instance_uid], "SeriesInstanceUID": [series_instance_uid]}
+    return _query("IMAGE", keys, ("SOPInstanceUID", *MARKING_KEYS))
+
+
+MARKING_KEYS = (
+    "ConceptNameCodeSequence",
+    "CurrentRequestedProcedureEvidenceSequence",
+    "ReferencedSeriesSequence",
+)
+"""The title of a Key Object and the images that it marks (PS3.3 C.17.6.1, C.17.6.2); those of a Presentation
+State (PS3.3 C.11.11)."""
+
+
 def studies_to_move(study_instance_uids: Sequence[str], patient_id: str | None = None) -> Dataset:
     """What a C-MOVE of studies names: their unique keys, and the patient's under Patient Root (C.4.2.2.1)."""
     identifier = Dataset()

@@ -126,11 +126,14 @@ class Inquiries:
         return answer
 
     async def look_into(
-        self, answered: Sequence[draft.Answer], studies: Sequence[model.Study]
+        self, answered: Sequence[draft.Answer], studies: Sequence[model.Study], *, markings: bool
     ) -> list[draft.Answer]:
-        """The answers with the series of some studies, asked for once a study and kept with the answer."""
+        """The answers with the series of some studies, asked for once a study and kept with the answer.
+
+        `markings`: whether it matters which images somebody marked.
+        """
         async with asyncio.TaskGroup() as group:
-            asking = {study: group.create_task(self._series_of(study)) for study in studies}
+            asking = {study: group.create_task(self._series_of(study, markings)) for study in studies}
         found = {
             (study.archive, study.study_instance_uid): task.result()
             for study, task in asking.items()
@@ -145,10 +148,10 @@ class Inquiries:
                 await self._store.write_soon(answers.save_series, *named, told)
         return [draft.tell_series(answer, found) for answer in answered]
 
-    async def _series_of(self, study: model.Study) -> tuple[model.Series, ...] | None:
+    async def _series_of(self, study: model.Study, markings: bool) -> tuple[model.Series, ...] | None:
         with self._pulse.waiting_for_peer(STAGE):
             series = await self._archives[study.archive].find_series(
-                study_instance_uid=study.study_instance_uid, patient_id=study.patient_id
+                study_instance_uid=study.study_instance_uid, patient_id=study.patient_id, markings=markings
             )
         log.info(
             "series_asked",

@@ -18,7 +18,7 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, matching, select, whose
+from prefetch.planning import draft, identity, inquiries, matching, select, series, whose
 from prefetch.planning.circumstances import Circumstances
 from prefetch.store import database, patients, plans, retrieves
 from prefetch.store import orders as order_rows
@@ -200,7 +200,9 @@ class Planner:
         ]
         by_archive = {answer.archive: answer.studies for answer in asked}
         lacking = select.to_look_into(matches, facts.order, by_archive, circumstances=facts.circumstances)
-        return await self._inquiries.look_into(asked, lacking) if lacking else asked
+        if not lacking:
+            return asked
+        return await self._inquiries.look_into(asked, lacking, markings=series.any_key_images(matches))
 
     def _next_plan_at(
         self,

@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from prefetch import openings, parts
 from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, Study
+from prefetch.planning import series
 from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.classes import Choosing, Left, Table, Wish, affordable
@@ -174,7 +175,7 @@ def _series(wishes: Sequence[Wish]) -> tuple[Series, ...]:
     """The series that any of the wishes wants; where one wants the whole study, that."""
     if any(not wish.series for wish in wishes):
         return ()
-    return tuple({each.series_instance_uid: each for wish in wishes for each in wish.series}.values())
+    return series.united(each for wish in wishes for each in wish.series)
 
 
 def _candidates(

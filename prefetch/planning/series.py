@@ -1,4 +1,4 @@
-"""PURE: which series of a study a class wants, and which studies must be looked into to tell.
+"""PURE: which series of a study a class wants, or which images of them, and where that must be asked for.
 
 An archive is asked for the series of a study only where a class asks for some of them, or where it did not
 say what a class asks about.
@@ -6,9 +6,13 @@ say what a class asks about.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from prefetch import rules
 from prefetch.model import Series, Study
-from prefetch.planning.findings import Finding, compare, every, is_like, is_of_kind, some
+from prefetch.planning.findings import Finding, alternatives, compare, every, is_like, is_of_kind, some
+from prefetch.planning.matching import RuleMatch
 
 _LOCALIZERS = tuple(
     map(
@@ -22,6 +26,10 @@ _LOCALIZERS = tuple(
 )
 """What planning images are called by the vendors, and in a few languages."""
 
+NO_KEY_IMAGES = frozenset({"113001", "113037", "113038", "113039", "113030", "113031"})
+"""Titles of Key Objects that recommend no image to a reader (PS3.16 CID 7010): they reject them (IHE RAD TF-3
+4.66), or list whatever there is, as a manifest."""
+
 _SAID = ("modality", "description", "region", "side", "relevance", "exclude")
 """Keys of a class that ask what an archive may not have said of a study."""
 
@@ -29,7 +37,8 @@ _SAID = ("modality", "description", "region", "side", "relevance", "exclude")
 def is_lacking(study: Study, asked: rules.PriorClass) -> bool:
     """Whether the series of a study must be known to tell whether a class wants it."""
     if study.series_found is not None:
-        return False
+        markers = asked.series.key_images if asked.series else ()
+        return any(each.markings is None and each.modality in markers for each in study.series_found)
     unsaid = not study.modalities or not study.description
     return bool(asked.series) or (unsaid and any(getattr(asked, key) for key in _SAID))
 
@@ -39,11 +48,71 @@ def wanted(asked: rules.SeriesFilter, study: Study) -> tuple[tuple[Series, ...],
     if study.series_found is None:
         return (), Finding(None, "the archive does not say the series")
     chosen = tuple(each for each in study.series_found if _is_wanted(asked, each))
-    number, of = len(chosen), len(study.series_found)
+    if asked.key_images:
+        return _key_images(asked, study.series_found, chosen)
+    return _of(chosen, study.series_found)
+
+
+def _of(chosen: tuple[Series, ...], found: tuple[Series, ...]) -> tuple[tuple[Series, ...], Finding]:
+    number, of = len(chosen), len(found)
     if not chosen:
         return (), Finding(False, f"none of {of} series is as asked")
-    found = Finding(True, f"{number} of {of} series")
-    return (() if number == of else chosen), found
+    return (() if number == of else chosen), Finding(True, f"{number} of {of} series")
+
+
+def _key_images(
+    asked: rules.SeriesFilter, found: tuple[Series, ...], chosen: tuple[Series, ...]
+) -> tuple[tuple[Series, ...], Finding]:
+    """The images that somebody marked in the chosen series, and what marks them.
+
+    Where the archive does not say which these are, all of the chosen series: too much, and not too little.
+    """
+    marking = [each for each in found if each.modality in asked.key_images]
+    if not marking:
+        return (), Finding(False, f"nobody marked an image by {alternatives(asked.key_images)}")
+    if any(each.markings is None or any(one.images is None for one in each.markings) for each in marking):
+        wanted_as_well = tuple(each for each in found if each in chosen or each in marking)
+        part, finding = _of(wanted_as_well, found)
+        return part, Finding(True, f"{finding.because}: the archive does not say which images are marked")
+    markings = {
+        each.series_instance_uid: [one for one in each.markings or () if one.title not in NO_KEY_IMAGES]
+        for each in marking
+    }
+    images = {image for some in markings.values() for one in some for image in one.images or ()}
+    marked = [
+        (each, sorted(uid for series, uid in images if series == each.series_instance_uid)) for each in chosen
+    ]
+    number = sum(len(uids) for _, uids in marked)
+    if not number:
+        return (), Finding(False, f"{alternatives(asked.key_images)} marks no image of the wanted series")
+    by = [(each, [one.sop_instance_uid for one in markings[each.series_instance_uid]]) for each in marking]
+    part = united(
+        replace(each, instances=len(uids), only=tuple(uids)) for each, uids in (*marked, *by) if uids
+    )
+    objects = sum(len(uids) for _, uids in by)
+    return part, Finding(True, f"{number} key images, marked by {objects} objects")
+
+
+def united(some: Iterable[Series]) -> tuple[Series, ...]:
+    """Each series once, with all that is wanted of it."""
+    together: dict[str, Series] = {}
+    for each in some:
+        known = together.get(each.series_instance_uid, each)
+        together[each.series_instance_uid] = known if not known.only else _either(known, each)
+    return tuple(together.values())
+
+
+def _either(one: Series, other: Series) -> Series:
+    if not other.only:
+        return other
+    both = tuple(dict.fromkeys((*one.only, *other.only)))
+    return replace(one, instances=len(both), only=both)
+
+
+def any_key_images(matches: Iterable[RuleMatch]) -> bool:
+    """Whether any rule that acts asks which images are marked."""
+    classes = (one for match in matches if match.acts for one in match.rule.priors)
+    return any(one.series is not None and bool(one.series.key_images) for one in classes)
 
 
 def _is_wanted(asked: rules.SeriesFilter, series: Series) -> bool:

@@ -109,6 +109,9 @@ class GivenSeries(Model):
     """Body Part Examined."""
     instances: Count | None = Field(default=10, examples=["120"])
     """Number of Series Related Instances."""
+    marks: dict[Text, Count] | None = Field(default=None, examples=["{axial: 3}"])
+    """Of a series of KO or PR: its one object marks so many images of each of these series. Left out: the
+    archive does not say which."""
 
 
 class GivenStudy(PlacedModel):
@@ -174,6 +177,8 @@ class ExpectedPrior(Model):
     """The class of that rule."""
     series: Annotated[tuple[Text, ...], OneOrMany()] = Field(default=(), examples=["[axial, lung]"])
     """The series of it that are moved, by their names: these and no others. Left out: any, or all."""
+    instances: Count | None = Field(default=None, examples=["4"])
+    """How many instances of it are moved."""
     archive: Text | None = Field(default=None, alias="from", examples=["offsite"])
     """The archive that is asked to move it."""
     fetch_from: Moment | None = Field(default=None, examples=['"2026-01-14 20:00"'])
@@ -301,6 +306,16 @@ class Case(PlacedModel):
                 if name not in of[prior.study]:
                     words = yamlfile.did_you_mean(name, of[prior.study])
                     raise ValueError(f"no series of {prior.study} is called {name}; {words}")
+        return self
+
+    @model_validator(mode="after")
+    def _marks_their_series(self) -> Self:
+        for study in self.studies:
+            known = [one.name for one in study.series or ()]
+            for name in (name for one in study.series or () for name in one.marks or ()):
+                if name not in known:
+                    words = yamlfile.did_you_mean(name, known)
+                    raise ValueError(f"no series of {study.name} is called {name}; {words}")
         return self
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from prefetch import model, orders, rules
+from prefetch import modalities, model, orders, parts, rules
 from prefetch.fieldpath import FieldPath
 from prefetch.planning import draft, identity, keys, matching, select
 from prefetch.planning.circumstances import Circumstances
@@ -211,8 +211,19 @@ def _series(given: cases.GivenSeries) -> model.Series:
         modality=given.modality,
         description=given.description,
         body_part=given.body_part,
-        instances=given.instances,
+        instances=given.instances if given.marks is None else 1,
+        markings=_markings(given),
     )
+
+
+def _markings(given: cases.GivenSeries) -> tuple[model.Marking, ...] | None:
+    """The one object of a series that marks images: so many of each series that it names."""
+    if given.modality not in modalities.MARKING:
+        return None
+    images = None
+    if given.marks is not None:
+        images = tuple((name, f"{name}/{n}") for name, many in given.marks.items() for n in range(many))
+    return (model.Marking(sop_instance_uid=f"{given.name}/0", images=images),)
 
 
 # --- what does not hold ----------------------------------------------------------------------------
@@ -271,8 +282,15 @@ def _wrong_choice(prior: cases.ExpectedPrior, choices: Sequence[model.Choice]) -
     if prior.series and set(prior.series) != (moved := _moved(first)):
         says = f"“{prior.study}” should be taken with its series {', '.join(prior.series)}"
         yield f"{says}; it is taken with {', '.join(sorted(moved)) or 'none'}; {_why(first.reason)}"
+    if prior.instances not in {None, number := _instances(first)}:
+        says = f"“{prior.study}” should be taken with {prior.instances} instances"
+        yield f"{says}; it is taken with {number}; {_why(first.reason)}"
     if prior.because and not any(prior.because.matches(why.because) for why in (first.reason, *first.others)):
         yield f"“{prior.study}” should be taken because “{prior.because}”; {_why(first.reason)}"
+
+
+def _instances(choice: model.Choice) -> int | None:
+    return parts.count(parts.wanted(choice)) if choice.series else choice.study.instances
 
 
 def _moved(choice: model.Choice) -> set[str]:

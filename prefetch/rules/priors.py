@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from prefetch import sizes, spans
 from prefetch.rules.values import (
     Count,
+    Marker,
     Modality,
     ModalityOfPrior,
     NamingValue,
@@ -52,9 +53,9 @@ class SeriesCondition(PlacedModel):
     """What must hold of a series. All keys must; what the archive does not say never does."""
 
     modality: Annotated[tuple[Modality, ...], NotEmpty(), OneOrMany()] = Field(
-        default=(), examples=["[CT, SR]", "[KO, PR]"]
+        default=(), examples=["[CT, SR]"]
     )
-    """Modality of the series; `[KO, PR]` are the key images that somebody marked."""
+    """Modality of the series."""
     description: Patterns = Field(default=(), examples=['["*axial*", "*lung*"]'])
     """Series Description; the whole of it, `*` and `?` being wildcards."""
 
@@ -67,6 +68,13 @@ class SeriesCondition(PlacedModel):
 
 class SeriesFilter(SeriesCondition):
     """Which series of a study are wanted; moved and verified one by one where they are not all."""
+
+    key_images: Annotated[tuple[Marker, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=["[KO, PR]", "KO"]
+    )
+    """Only the images that somebody marked, of the series that the other keys want, and what marks them: Key
+    Object Selections (`KO`), Presentation States (`PR`). A study without any is not taken. Where the archive
+    does not say which images are marked, all of these series are."""
 
     localizers: bool = Field(default=True, examples=["false"])
     """`false` leaves out localizers, scouts, topograms and the like, by their descriptions."""

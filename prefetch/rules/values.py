@@ -54,6 +54,13 @@ class IfNoWindow(StrEnum):
     SKIP = "skip"
 
 
+class Marker(StrEnum):
+    """Modality of what marks images of its study."""
+
+    KO = "KO"
+    PR = "PR"
+
+
 class Use(StrEnum):
     """How the archives of a rule are used."""
 

@@ -313,6 +313,29 @@ def test_series_are_told_with_what_the_archive_says_of_them() -> None:
     )
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_marks_images_is_asked_which(refused: bool) -> None:
+    """Only of its series, and only where that matters; an archive that refuses leaves it unsaid."""
+    asked: list[str] = []
+
+    def script(conversation: Conversation) -> None:
+        if conversation.identifier.QueryRetrieveLevel == "IMAGE":
+            asked.append(str(conversation.identifier.SeriesInstanceUID))
+            assert "CurrentRequestedProcedureEvidenceSequence" in conversation.identifier
+            conversation.respond(0xFF00, encoded(SOPInstanceUID="1.2.3.2.1"))
+        else:
+            for number, modality in ((1, "CT"), (2, "KO")):
+                said = {"SeriesInstanceUID": f"1.2.3.{number}", "NumberOfSeriesRelatedInstances": "1"}
+                conversation.respond(0xFF00, encoded(Modality=modality, **said))
+        conversation.respond(0xC001 if refused and asked else 0x0000)
+
+    with ScriptedScp(find=script) as scp, associated(scp) as (association, to):
+        told = find.find_series(asker(association, to), study_instance_uid="1.2.3", markings=True)
+    unsaid = None if refused else (model.Marking(sop_instance_uid="1.2.3.2.1"),)
+    assert told is not None
+    assert ({"1.2.3.2"}, [None, unsaid]) == (set(asked), [each.markings for each in told])
+
+
 def test_series_that_cannot_be_told_are_none() -> None:
     """A refusal at SERIES level is not an empty study."""
     with ScriptedScp(find=lambda talk: talk.respond(0xA900)) as scp, associated(scp) as (association, to):

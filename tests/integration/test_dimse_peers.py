@@ -17,7 +17,7 @@ from prefetch.dimse.association import RemoteAE
 from prefetch.dimse.move import Acquaintance
 from prefetch.model import Outcome
 from tests import peers
-from tests.studies import WrittenStudy, write_study
+from tests.studies import PRESENTATION_STATE, WrittenStudy, write_marking, write_study
 
 pytestmark = pytest.mark.peers
 
@@ -183,6 +183,29 @@ def test_parts_are_counted(archive: peers.Server, study: WrittenStudy) -> None:
     )
     assert counted is not None
     assert [1, 2, 0] == [counted[part.series_instance_uid] for part in parts]
+
+
+def test_what_is_marked_is_found(archive: peers.Server, study: WrittenStudy, tmp_path: Path) -> None:
+    """Where the archive reads what it holds (Orthanc); dcmqrscp says that there is something."""
+    objects = [
+        write_marking(tmp_path, *study.paths[1:3]),
+        write_marking(tmp_path, study.paths[0], sop_class=PRESENTATION_STATE),
+    ]
+    archive.load([path for path, _ in objects])
+    found = use(
+        archive, lambda remote: remote.find_series(study_instance_uid=study.study_instance_uid, markings=True)
+    )
+    reads = isinstance(archive, peers.Orthanc)
+    marked = [study.paths[1:3], study.paths[:1]]
+    expected = {
+        uid: ({path.stem for path in images} if reads else None)
+        for (_, uid), images in zip(objects, marked, strict=True)
+    }
+    assert expected == {
+        one.sop_instance_uid: None if one.images is None else {uid for _, uid in one.images}
+        for series in found or ()
+        for one in series.markings or ()
+    }
 
 
 def test_what_failed_is_moved_alone(

@@ -82,11 +82,15 @@ def coded(**values: str | list[Dataset]) -> Dataset:
     return item
 
 
+def sent(said: Dataset) -> Dataset:
+    """The same as it comes over the wire."""
+    raw = encode(said, is_implicit_vr=True, is_little_endian=True)
+    return read_dataset(BytesIO(raw or b""), True, True)
+
+
 def read_coded(**values: str | list[Dataset]) -> model.Study:
     """The study of an answer with these values and sequences, as it comes over the wire."""
-    said = coded(StudyInstanceUID="1.2.3", **values)
-    raw = encode(said, is_implicit_vr=True, is_little_endian=True)
-    study = answer.read_study(read_dataset(BytesIO(raw or b""), True, True), archive="main")
+    study = answer.read_study(sent(coded(StudyInstanceUID="1.2.3", **values)), archive="main")
     assert study is not None
     return study
 
@@ -298,3 +302,60 @@ def test_patients_are_read_as_studies_are() -> None:
     expected = model.Patient(patient_id="P1", name="Müller^Änne", birth_date="19700131", sex="F")
     assert expected == answer.read_patient(said)
     assert answer.read_patient(decoded(PatientName="Muster^Anna")) is None
+
+
+# --- what marks images -----------------------------------------------------------------------------
+
+
+def item(**values: str | list[Dataset]) -> Dataset:
+    """An item of a sequence, or an answer."""
+    made = Dataset()
+    for keyword, value in values.items():
+        identifier.put_unchecked(made, keyword, value)
+    return made
+
+
+def references(keyword: str, *uids: str) -> list[Dataset]:
+    """Images of one series, referred to by a Key Object or a Presentation State."""
+    images = [item(ReferencedSOPInstanceUID=uid) for uid in uids]
+    return [item(SeriesInstanceUID="1.2.3.1", **{keyword: images})]
+
+
+def read_marking(**values: str | list[Dataset]) -> model.Marking | None:
+    """What is read of an answer that came over the wire."""
+    said = item(SOPInstanceUID="1.2.3.9.1", **values)
+    return answer.read_marking(sent(said), study_instance_uid="1.2.3")
+
+
+def test_a_key_object_says_which_images_of_its_study_it_marks() -> None:
+    """Each once, with its title; of another study it says nothing that could be moved with this one."""
+    evidence = [
+        item(StudyInstanceUID=uid, ReferencedSeriesSequence=references("ReferencedSOPSequence", *uids))
+        for uid, uids in (("1.2.3", ("1.2.3.1.2", "1.2.3.1.1", "1.2.3.1.1")), ("9.9", ("9.9.1.1",)))
+    ]
+    title = [item(CodeValue="113000", CodingSchemeDesignator="DCM", CodeMeaning="Of Interest")]
+    assert model.Marking(
+        sop_instance_uid="1.2.3.9.1",
+        title="113000",
+        images=(("1.2.3.1", "1.2.3.1.1"), ("1.2.3.1", "1.2.3.1.2")),
+    ) == read_marking(CurrentRequestedProcedureEvidenceSequence=evidence, ConceptNameCodeSequence=title)
+    elsewhere = read_marking(CurrentRequestedProcedureEvidenceSequence=evidence[1:])
+    assert elsewhere is not None
+    assert () == elsewhere.images
+
+
+def test_a_presentation_state_says_which_images_it_is_for() -> None:
+    """Those of its own study; what is no UID is left out."""
+    marking = read_marking(ReferencedSeriesSequence=references("ReferencedImageSequence", "1.2.3.1.1", "*"))
+    assert marking is not None
+    assert (("1.2.3.1", "1.2.3.1.1"),) == marking.images
+
+
+def test_an_archive_that_does_not_read_what_it_holds_says_no_images() -> None:
+    """Which is not the same as none."""
+    assert model.Marking(sop_instance_uid="1.2.3.9.1") == read_marking(ReferencedSeriesSequence=[])
+
+
+def test_an_answer_without_an_instance_marks_nothing() -> None:
+    """It cannot be moved."""
+    assert answer.read_marking(Dataset(), study_instance_uid="1.2.3") is None

@@ -204,6 +204,11 @@ def test_an_order_says_what_a_message_would(rules: Path, order: str, rule: str |
             "[{name: a, series: [{name: lung}]}]",
             "no series of a is called lungs; did you mean lung?",
         ),
+        (
+            "{priors: []}",
+            "[{name: a, series: [{name: lung}, {name: k, modality: KO, marks: {lungs: 2}}]}]",
+            "no series of a is called lungs; did you mean lung?",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_not_run(rules: Path, expect: str, studies: str, message: str) -> None:
@@ -252,6 +257,10 @@ CUT_IN_SERIES = """\
         (
             "{priors: [{study: last, series: [axial, dose]}]}",
             "“last” should be taken with its series axial, dose; it is taken with axial; part",
+        ),
+        (
+            "{priors: [{study: last, instances: 9}]}",
+            "“last” should be taken with 9 instances; it is taken with 10; part",
         ),
     ],
 )

@@ -278,6 +278,10 @@ BAD: dict[str, tuple[str, str]] = {
         "- {name: r, priors: [{series: {localizers: exclude}}]}",
         "2:44: rules.0.priors.0.series.localizers: expected true or false, found “exclude”",
     ),
+    "SeriesFilter.key_images": (
+        "- {name: r, priors: [{series: {key_images: [KO, SR]}}]}",
+        "2:49: rules.0.priors.0.series.key_images.1: “SR” is not possible; possible: KO, PR",
+    ),
     "SeriesFilter.exclude": (
         "- {name: r, priors: [{series: {exclude: []}}]}",
         "2:41: rules.0.priors.0.series.exclude: must not be empty",

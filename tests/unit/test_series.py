@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefetch import parts
-from prefetch.model import Part, Parts, Series, Study
+from prefetch.model import Marking, Part, Parts, Series, Study
 from prefetch.planning import select, series
 from prefetch.planning.circumstances import Circumstances
 from tests.choosing import NOW, order, prior_class, site, study
@@ -103,6 +103,101 @@ def test_two_rules_want_the_series_of_both_and_the_whole_wins(tmp_path: Path) ->
     ]
 
 
+# --- key images ------------------------------------------------------------------------------------
+
+
+def marked(modality: str, *markings: Marking, uid: str = "1.9") -> Series:
+    """A series of objects that mark images."""
+    return Series(series_instance_uid=uid, modality=modality, instances=len(markings), markings=markings)
+
+
+def marking(uid: str, *images: str, title: str | None = None) -> Marking:
+    """An object that marks images, each said as series/instance."""
+    pairs = tuple((image.split("/")[0], image) for image in images)
+    return Marking(sop_instance_uid=uid, title=title, images=pairs)
+
+
+def key_images(said: str, *objects: Series) -> tuple[dict[str, tuple[str, ...]], str, bool | None]:
+    """What is wanted of the scan with these objects: instances by series, why, and whether it is taken."""
+    filtered = prior_class(f"series: {said}").series
+    assert filtered
+    wanted, finding = series.wanted(filtered, SCAN.with_series((*FOUND[:3], *objects)))
+    return {each.series_instance_uid: each.only for each in wanted}, finding.because, finding.holds
+
+
+def test_key_images_are_what_objects_of_the_study_refer_to() -> None:
+    """Each once, with what marks it; what lies in another study is not there to be moved."""
+    key_object = marked("KO", marking("k.1", "1.2/7", "1.2/3", "9.9/1"), marking("k.2", "1.2/3"))
+    state = marked("PR", marking("p.1", "1.1/1"), uid="1.8")
+    both = {"1.1": ("1.1/1",), "1.2": ("1.2/3", "1.2/7"), "1.9": ("k.1", "k.2"), "1.8": ("p.1",)}
+    because = "3 key images, marked by 3 objects"
+    assert (both, because, True) == key_images("{key_images: [KO, PR]}", key_object, state)
+    one = {"1.1": ("1.1/1",), "1.8": ("p.1",)}
+    assert one == key_images("{key_images: PR}", key_object, state)[0]
+
+
+def test_key_images_lie_in_the_series_that_are_wanted() -> None:
+    """The other keys of a series hold as well."""
+    key_object = marked("KO", marking("k.1", "1.1/1", "1.2/7"))
+    wanted, *_ = key_images("{key_images: KO, localizers: false}", key_object)
+    assert {"1.2": ("1.2/7",), "1.9": ("k.1",)} == wanted
+    assert ({}, "KO marks no image of the wanted series", False) == key_images(
+        "{key_images: KO, modality: SR}", key_object
+    )
+
+
+@pytest.mark.parametrize("title", ["113001", "113030"])
+def test_an_object_that_rejects_images_or_lists_all_marks_none(title: str) -> None:
+    """Rejected for Quality Reasons; Manifest."""
+    rejected = marking("k.1", "1.2/7", title=title)
+    assert key_images("{key_images: KO}", marked("KO", rejected))[2] is False
+    of_interest = marking("k.2", "1.2/3", title="113000")
+    wanted, *_ = key_images("{key_images: KO}", marked("KO", rejected, of_interest))
+    assert {"1.2": ("1.2/3",), "1.9": ("k.2",)} == wanted
+
+
+def test_a_study_without_marks_is_not_taken() -> None:
+    """Another class may want the whole of it."""
+    because = "nobody marked an image by KO or PR"
+    assert ({}, because, False) == key_images("{key_images: [KO, PR]}")
+
+
+@pytest.mark.parametrize("unsaid", [(Marking(sop_instance_uid="k.1"),), None])
+def test_where_it_is_not_said_which_are_marked_nothing_is_left_out(
+    unsaid: tuple[Marking, ...] | None,
+) -> None:
+    """The whole study, or all the series that the other keys want, and what marks them."""
+    mute = Series(series_instance_uid="1.9", modality="KO", instances=1, markings=unsaid)
+    because = "4 of 4 series: the archive does not say which images are marked"
+    assert ({}, because, True) == key_images("{key_images: KO}", mute)
+    wanted, *_ = key_images("{key_images: KO, description: '*lung*'}", mute)
+    assert {"1.2": (), "1.9": ()} == wanted
+
+
+def test_two_rules_want_the_images_of_both(tmp_path: Path) -> None:
+    """Of one series each image once; and the series where one of them wants all of it."""
+    objects = marked("KO", marking("k.1", "1.2/3")), marked("PR", marking("p.1", "1.2/3", "1.2/7"), uid="1.8")
+    scan = SCAN.with_series((*FOUND[:3], *objects))
+    one, other = (f"{{name: {n}, priors: [{{series: {{key_images: {n}}}}}]}}" for n in ("KO", "PR"))
+    (both,) = choose(tmp_path, [scan], one, other).choices
+    assert Part("1.2", 2, ("1.2/3", "1.2/7")) in parts.wanted(both)
+    assert 4 == parts.count(parts.wanted(both))
+    for rules in ((one, LUNG), (LUNG, one)):
+        (whole,) = choose(tmp_path, [scan], *rules).choices
+        assert Part("1.2", 200) in parts.wanted(whole)
+
+
+LUNG = "{name: lung, priors: [{series: {description: '*lung*'}}]}"
+
+
+def test_key_images_count_in_limits_as_what_they_are(tmp_path: Path) -> None:
+    """Two instances and no more."""
+    scan = SCAN.with_series((*FOUND[:3], marked("KO", marking("k.1", "1.2/3"))))
+    for most, number in ((2, 1), (1, 0)):
+        rule = f"{{name: a, limits: {{instances: {most}}}, priors: [{{series: {{key_images: KO}}}}]}}"
+        assert number == len(choose(tmp_path, [scan], rule).choices)
+
+
 # --- what must be asked for ------------------------------------------------------------------------
 
 SILENT = study("1", modalities=())
@@ -127,6 +222,9 @@ NAMELESS = study("1", description=None)
         ("{series: {localizers: false}, modality: MR}", study("1"), False),
         ("{series: {localizers: false}}", SCAN, False),
         ("{exclude: {modality: SR}}", SILENT, True),
+        ("{series: {key_images: KO}}", SCAN, True),
+        ("{series: {key_images: PR}}", SCAN, False),
+        ("{series: {key_images: KO}}", SCAN.with_series((marked("KO"),)), False),
     ],
 )
 def test_series_are_asked_for_only_where_they_decide(

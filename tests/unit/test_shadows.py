@@ -239,7 +239,7 @@ def test_every_key_is_looked_at() -> None:
     assert rules.PriorClass.model_fields.keys() == takes.COVERS.keys() | others | numbers
     apart = {"name", "why", "enabled", "feeds", "when", "stop", "priors"}
     assert rules.Rule.model_fields.keys() == {*shadows.ALIKE} | apart
-    filters = {"modality", "description", "localizers", "exclude"}
+    filters = {"modality", "description", "key_images", "localizers", "exclude"}
     assert rules.SeriesFilter.model_fields.keys() == filters
 
 
