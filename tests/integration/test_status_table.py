@@ -280,7 +280,7 @@ def test_only_what_failed_is_moved_again() -> None:
     moved = move(script, instances_of_two_series, missing=["1.2.3.2.1"], is_repeated=True)
     assert ("find SERIES", "find IMAGE", "find IMAGE", "move IMAGE") == moved.asked
     assert ["1.2.3.2 1.2.3.2.1"] == named
-    assert (True, "only the 1 that had failed: 0x0000 Success") == (
+    assert (True, "only the 1 that had failed: 0x0000 Success; 1 sent") == (
         moved.result.of_missing,
         moved.result.because,
     )

@@ -98,13 +98,15 @@ class Premises:
         self._configured[key] = {**_RESTLESS, **(configured or {})}
         return made
 
-    def rule(self, *, code: str, archives: Iterable[str], workstation: str, **prior: object) -> None:
+    def rule(
+        self, *, code: str, archives: Iterable[str], workstation: str, use: str = "all", **prior: object
+    ) -> None:
         """Have orders of a procedure code fetch from some archives to one workstation."""
         self.rules.append(
             {
                 "name": code.lower(),
                 "when": {"procedure_code": code},
-                "from": [self.names[archive] for archive in archives],
+                "from": {"archives": [self.names[archive] for archive in archives], "use": use},
                 "to": self.names[workstation],
                 "priors": [{"name": "earlier", "modality": "CT", **prior}],
             }
