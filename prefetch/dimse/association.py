@@ -12,7 +12,7 @@ import contextvars
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -213,12 +213,13 @@ class RemoteAE:
         destination_ae_title: str,
         patient_id: str | None = None,
         is_repeated: bool = False,
-        is_first: bool = False,
+        is_first: Callable[[], Awaitable[bool]] | None = None,
     ) -> model.MoveResult:
         """Have it send studies of a patient, or parts of one, to a Move Destination.
 
         `missing`: SOP Instance UIDs that the last move named as failed, to be moved instead of everything.
-        `is_repeated`: a move of it has failed before. `is_first`: nothing has ever arrived there from here.
+        `is_repeated`: a move of it has failed before. `is_first` tells whether nothing has ever arrived there
+        from here; asked only where a move failed without a reason, and believed not to be so if it fails.
         """
         moving = second_look.Moving(
             study_instance_uids=study_instance_uids,
@@ -226,7 +227,7 @@ class RemoteAE:
             missing=missing,
             destination_ae_title=destination_ae_title,
             is_repeated=is_repeated,
-            is_first=is_first,
+            is_first=(lambda: False) if is_first is None else _asked_from_a_thread(is_first),
             **_nobodies(),
         )
         return await self._run(
@@ -449,6 +450,28 @@ class RemoteAE:
             use.hold(association, end=wire.cut)
             wire.release(association)
             use.let_go()
+
+
+def _asked_from_a_thread(question: Callable[[], Awaitable[bool]]) -> Callable[[], bool]:
+    """Let a thread ask what the event loop knows; what cannot be told in time, or at all, is no."""
+    loop = asyncio.get_running_loop()
+
+    async def answer() -> bool:
+        async with asyncio.timeout(_ANSWERED_WITHIN):
+            return await question()
+
+    def ask() -> bool:
+        try:
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result()
+        except (errors.PrefetchError, TimeoutError) as error:
+            log.warning("arrivals_unknown", because=str(error) or f"no answer in {_ANSWERED_WITHIN:.0f} s")
+            return False
+
+    return ask
+
+
+_ANSWERED_WITHIN = 5.0
+"""Seconds for a question to the event loop: a database that is away must not keep an association."""
 
 
 def _nobodies() -> dict[str, str]:

@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -116,7 +117,7 @@ class Mover:
                 destination_ae_title=destination.ae_title,
                 patient_id=moving[0].patient_id,
                 is_repeated=moving[0].attempts > 1,
-                is_first=not await self._has_reached(moving[0].destination),
+                is_first=partial(self._is_first, moving[0].destination),
             )
         if result.completed:
             self._reached.add(moving[0].destination)
@@ -127,13 +128,13 @@ class Mover:
         _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim_again())
         return following
 
-    async def _has_reached(self, destination: str) -> bool:
-        """Whether anything has ever arrived there from this archive."""
+    async def _is_first(self, destination: str) -> bool:
+        """Whether nothing has ever arrived there from this archive; asked only where a move says no more."""
         if destination not in self._reached and await self._store.read(
             retrieves.has_arrived, self._archive, destination
         ):
             self._reached.add(destination)
-        return destination in self._reached
+        return destination not in self._reached
 
     def _go_one_by_one(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> None:
         """The archive has not done with a list what it should; what is not sent yet is asked for again."""

@@ -337,6 +337,7 @@ retrieves = Table(
     _partial("ix_retrieves_due_patient", "patient_id", where="state = 'due'"),
     _partial("ix_retrieves_moving", "archive", where="state = 'moving'"),
     _partial("ix_retrieves_moved", "start_at", where="state = 'moved'"),
+    _partial("ix_retrieves_verified", "archive", "destination", where="state = 'verified'"),
     _partial("ix_retrieves_quarantined", "deadline", where="state = 'quarantined'"),
     _partial("ix_retrieves_expire", "expire_at", where=_any_of(lifecycle.origins(lifecycle.Step.EXPIRE))),
     _partial("ix_retrieves_leased", "owner", where="owner IS NOT NULL"),

@@ -96,6 +96,11 @@ def move_to(
     )
 
 
+async def never_before() -> bool:
+    """Nothing has ever arrived at the workstation."""
+    return True
+
+
 def series_of(study: WrittenStudy) -> dict[str, list[str]]:
     """Series Instance UID → the SOP Instance UIDs in it."""
     found: dict[str, list[str]] = {}
@@ -251,7 +256,7 @@ def test_unknown_destination(archive: peers.Server, study: WrittenStudy) -> None
 
 def test_unknown_destination_of_the_first_move(archive: peers.Server, study: WrittenStudy) -> None:
     """Before anything has arrived there a failure is looked into: it is the destination, whoever says so."""
-    result = use(archive, move_to(study, "STRANGER", is_first=True))
+    result = use(archive, move_to(study, "STRANGER", is_first=never_before))
     assert result.outcome is Outcome.UNKNOWN_DESTINATION
 
 

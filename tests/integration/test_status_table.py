@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefetch import lifecycle, model
+from prefetch import errors, lifecycle, model
 from prefetch.dimse import peer, wire
 from prefetch.dimse.association import RemoteAE
 from prefetch.lifecycle import Step
@@ -309,9 +309,34 @@ def test_the_other_root_is_tried_once(status: int) -> None:
     assert 2 == len(move(says(status)).asked)
 
 
+async def never_before() -> bool:
+    """Nothing has ever arrived at the workstation."""
+    return True
+
+
+def test_nobody_asks_what_has_arrived_where_a_move_says_what_it_is() -> None:
+    """The queue is not read through for every move."""
+
+    async def asked() -> bool:
+        raise AssertionError("nobody has to know")
+
+    for status in (0x0000, 0xA702, 0xA801, 0xB000):
+        move(says(status, NumberOfCompletedSuboperations=2), is_first=asked)
+
+
+def test_a_store_that_is_away_makes_nobody_suspect_a_destination() -> None:
+    """It is tried as any other failure."""
+
+    async def away() -> bool:
+        raise errors.StoreUnavailableError("the database is away")
+
+    moved = move(says(0xC000), is_first=away)
+    assert (Outcome.TRANSIENT, ("move STUDY", "find STUDY")) == (moved.result.outcome, moved.asked)
+
+
 def test_an_unknown_destination_is_found_out() -> None:
     """0xC000 that is said of any AE Title that nobody has: parked, as with 0xA801."""
-    moved = move(says(0xC000), is_first=True)
+    moved = move(says(0xC000), is_first=never_before)
     assert Outcome.UNKNOWN_DESTINATION is moved.result.outcome
     assert (NOW + timedelta(minutes=10), False) == (moved.first.park_until, moved.first.counts)
 
@@ -323,7 +348,7 @@ def test_an_archive_that_says_which_is_believed() -> None:
         known = conversation.destination == "READ1"
         conversation.respond(0xC000 if known else 0xA801)
 
-    assert Outcome.TRANSIENT is move(script, is_first=True).result.outcome
+    assert Outcome.TRANSIENT is move(script, is_first=never_before).result.outcome
 
 
 def test_a_destination_that_things_have_arrived_at_is_not_suspected() -> None:
@@ -338,7 +363,7 @@ def test_another_answer_for_nobody_is_no_proof() -> None:
     def script(conversation: Conversation) -> None:
         conversation.respond(0xC000 if conversation.destination == "READ1" else 0xC001)
 
-    assert Outcome.TRANSIENT is move(script, is_first=True).result.outcome
+    assert Outcome.TRANSIENT is move(script, is_first=never_before).result.outcome
 
 
 # --- queries ----------------------------------------------------------------------------------------

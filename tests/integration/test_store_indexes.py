@@ -75,6 +75,7 @@ DEEDS: dict[str, Callable[..., object]] = {
     "count retrieves": partial(retrieves.count_retrieves, since=NOW),
     "retrieves of an order": partial(retrieves.retrieves_of_order, order_id=1),
     "verified": partial(retrieves.verified_at, destination="here", study_instance_uids=["1.2.3"]),
+    "arrived": partial(retrieves.has_arrived, archive="a", destination="here"),
     "withdraw": partial(wants.withdraw_wants, order_id=1, because="cancelled", now=NOW),
     "verdicts": partial(patients.verdicts_about, ids=[_ID]),
     "surviving ID": partial(patients.surviving_id, one=_ID),

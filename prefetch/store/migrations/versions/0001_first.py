@@ -265,6 +265,7 @@ def upgrade() -> None:
     _index("ix_retrieves_moving", "retrieves", "archive", where="state = 'moving'")
     _index("ix_retrieves_quarantined", "retrieves", "deadline", where="state = 'quarantined'")
     _index("ix_retrieves_study", "retrieves", "study_instance_uid", "destination")
+    _index("ix_retrieves_verified", "retrieves", "archive", "destination", where="state = 'verified'")
     _index("ix_retrieves_waiting", "retrieves", "start_at", where="state = 'waiting'")
     _index(
         "uq_retrieves_live",
