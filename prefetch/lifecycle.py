@@ -134,6 +134,7 @@ def after_move(
     settle: timedelta,
     park: timedelta,
     because: str,
+    in_part: bool = False,
     unwell: bool = False,
     tries: int | None = None,
 ) -> Next:
@@ -142,9 +143,10 @@ def after_move(
     `arrived`: whether the archive counted any completed sub-operation. Whatever may have stored something is
     looked for at the destination before anything is sent twice: never assume that nothing arrived.
     `alone`: whether it named this study only; where it named several, a refusal may mean just that.
-    `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `unwell`: the
-    archive was not reached, which says nothing of the study; where no other has it, it waits for this one.
-    `tries`: how many attempts its status is worth, where that is fewer than we have patience for.
+    `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `in_part`: an
+    earlier move has brought some of it; what is there is counted before it is given up. `unwell`: the archive
+    was not reached, which says nothing of the study; where no other has it, it waits for this one. `tries`:
+    how many attempts its status is worth, where that is fewer than we have patience for.
     """
     if outcome in _SEE_WHAT_ARRIVED or arrived:
         return Next(step=Step.MOVE, at=now + settle, because=because)
@@ -166,7 +168,9 @@ def after_move(
     given_up = because if outcome in _FINAL else f"given up after {attempts} attempts: {because}"
     if elsewhere is not None:
         return Next(step=Step.RETRY, at=now, because=f"{given_up}; asking {elsewhere}", archive=elsewhere)
-    return Next(step=Step.FAIL, at=now, because=given_up)
+    return Next(
+        step=Step.MOVE if in_part else Step.FAIL, at=now + settle if in_part else now, because=given_up
+    )
 
 
 def after_check(

@@ -50,7 +50,7 @@ def move_studies(asker: find.Asker, moving: Moving, *, today: date) -> model.Mov
 
     Of several no question is asked: those that did not come are moved one by one, and then looked after.
     """
-    result = _move_what_is_missing(asker, moving) if moving.missing else _move(asker, moving)
+    result = _move_what_is_missing(asker, moving) if moving.missing else _move_what_is_wanted(asker, moving)
     if len(moving.study_instance_uids) > 1:
         return result
     look = _LOOKS.get(result.status or status.SUCCESS)
@@ -60,13 +60,29 @@ def move_studies(asker: find.Asker, moving: Moving, *, today: date) -> model.Mov
 
 
 def _move_what_is_missing(asker: find.Asker, moving: Moving) -> model.MoveResult:
-    """Move the instances that failed; where the archive does not find all of them, everything."""
+    """Move the instances that failed; where the archive does not find or not move them, everything."""
     parts = find.locate(asker, study_instance_uid=moving.study_instance_uid, sop_instance_uids=moving.missing)
     if parts is None:
         return _move(asker, moving)
     result = _move(asker, moving, parts=parts, one_by_one=False)
+    if result.outcome in _MOVES_NO_INSTANCES:
+        return _move(asker, moving)
     because = f"only the {len(moving.missing)} that had failed: {result.because}"
     return replace(result, of_missing=True, because=because)
+
+
+def _move_what_is_wanted(asker: find.Asker, moving: Moving) -> model.MoveResult:
+    """Move what is wanted; of an archive that does not move instances the series in which they are."""
+    result = _move(asker, moving)
+    if result.outcome not in _MOVES_NO_INSTANCES or not any(part.only for part in moving.parts):
+        return result
+    series = tuple(model.Part(part.series_instance_uid, None) for part in moving.parts)
+    moved = _move(asker, moving, parts=series)
+    return replace(moved, because=f"whole series, after {result.because}: {moved.because}")
+
+
+_MOVES_NO_INSTANCES = frozenset({Outcome.PERMANENT, Outcome.SUSPECT})
+"""What a move at IMAGE level may end with where an archive does not know that level."""
 
 
 def _move(asker: find.Asker, moving: Moving, **other: object) -> model.MoveResult:

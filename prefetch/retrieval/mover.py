@@ -179,6 +179,7 @@ class Mover:
             settle=destination.settle,
             park=retrieval.park,
             because=result.because,
+            in_part=bool(retrieve.missing),
             unwell=result.unwell,
             tries=result.tries,
         )

@@ -176,7 +176,7 @@ def finish_move(
     values: dict[str, Any] = {
         "start_at": then.at,
         "checks": 0,
-        **_counts(moved, result, then.step),
+        **_counts(moved, result),
         "last_outcome": result.outcome,
         "problem": None if result.outcome is model.Outcome.SUCCESS else then.because,
     }
@@ -201,15 +201,15 @@ def finish_move(
     return [retrieve.id for retrieve in kept]
 
 
-def _counts(moved: Sequence[model.Retrieve], result: model.MoveResult, step: Step) -> dict[str, Any]:
+def _counts(moved: Sequence[model.Retrieve], result: model.MoveResult) -> dict[str, Any]:
     """Give the counts of each study and what is missing of it, as its move said, or that of several."""
     if len(moved) > 1:
         whole = together.is_whole(moved, result)
         counts = {"completed": _ALL_OF_IT, "failed": 0, "warning": 0} if whole else dict.fromkeys(_COUNTS)
         return {**counts, "missing": []}
     (retrieve,) = moved
-    if retrieve.missing and step is not Step.MOVE:
-        return {}  # it did not come to pass: what the one before left out is still to be moved
+    if retrieve.missing and not result.completed and not result.warning:
+        return {}  # nothing came of it: what the one before left out is still to be moved
     return {**_with_the_move_before(retrieve, result), "missing": list(together.left_out(result))}
 
 

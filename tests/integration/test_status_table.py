@@ -286,6 +286,31 @@ def test_only_what_failed_is_moved_again() -> None:
     )
 
 
+@pytest.mark.parametrize("status", [0xA900, 0x0000])
+def test_an_archive_that_moves_no_instances_moves_all_of_it(status: int) -> None:
+    """Whether it refuses the level or says Success and sends nothing."""
+
+    def script(conversation: Conversation) -> None:
+        whole = conversation.identifier.QueryRetrieveLevel == "STUDY"
+        conversation.respond(0x0000 if whole else status, NumberOfCompletedSuboperations=4 if whole else 0)
+
+    moved = move(script, instances_of_two_series, missing=["1.2.3.2.1"], is_repeated=True)
+    assert ["move IMAGE", "move STUDY"] == [each for each in moved.asked if each.startswith("move")]
+    assert (Outcome.SUCCESS, False) == (moved.result.outcome, moved.result.of_missing)
+
+
+def test_an_archive_that_moves_no_instances_moves_their_series() -> None:
+    """Key images then come with what is around them."""
+
+    def script(conversation: Conversation) -> None:
+        level = conversation.identifier.QueryRetrieveLevel
+        conversation.respond(0xA900 if level == "IMAGE" else 0x0000, NumberOfCompletedSuboperations=2)
+
+    moved = move(script, parts=(model.Part("1.2.3.1", 1, ("1.2.3.1.1",)), model.Part("1.2.3.2", 2)))
+    assert ("move IMAGE", "move SERIES", "move SERIES") == moved.asked
+    assert (Outcome.SUCCESS, 4) == (moved.result.outcome, moved.result.completed)
+
+
 def test_what_failed_and_is_not_found_is_moved_with_the_rest() -> None:
     """The list may name anything."""
     moved = move(says(0x0000, NumberOfCompletedSuboperations=4), instances_of_two_series, missing=["9.9"])

@@ -228,7 +228,7 @@ CASES: dict[str, Case] = {
     "one-instance-fails-first": Case(
         moves=("partial", "success"),
         timers=_MOVED_AGAIN,
-        logs='because="only the 1 that had failed: 0x0000 Success"',
+        logs='because="only the 1 that had failed: 0x0000 Success; 1 sent"',
     ),
     "no-counts": Case(moves=("suspect",), logs='because="0x0000 Success; what was sent was not said"'),
     "unknown-destination": Case(

@@ -23,6 +23,7 @@ def after_move(
     alone: bool = True,
     attempts: int = 1,
     elsewhere: str | None = None,
+    in_part: bool = False,
 ) -> lifecycle.Next:
     """What follows a C-MOVE, with the usual settings."""
     return lifecycle.after_move(
@@ -36,6 +37,7 @@ def after_move(
         settle=timedelta(seconds=2),
         park=timedelta(minutes=10),
         because="said so",
+        in_part=in_part,
     )
 
 
@@ -144,6 +146,13 @@ def test_transient_failures_are_not_tried_for_ever() -> None:
     """After the last attempt it has failed, and the reason counts the attempts."""
     following = after_move(Outcome.TRANSIENT, attempts=3)
     assert (Step.FAIL, "given up after 3 attempts: said so") == (following.step, following.because)
+
+
+def test_what_has_come_in_part_is_counted_before_it_is_given_up() -> None:
+    """It is partial then, and has not failed; before that it is tried again as ever."""
+    assert Step.RETRY is after_move(Outcome.TRANSIENT, attempts=2, in_part=True).step
+    following = after_move(Outcome.TRANSIENT, attempts=3, in_part=True)
+    assert (Step.MOVE, "given up after 3 attempts: said so") == (following.step, following.because)
 
 
 def test_several_studies_that_are_refused_are_asked_for_one_by_one() -> None:
