@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,6 +16,7 @@ from prefetch import certificates, crosscheck, errors, rules, timing, yamlfile, 
 from prefetch.peers import (
     Archive,
     ArchiveTimeouts,
+    ClientTls,
     Gone,
     Listener,
     Stale,
@@ -182,17 +184,24 @@ def _from_directory(config: Config, directory: Path) -> Config:
     """Paths that were written from the directory of the file, as absolute ones."""
     directory = directory.resolve()
     store = _absolute(config.store, directory)
-    listeners = {
-        name: one.model_copy(update={"tls": one.tls.from_directory(directory)}) if one.tls else one
-        for name, one in config.listeners.items()
-    }
     changed = {
+        **{kind: _peers(getattr(config, kind), directory) for kind in _DICOM_PEERS},
         "rules": directory / config.rules,
         "store": store,
-        "listeners": listeners,
+        "listeners": _peers(config.listeners, directory),
         "identity": _identity(config, directory),
     }
     return config.model_copy(update=changed)
+
+
+_DICOM_PEERS = ("worklists", "archives", "workstations")
+
+
+def _peers(said: dict[str, Any], directory: Path) -> dict[str, Any]:
+    return {
+        name: one.model_copy(update={"tls": one.tls.from_directory(directory)}) if one.tls else one
+        for name, one in said.items()
+    }
 
 
 def _absolute(store: str, directory: Path) -> str:
@@ -218,10 +227,19 @@ def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Itera
                 where = ("listeners", name, "tls", flaw.which)
                 message = f"{getattr(listener.tls, flaw.which)} {flaw.message}"
                 yield document.problem(where, message, severity=flaw.severity)
-    pix = config.identity.pix
-    if pix is not None and pix.tls is not None:
+    for place, tls in _asked_over_tls(config):
         try:
-            pix.tls.make_context()
+            tls.make_context()
         except errors.CertificateError as error:
             severity = "warning" if isinstance(error, certificates.NotHereError) else "error"
-            yield document.problem(("identity", "pix", "tls"), str(error), severity=severity)
+            yield document.problem(place, str(error), severity=severity)
+
+
+def _asked_over_tls(config: Config) -> Iterator[tuple[tuple[str, ...], ClientTls]]:
+    """Whom we ask over TLS: the place that says so, and how."""
+    if config.identity.pix is not None and config.identity.pix.tls is not None:
+        yield ("identity", "pix", "tls"), config.identity.pix.tls
+    for kind in _DICOM_PEERS:
+        for name, one in getattr(config, kind).items():
+            if one.tls is not None:
+                yield (kind, name, "tls"), one.tls

@@ -18,6 +18,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
+        tls=_tls(said),
         max_associations=said.max_associations,
         timeouts=replace(
             _waits(waits),
@@ -48,6 +49,7 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
+        tls=_tls(said),
         max_associations=said.max_associations,
         timeouts=_waits(said.timeouts),
         send_issuer=False,
@@ -64,6 +66,7 @@ def worklist(site: config.Config, name: str) -> peer.Peer:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
+        tls=_tls(said),
         max_associations=said.max_associations,
         timeouts=_waits(said.timeouts),
         send_issuer=False,
@@ -71,6 +74,13 @@ def worklist(site: config.Config, name: str) -> peer.Peer:
         answer_limit=said.answer_limit,
         is_worklist=True,
     )
+
+
+def _tls(said: config.Archive | config.Workstation | config.Worklist) -> peer.Tls | None:
+    """How TLS is spoken with it; raises `CertificateError` for files that cannot be used."""
+    if said.tls is None or said.host is None:
+        return None
+    return peer.Tls(context=said.tls.make_context(), name=said.tls.name or said.host)
 
 
 def _waits(said: config.Timeouts) -> peer.Timeouts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -174,6 +175,39 @@ class Tls(Model):
         return self.model_copy(update=certificates.from_directory(said, directory))
 
 
+class ClientTls(Model):
+    """TLS to a peer; a path may begin at the directory of this file."""
+
+    ca: Text | None = Field(default=None, examples=["tls/hospital-ca.pem"])
+    """Authorities whose certificates it may show. Left out: those that the machine trusts."""
+    certificate: Text | None = Field(default=None, examples=["tls/prefetch.pem"])
+    """Our certificate in PEM form, where it asks for one."""
+    key: Text | None = Field(default=None, examples=["tls/prefetch.key", "credential:prefetch-key"])
+    """Its private key in PEM form."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: write both or none")
+        return self
+
+    def make_context(self) -> ssl.SSLContext:
+        """The context to connect with; raises `CertificateError` for files that cannot be used."""
+        return certificates.make_client_context(ca=self.ca, certificate=self.certificate, key=self.key)
+
+    def from_directory(self, directory: Path) -> Self:
+        """The same with its paths as absolute ones."""
+        said = {name: getattr(self, name) for name in ("ca", "certificate", "key")}
+        return self.model_copy(update=certificates.from_directory(said, directory))
+
+
+class DicomTls(ClientTls):
+    """TLS to a DICOM peer (PS3.15 B); a path may begin at the directory of this file."""
+
+    name: Host | None = Field(default=None, examples=["pacs.example.org"])
+    """The name that stands in its certificate, where that is not its `host`."""
+
+
 class AllowedSender(Model):
     """A sender as its messages name it."""
 
@@ -305,6 +339,8 @@ class Worklist(PlacedModel):
     """Specific Character Set of the queries, and of items that name none."""
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{idle: 1m}"])
     """How long to wait for it."""
+    tls: DicomTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])
+    """TLS, and nothing else, is spoken with it. Left out: plain DICOM."""
 
 
 class ArchiveTimeouts(Timeouts):
@@ -371,6 +407,8 @@ class Archive(PlacedModel):
     answered last, and other archives go on. `prefetch status` says so."""
     timeouts: ArchiveTimeouts = Field(default=ArchiveTimeouts(), examples=["{idle: 2m, move_total: 3h}"])
     """How long to wait for it."""
+    tls: DicomTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])
+    """TLS, and nothing else, is spoken with it. Left out: plain DICOM."""
 
 
 class Workstation(PlacedModel):
@@ -393,6 +431,8 @@ class Workstation(PlacedModel):
     """How long after a move it is asked. Without it at once, and again some seconds later if need be."""
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect: 5s}"])
     """How long to wait for it."""
+    tls: DicomTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])
+    """TLS, and nothing else, is spoken with it. Left out: plain DICOM."""
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import ssl
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
-from prefetch import certificates, patients
+from prefetch import patients
 from prefetch.model import PatientId
-from prefetch.peers import Host, Port
+from prefetch.peers import ClientTls, Host, Port
 from prefetch.rules import Text
 from prefetch.spans import Duration
 from prefetch.yamlfile import Model, NotEmpty
@@ -36,32 +34,6 @@ def _read_name(said: object) -> str:
 
 Authority = Annotated[str, PlainValidator(_read_authority), WithJsonSchema({"type": "string"})]
 Name = Annotated[str, PlainValidator(_read_name), WithJsonSchema({"type": "string"})]
-
-
-class PixTls(Model):
-    """TLS to the PIX manager; paths may begin at the directory of this file."""
-
-    ca: Text | None = Field(default=None, examples=["tls/hospital-ca.pem"])
-    """Authorities whose certificates it may show. Left out: those that the machine trusts."""
-    certificate: Text | None = Field(default=None, examples=["tls/prefetch.pem"])
-    """Our certificate in PEM form, where it asks for one."""
-    key: Text | None = Field(default=None, examples=["tls/prefetch.key", "credential:pix-key"])
-    """Its private key in PEM form."""
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together: write both or none")
-        return self
-
-    def make_context(self) -> ssl.SSLContext:
-        """The context to connect with; raises `CertificateError` for files that cannot be used."""
-        return certificates.make_client_context(ca=self.ca, certificate=self.certificate, key=self.key)
-
-    def from_directory(self, directory: Path) -> PixTls:
-        """The same with its paths as absolute ones."""
-        said = {name: getattr(self, name) for name in ("ca", "certificate", "key")}
-        return self.model_copy(update=certificates.from_directory(said, directory))
 
 
 class PixManager(Model):
@@ -90,7 +62,7 @@ class PixManager(Model):
     """Its answer about a patient serves for so long before it is asked again."""
     rest: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
     """After it failed to answer it is left alone for so long; plans go on with the IDs that are known."""
-    tls: PixTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])
+    tls: ClientTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])
     """TLS to it. Left out: none."""
 
     def knows(self, one: PatientId) -> bool:

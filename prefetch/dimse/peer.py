@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 
 
@@ -18,6 +19,15 @@ class Timeouts:
     move_idle: float = 600.0
     """Between two responses to a C-MOVE; an archive that sends no Pending is silent for the whole move."""
     move_total: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How TLS is spoken with a peer."""
+
+    context: ssl.SSLContext
+    name: str
+    """What its certificate must say: the host where nothing else is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,5 +63,7 @@ class Peer:
     """Answers that it gives to one query at most; None where nobody knows of a limit."""
     rest: Rest | None = None
     """None for a peer that is asked however often it has failed."""
+    tls: Tls | None = None
+    """None for a peer that speaks none."""
     is_worklist: bool = False
     """Whether it is asked for its worklist, and for nothing else."""

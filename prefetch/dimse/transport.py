@@ -7,6 +7,7 @@ half-way, or sends a byte now and then, would keep the thread that reads.
 from __future__ import annotations
 
 import select
+import socket
 import ssl
 from typing import Any
 
@@ -78,8 +79,22 @@ class WholePDUs:
         if not self.hides_something and not (connection.fileno() >= 0 and self._poll.poll(0)):
             return
         try:
-            came = connection.recv(_AT_ONCE)
+            came = _recv_at_once(connection)
+        except ssl.SSLWantReadError:  # half a record, or one of TLS itself
+            return
         except OSError:
             came = b""
         self._read += came
         self._ended = not came
+
+
+def _recv_at_once(connection: socket.socket) -> bytes:
+    """Read what is there; TLS would wait for the rest of its record, though there was something to read."""
+    if not isinstance(connection, ssl.SSLSocket):
+        return connection.recv(_AT_ONCE)
+    patience = connection.gettimeout()
+    connection.settimeout(0)
+    try:
+        return connection.recv(_AT_ONCE)
+    finally:
+        connection.settimeout(patience)

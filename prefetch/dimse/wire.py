@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
@@ -19,7 +20,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from prefetch.dimse import peer, reactor, status, waiting
+from prefetch.dimse import handshake, peer, reactor, status, waiting
 from prefetch.model import Outcome
 
 # SOP Classes (PS3.6 Table A-1); pynetdicom makes its names for them at run time, unseen by a type checker.
@@ -92,15 +93,21 @@ def associate(
         (evt.EVT_ESTABLISHED, reactor.leave_responses),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
     ]
+    shaking = handshake.Handshake(to.tls) if to.tls else None
+    # pynetdicom asks no more of a context than to wrap a socket.
+    tls = (cast("ssl.SSLContext", shaking), to.tls.name) if to.tls else None
     try:
-        association = entity.associate(to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers)
+        association = entity.associate(
+            to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=tls
+        )
     except OSError as error:  # the name does not resolve, or there is no socket left
         return status.Verdict(
             outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
         )
     if association.is_established:
         return association
-    verdict = _why_not(association, to, connected=bool(opened))
+    failure = shaking.failure if shaking else None
+    verdict = handshake.judge(failure, to) if failure else _why_not(association, to, connected=bool(opened))
     discard(association)
     for connection in begun:
         connection.close()
@@ -195,6 +202,7 @@ def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> sta
         return status.Verdict(outcome=Outcome.PERMANENT, because=because, unwell=True)
     if connected:
         because = f"{to.ae_title} did not answer the association request"
+        because += f" {handshake.NO_ANSWER}" if to.tls else ""
     else:
         because = f"no connection to {to.host}:{to.port}"
     return status.Verdict(outcome=Outcome.TRANSIENT, because=because, unwell=True)

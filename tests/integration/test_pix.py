@@ -16,7 +16,8 @@ from hl7apy.mllp import AbstractHandler, MLLPServer
 from prefetch import certificates, errors
 from prefetch.intake import pix
 from prefetch.model import PatientId
-from prefetch.pix import PixManager, PixTls
+from prefetch.peers import ClientTls
+from prefetch.pix import PixManager
 from prefetch.sandbox.pix import PatientIndex
 from tests.authorities import Authority
 
@@ -152,5 +153,5 @@ def test_it_may_speak_tls_and_ask_who_we_are(tmp_path: Path) -> None:
         assert [C9] == ask(of, tls=of.tls.make_context())
         for said in ({"ca": str(stranger.file), **shown}, {"ca": str(hospital.file)}):
             with pytest.raises(errors.CrossReferenceError):
-                ask(of, tls=PixTls.model_validate(said).make_context())
+                ask(of, tls=ClientTls.model_validate(said).make_context())
     assert len(running.asked) == 1
