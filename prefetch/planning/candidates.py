@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Mapping
+from datetime import date
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -13,12 +14,26 @@ from prefetch.planning.exam import Compared, Exam
 from prefetch.planning.findings import Finding, alternatives, compare, every, is_among, is_like, some
 from prefetch.relevance.anatomy import Laterality
 
-_Test = Callable[[Any, Compared, Exam], Finding]
-"""A test of one key of a block: the block, the study, the exam."""
 _Fact = Callable[[Compared], Hashable]
-"""What of a study such a test looks at."""
-Known = dict[tuple[str, Hashable], dict[Hashable, Finding]]
-"""Key of a block with what it asks for → fact of a study → what was found; of one exam, for all classes."""
+"""What of a study a key of a block asks about."""
+_Test = Callable[[Any, Any, Exam], Finding]
+"""The test of a key: the block, the fact of the study, the exam."""
+
+
+class _Found(dict[Hashable, Finding]):
+    """Fact of a study → what one key of a block finds of it, tested once for all that say the same."""
+
+    def __init__(self, test: _Test, asked: rules.StudyCondition, exam: Exam) -> None:
+        super().__init__()
+        self._test, self._asked, self._exam = test, asked, exam
+
+    def __missing__(self, fact: Hashable) -> Finding:
+        found = self[fact] = self._test(self._asked, fact, self._exam)
+        return found
+
+
+Known = dict[tuple[str, Hashable], _Found]
+"""Key of a block with what it asks for → what was found so far; of one exam, for all classes."""
 
 
 class Asking:
@@ -41,7 +56,7 @@ class Asking:
         """Whether what an archive did not say could make a study one that the class asks for."""
         more = {"relevance", *(() if compared.study.modalities else ("modality",))}
         more |= set() if compared.study.description else {"region", "side", "description"}
-        return all(finding.holds is not False for finding in self._tests.of(compared, but=more))
+        return all(finding.holds is not False for finding in self._tests.but(more, compared))
 
     def _not_excluded(self, compared: Compared) -> Finding:
         """An exclusion that cannot be told excludes nothing, and says so."""
@@ -62,36 +77,30 @@ class _Tests:
         exam: Exam,
         known: Known,
     ) -> None:
-        self._asked, self._exam = asked, exam
         self._keys = [
-            (key, fact, test, known.setdefault((key, said), {}))
+            (key, fact, known.setdefault((key, said), _Found(test, asked, exam)))
             for key, (fact, test) in tests.items()
             if (said := getattr(asked, key))
         ]
 
-    def of(self, compared: Compared, *, but: Container[str] = ()) -> list[Finding]:
-        """What is found of a study, key by key, but for some of them."""
-        findings = []
-        for key, fact, test, known in self._keys:
-            if key in but:
-                continue
-            said = fact(compared)
-            found = known.get(said)
-            if found is None:
-                found = known[said] = test(self._asked, compared, self._exam)
-            findings.append(found)
-        return findings
+    def of(self, compared: Compared) -> list[Finding]:
+        """What is found of a study, key by key."""
+        return [found[fact(compared)] for _, fact, found in self._keys]
+
+    def but(self, keys: Container[str], compared: Compared) -> list[Finding]:
+        """The same but for some keys."""
+        return [found[fact(compared)] for key, fact, found in self._keys if key not in keys]
 
 
 # --- any block about a study -----------------------------------------------------------------------
 
 
-def _has_modality(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
-    if not compared.study.modalities:
+def _has_modality(asked: rules.StudyCondition, said: tuple[str, ...], exam: Exam) -> Finding:
+    if not said:
         return Finding(None, "the archive does not say the modalities")
     terms = _terms(asked.modality, exam.kinds)
-    has = "\\".join(compared.study.modalities)
-    if any(modalities.members(one) & terms for one in compared.study.modalities):
+    has = "\\".join(said)
+    if any(modalities.members(one) & terms for one in said):
         return Finding(True, f"modality is {has}")
     if rules.SAME in asked.modality and not exam.kinds:
         return Finding(None, "the order's modality is not said, so none is the same")
@@ -105,23 +114,22 @@ def _terms(asked: tuple[str, ...], same: frozenset[str]) -> frozenset[str]:
     return frozenset[str]().union(same if rules.SAME in asked else (), *map(modalities.members, wanted))
 
 
-def _has_region(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+def _has_region(asked: rules.StudyCondition, regions: tuple[str, ...], exam: Exam) -> Finding:
     own = exam.said.regions if rules.SAME in asked.region else ()
     wanted = [*own, *(name for name in asked.region if name != rules.SAME)]
     if not wanted:
         return Finding(None, "the order names no region, so none is the same")
-    found = compare("the study's region", compared.said.regions, wanted, is_among)
+    found = compare("the study's region", regions, wanted, is_among)
     if found.holds is False and rules.SAME in asked.region and not own:
         return Finding(None, "the order names no region, so none is the same")
     return found
 
 
-def _has_side(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+def _has_side(asked: rules.StudyCondition, has: Laterality | None, exam: Exam) -> Finding:
     own = (exam.said.laterality,) if rules.SAME in asked.side and exam.said.laterality else ()
     wanted = [*own, *(rules.Side(name).laterality for name in asked.side if name != rules.SAME)]
     if not wanted:
         return Finding(None, "the order names no side, so none is the same")
-    has = compared.said.laterality
     if has is None:
         return Finding(None, "the study names no side")
     fits = has in wanted or Laterality.BOTH in (has, *own)
@@ -131,27 +139,30 @@ def _has_side(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Fi
     return Finding(fits, f"the side is {_SIDES[has]}" if fits else f"the side is {_SIDES[has]}, not {sides}")
 
 
-def _has_description(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
-    if compared.study.description or not compared.texts:
-        return compare("the study description", _text(compared.study.description), asked.description, is_like)
-    return compare("a series description", compared.texts, asked.description, is_like)
+def _has_description(
+    asked: rules.StudyCondition, said: tuple[str | None, tuple[str, ...]], _: Exam
+) -> Finding:
+    text, texts_of_series = said
+    if text or not texts_of_series:
+        return compare("the study description", _text(text), asked.description, is_like)
+    return compare("a series description", texts_of_series, asked.description, is_like)
 
 
-def _has_code(asked: rules.StudyCondition, compared: Compared, exam: Exam) -> Finding:
+def _has_code(asked: rules.StudyCondition, codes: tuple[str, ...], exam: Exam) -> Finding:
     patterns = [one for one in asked.procedure_code if one.text != rules.SAME]
     own = exam.order.procedure_code if len(patterns) < len(asked.procedure_code) else None
     if not (own or patterns):
         return Finding(None, "the order's procedure code is not said, so none is the same")
     return compare(
         "the study's procedure code",
-        compared.study.procedure_codes,
+        codes,
         [*filter(None, [own]), *patterns],
         lambda value, _: value == own or is_like(value, patterns),
     )
 
 
-def _is_of_institution(asked: rules.StudyCondition, compared: Compared, _: Exam) -> Finding:
-    return compare("the institution", _text(compared.study.institution), asked.institution, is_like)
+def _is_of_institution(asked: rules.StudyCondition, said: str | None, _: Exam) -> Finding:
+    return compare("the institution", _text(said), asked.institution, is_like)
 
 
 def _text(said: str | None) -> tuple[str, ...]:
@@ -164,43 +175,40 @@ _SIDES = {side.laterality: side.value for side in rules.Side}
 # --- a class ---------------------------------------------------------------------------------------
 
 
-def _is_named(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
+def _is_named(asked: rules.PriorClass, uid: str, exam: Exam) -> Finding:
     uids = named.uids(asked, exam)
     places = alternatives(asked.named_in)
     if not uids:
         return Finding(None, f"the order names no study in {places}")
-    place = uids.get(compared.study.study_instance_uid)
+    place = uids.get(uid)
     return Finding(place is not None, f"named in {place}" if place else f"not named in {places}")
 
 
-def _is_relevant(asked: rules.PriorClass, compared: Compared, _: Exam) -> Finding:
+def _is_relevant(asked: rules.PriorClass, graded: tuple[int, str], _: Exam) -> Finding:
     assert asked.relevance  # noqa: S101 (asked only where it is)
-    grade = compared.grade
-    because = f"{_WORDS[grade.value]}: {grade.because}"
-    if grade.value >= asked.relevance.least:
+    grade, why = graded
+    because = f"{_WORDS[grade]}: {why}"
+    if grade >= asked.relevance.least:
         return Finding(True, because)
     return Finding(False, f"{because}; asked for is {asked.relevance.value}")
 
 
-def _is_within(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
-    day = compared.study.study_date
+def _is_within(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
     if asked.within is None or day is None:
         return Finding(None, "the study has no date")
     if day < asked.within.before(exam.day):
-        return Finding(False, f"of {day}, more than {asked.within} before the exam")
-    return Finding(True, f"within {asked.within}")
+        return Finding(False, f"of {day.isoformat()}, more than {asked.within.text} before the exam")
+    return Finding(True, f"within {asked.within.text}")
 
 
-def _is_not_before(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
-    day = compared.study.study_date
+def _is_not_before(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
     if asked.not_before is None or day is None:
         return Finding(None, "the study has no date")
     holds = day >= asked.not_before.seen_from(exam.day)
     return Finding(holds, f"of {day}, {'not ' if holds else ''}before {asked.not_before}")
 
 
-def _is_not_after(asked: rules.PriorClass, compared: Compared, exam: Exam) -> Finding:
-    day = compared.study.study_date
+def _is_not_after(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
     if asked.not_after is None or day is None:
         return Finding(None, "the study has no date")
     holds = day <= asked.not_after.seen_from(exam.day)
@@ -225,7 +233,7 @@ _DAY = attrgetter("study.study_date")
 _CLASS_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
     "named_in": (attrgetter("study.study_instance_uid"), _is_named),
     **_STUDY_TESTS,
-    "relevance": (attrgetter("grade"), _is_relevant),
+    "relevance": (attrgetter("graded.grade", "graded.because"), _is_relevant),
     "within": (_DAY, _is_within),
     "not_before": (_DAY, _is_not_before),
     "not_after": (_DAY, _is_not_after),

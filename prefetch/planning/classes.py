@@ -15,7 +15,7 @@ from prefetch.planning.exam import Compared, Exam, compare
 from prefetch.planning.findings import Finding, every
 from prefetch.planning.holdings import Holding
 from prefetch.planning.matching import RuleMatch
-from prefetch.rules import PriorClass
+from prefetch.rules import PriorClass, SeriesFilter
 
 GRADE = 3
 """Relevance of what a class chooses that does not ask for any."""
@@ -84,18 +84,19 @@ class Choosing:
         """What the rule wants: class by class, a later one not counting what an earlier one took."""
         wishes: list[Wish] = []
         for prior_class in self.match.rule.priors:
-            taken = {wish.holding.uid for wish in wishes}
-            rest = [holding for holding in self._open(prior_class, holdings) if holding.uid not in taken]
+            taken = frozenset(wish.holding.uid for wish in wishes)
+            rest = self._open(prior_class, holdings, but=taken)
             wishes += self._class(prior_class, rest, taken=len(taken))
         budget = Budget(self.match.rule.limits, self.circumstances.limits)
         return list(affordable(wishes, budget, "the rule", self.left))
 
     def lacking(self, holdings: Sequence[Holding]) -> list[Study]:
         """The studies of which the series must be known to tell what the rule wants."""
+        unsure = [holding for holding in holdings if series.may_be_lacking(holding.study)]
         lacking = {
             holding.uid: holding.study
             for asked in self.match.rule.priors
-            for holding in self._lacking(asked, self._open(asked, holdings))
+            for holding in self._lacking(asked, self._open(asked, holdings if asked.series else unsure))
         }
         return list(lacking.values())
 
@@ -105,35 +106,30 @@ class Choosing:
             if series.is_lacking(holding.study, asked) and asking.may_be(self.table.of(holding.study)):
                 yield holding
 
-    def _open(self, asked: PriorClass, holdings: Sequence[Holding]) -> list[Holding]:
+    def _open(
+        self, asked: PriorClass, holdings: Sequence[Holding], *, but: frozenset[str] = frozenset()
+    ) -> Sequence[Holding]:
         """The studies that a class may choose among."""
-        barred = self.no_priors - named.uids(asked, self.table.exam).keys()
-        return [holding for holding in holdings if holding.uid not in barred]
+        barred = (self.no_priors - named.uids(asked, self.table.exam).keys()) | but
+        return [holding for holding in holdings if holding.uid not in barred] if barred else holdings
 
     def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
         """What one class wants, the newest first; `taken` is how many the classes before it took."""
-        asking = self.table.ask(asked)
-        findings = [self._finding(asked, asking, holding) for holding in holdings]
-        fitting = [holding for holding, (finding, _) in zip(holdings, findings, strict=True) if finding.holds]
+        asking, beside = self.table.ask(asked), self.table.of
+        findings = [asking.of(beside(holding.study)) for holding in holdings]
+        parts: dict[str, tuple[Series, ...]] = {}
+        if asked.series:
+            findings, parts = _narrow(asked.series, holdings, findings)
+        fitting = [holding for holding, found in zip(holdings, findings, strict=True) if found.holds]
         wanted, otherwise = _pick(asked, fitting, taken=taken)
         reason_of = self._reason(asked)
-        for holding, (finding, part) in zip(holdings, findings, strict=True):
-            which = f"; {wanted.get(holding.uid, otherwise)}" if finding.holds else ""
-            reason = reason_of(because=f"{finding.because}{which}")
-            if holding.uid in wanted:
-                yield self._wish(asked, holding, part, reason)
+        for holding, (holds, because) in zip(holdings, findings, strict=True):
+            uid = holding.uid
+            reason = reason_of(because=f"{because}; {wanted.get(uid, otherwise)}" if holds else because)
+            if uid in wanted:
+                yield self._wish(asked, holding, parts.get(uid, ()), reason)
             else:
-                self.left[holding.uid].append(reason)
-
-    def _finding(
-        self, asked: PriorClass, asking: candidates.Asking, holding: Holding
-    ) -> tuple[Finding, tuple[Series, ...]]:
-        """Whether a study is as asked, and which series of it are wanted; none: the whole of it."""
-        found = asking.of(self.table.of(holding.study))
-        if not asked.series or not found.holds:
-            return found, ()
-        part, of_series = series.wanted(asked.series, holding.study)
-        return every([found, of_series]), part
+                self.left[uid].append(reason)
 
     def _reason(self, asked: PriorClass) -> Callable[..., Reason]:
         """Makes a reason of this class; what it says of itself is looked up once for all studies."""
@@ -154,6 +150,21 @@ class Choosing:
             series=part,
             grade=self.table.of(holding.study).graded.grade if asked.relevance else GRADE,
         )
+
+
+def _narrow(
+    asked: SeriesFilter, holdings: Sequence[Holding], findings: Sequence[Finding]
+) -> tuple[list[Finding], dict[str, tuple[Series, ...]]]:
+    """What is found with the series asked about as well, and by Study Instance UID which are wanted.
+
+    None wanted of a study that fits: the whole of it.
+    """
+    narrowed, parts = list(findings), {}
+    for number, (holding, found) in enumerate(zip(holdings, findings, strict=True)):
+        if found.holds:
+            parts[holding.uid], of_series = series.wanted(asked, holding.study)
+            narrowed[number] = every([found, of_series])
+    return narrowed, parts
 
 
 def _pick(asked: PriorClass, fitting: Sequence[Holding], *, taken: int) -> tuple[dict[str, str], str]:

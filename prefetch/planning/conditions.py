@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from prefetch import hours, lastmessage, rules
@@ -31,9 +32,9 @@ def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
 
 def _findings(condition: rules.Condition, exam: Exam) -> Iterator[Finding]:
     asked_of = condition.said
-    for key, fits in _TESTS.items():
+    for key in _TESTS:
         if key in asked_of:
-            yield compare(f"the order's {words(key)}", _own(key, exam), getattr(condition, key), fits)
+            yield _compared(key, _own(key, exam), getattr(condition, key))
     if condition.age:
         yield _is_of_age(condition.age, exam)
     if condition.exists:
@@ -136,6 +137,12 @@ _TESTS: Mapping[str, Callable[[Any, Iterable[Any]], bool]] = {
     "weekday": _is_covered,
 }
 """Key of `when` → whether a value of the order is among those asked for."""
+
+
+@lru_cache(4000)
+def _compared(key: str, said: tuple[Any, ...], asked: tuple[Any, ...]) -> Finding:
+    """What a key of `when` finds; orders say the same few things, and many rules ask for them."""
+    return compare(f"the order's {words(key)}", said, asked, _TESTS[key])
 
 
 def _exists(value: rules.OrderValue, exam: Exam) -> Finding:

@@ -11,7 +11,7 @@ from typing import Self
 
 from prefetch import modalities
 from prefetch.model import Graded, Order, Study
-from prefetch.relevance import Description, Grade, comparison
+from prefetch.relevance import Description, comparison
 from prefetch.relevance.grading import same_procedure
 
 
@@ -73,17 +73,13 @@ class Compared:
 
     study: Study
     said: Description
-    grade: Grade
+    graded: Graded
+    """As a plan keeps it."""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The descriptions of its series, where they are known."""
         return _texts(self.study)
-
-    @property
-    def graded(self) -> Graded:
-        """The grade as a plan keeps it."""
-        return Graded(grade=int(self.grade.value), because=self.grade.because)
 
 
 def compare(exam: Exam, study: Study) -> Compared:
@@ -105,7 +101,7 @@ def compare(exam: Exam, study: Study) -> Compared:
             order.procedure_code, study.procedure_codes, order.procedure_description, study.description
         ),
     )
-    return Compared(study=study, said=said, grade=grade)
+    return Compared(study=study, said=said, graded=Graded(grade=int(grade.value), because=grade.because))
 
 
 _ENOUGH = 10

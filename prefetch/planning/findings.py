@@ -42,11 +42,15 @@ def opposite(finding: Finding) -> Finding:
 
 def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
     """Those that are not as the others decide, else those that cannot be told."""
-    findings = list(findings)
-    for holds in (not otherwise, None):
-        if because := [finding.because for finding in findings if finding.holds is holds]:
-            return Finding(holds, "; ".join(because))
-    return Finding(otherwise, "; ".join([finding.because for finding in findings]))
+    findings = tuple(findings)
+    for decides in (not otherwise, None):
+        if deciding := [finding for finding in findings if finding.holds is decides]:
+            return deciding[0] if len(deciding) == 1 else Finding(decides, _all_said(deciding))
+    return Finding(otherwise, _all_said(findings))
+
+
+def _all_said(findings: Iterable[Finding]) -> str:
+    return "; ".join([finding.because for finding in findings])
 
 
 # --- a value among those asked for -----------------------------------------------------------------

@@ -126,7 +126,8 @@ def check_record(studies: Sequence[Study], policy: Policy) -> dict[str, str]:
     """
     if policy.birth_date_said_by is not BirthDateSaidBy.RECORD:
         return {}
-    unsaid = [study for study in studies if not _birth_date(study.birth_date, policy)]
+    told = {text for text in {study.birth_date for study in studies} if _birth_date(text, policy)}
+    unsaid = [study for study in studies if study.birth_date not in told]
     if len(unsaid) == len(studies):
         return {}
     because = "the study says no birth date and others do: it may be another's, filed under this number"
@@ -140,7 +141,7 @@ def check_together(patient: Patient, studies: Iterable[Study], policy: Policy) -
     """
     if policy.birth_date_said_by is BirthDateSaidBy.NOBODY or _is_whole(patient.birth_date, policy):
         return None
-    said = {_birth_date(study.birth_date, policy) for study in studies}
+    said = {_birth_date(text, policy) for text in {study.birth_date for study in studies}}
     if any(_compare_dates(*pair) is Kind.CONFLICT for pair in itertools.combinations(said, 2)):
         return "the order says no whole birth date, and the studies that were found say several"
     return None

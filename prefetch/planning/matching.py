@@ -53,9 +53,10 @@ def match_rules(
 ) -> tuple[RuleMatch, ...]:
     """What each rule says of an order, in the order in which rules are looked at."""
     matches: list[RuleMatch] = []
+    matched: list[Rule] = []
     exam = Circumstances.of(site, now).exam(order)
     for rule in rule_set.in_turn:
-        finding = _looked_at(rule, matches, order)
+        finding = _looked_at(rule, matched, order)
         if finding.holds and rule.when:
             finding = conditions.order_matches(rule.when, exam)
         destinations, nowhere = _destinations(rule, exam, site)
@@ -64,16 +65,16 @@ def match_rules(
         if finding.holds and (wrong := named.problems(rule.priors, exam)):
             finding = Finding(True, "; ".join([finding.because, *wrong]))
         matches.append(_rule_match(rule, finding, destinations, order, site=site, now=now))
+        matched += [rule] if finding.holds else []
     return tuple(matches)
 
 
-def _looked_at(rule: Rule, before: Sequence[RuleMatch], order: Order) -> Finding:
-    """Whether a rule gets its turn at all, after the rules before it."""
+def _looked_at(rule: Rule, matched: Sequence[Rule], order: Order) -> Finding:
+    """Whether a rule gets its turn at all, after those before it that matched."""
     if not rule.enabled:
         return Finding(False, "it is switched off")
     if rule.feeds and rules.fold(order.source) not in map(rules.fold, rule.feeds):
         return Finding(False, f"the order is from {order.source}, not {alternatives(rule.feeds)}")
-    matched = [match.rule for match in before if match.matched]
     stopper = next((one.name for one in matched if one.stop), None)
     if stopper is not None:
         return Finding(False, f"rule {stopper} matches and stops")
@@ -87,7 +88,7 @@ def _rule_match(
 ) -> RuleMatch:
     matched = finding.holds is True
     waits = matched and order.scheduled_start is None and rule.if_unscheduled is rules.IfUnscheduled.WAIT
-    times = _times(rule, order, site=site, now=now)
+    times = _times(rule, order, site=site, now=now) if matched else _at_once(now)
     skips = matched and not waits and times.skips
     words = "matches, and waits for a time" if waits else "matches" if matched else "does not match"
     because = f"{words}: {finding.because}"
@@ -134,6 +135,11 @@ class Times:
     skips: bool = False
     because: str = ""
     """What needs saying of them."""
+
+
+def _at_once(now: datetime) -> Times:
+    """For a rule that does not match, of which nobody asks when."""
+    return Times(opening=openings.Opening(now), deadline=now)
 
 
 def _times(rule: Rule, order: Order, *, site: Config, now: datetime) -> Times:

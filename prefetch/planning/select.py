@@ -69,10 +69,10 @@ def select_priors(
     """Choose among the archives' answers what the rules that matched want."""
     exam = circumstances.exam(order)
     table = Table(exam)
-    everything = hold(studies_by_archive, studies_by_archive)
     left = _no_priors(chain.from_iterable(studies_by_archive.values()), exam)
     no_priors = frozenset(left)
     held = cache(partial(hold, studies_by_archive))
+    everything = held(tuple(studies_by_archive))
     wishes: list[Wish] = []
     for match in filter(attrgetter("acts"), matches):
         choosing = Choosing(
@@ -200,10 +200,12 @@ def taken(choice: Choice) -> Candidate:
 
 
 def _left_alone(holding: Holding, left: Left, table: Table) -> Candidate:
-    not_asked = Reason(because=f"no rule that matches asks {' or '.join(holding.archives)}")
+    reasons = left[holding.uid]
+    if not reasons:
+        reasons = [Reason(because=f"no rule that matches asks {' or '.join(holding.archives)}")]
     return Candidate(
         study=holding.study,
         decision=Decision.LEFT,
-        reasons=tuple(left[holding.uid]) or (not_asked,),
+        reasons=tuple(reasons),
         relevance=table.of(holding.study).graded,
     )

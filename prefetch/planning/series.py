@@ -34,13 +34,21 @@ _SAID = ("modality", "description", "region", "side", "relevance", "exclude")
 """Keys of a class that ask what an archive may not have said of a study."""
 
 
+def may_be_lacking(study: Study) -> bool:
+    """Whether a class that asks for no series in particular may need to know those of a study."""
+    return study.series_found is None and _leaves_unsaid(study)
+
+
+def _leaves_unsaid(study: Study) -> bool:
+    return not study.modalities or not study.description
+
+
 def is_lacking(study: Study, asked: rules.PriorClass) -> bool:
     """Whether the series of a study must be known to tell whether a class wants it."""
     if study.series_found is not None:
         markers = asked.series.key_images if asked.series else ()
         return any(each.markings is None and each.modality in markers for each in study.series_found)
-    unsaid = not study.modalities or not study.description
-    return bool(asked.series) or (unsaid and any(getattr(asked, key) for key in _SAID))
+    return bool(asked.series) or (_leaves_unsaid(study) and any(getattr(asked, key) for key in _SAID))
 
 
 def wanted(asked: rules.SeriesFilter, study: Study) -> tuple[tuple[Series, ...], Finding]:

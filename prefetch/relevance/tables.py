@@ -130,6 +130,7 @@ class Table:
     sides: dict[int, int] = field(default_factory=dict)
     assumed: dict[str, int] = field(default_factory=dict)
     _pairs: dict[tuple[str, str], list[Comparison]] = field(default_factory=dict)
+    _nears: dict[tuple[int, int], list[list[Near]]] = field(default_factory=dict)
 
     def assume(self, stated: tuple[str, ...]) -> int:
         """The regions that an exam of these modalities shows when it names none."""
@@ -151,14 +152,22 @@ class Table:
     ) -> tuple[int, str]:
         """The most that a study can be worth beside an order's regions, and why."""
         best, because = 0, "another region"
-        for one in _each(of_order):
-            for other in _each(of_study):
-                for line in self.near.get((one, other), ()):
-                    if line.fits(order, study):
-                        if line.most > best:
-                            best, because = line.most, line.because
-                        break
+        for near in self._near(of_order, of_study):
+            for line in near:
+                if line.fits(order, study):
+                    if line.most > best:
+                        best, because = line.most, line.because
+                    break
         return best, because
+
+    def _near(self, of_order: int, of_study: int) -> list[list[Near]]:
+        """The lines about each region of the order beside each of the study, where there are any."""
+        masks = (of_order, of_study)
+        found = self._nears.get(masks)
+        if found is None:
+            pairs = ((one, other) for one in _each(of_order) for other in _each(of_study))
+            found = self._nears[masks] = [self.near[pair] for pair in pairs if pair in self.near]
+        return found
 
     def aged(self, stated: tuple[str, ...], where: int, days: float) -> tuple[int, int]:
         """Grades taken off for age, and the grade below which age alone does not go."""
