@@ -135,6 +135,34 @@ def test_idle_association_is_released() -> None:
         assert scp.requested == 2
 
 
+_RELEASE_RQ, _HALF_A_PDU = b"\5\0\0\0\0\4\0\0\0\0", b"\6\0\0\0\0\4\0"
+
+
+@pytest.mark.parametrize(
+    "says", [b"", _RELEASE_RQ, _HALF_A_PDU, b"\2\0" * 40, b"HTTP/1.1 400 Bad Request\r\n"]
+)
+def test_a_peer_that_answers_a_release_with_something_else_keeps_nobody(says: bytes) -> None:
+    """Nothing, its own request again and again, half an answer, garbage: each ends with the ACSE time."""
+    over = threading.Event()
+
+    def answer_and_go_on(conversation: Conversation) -> None:
+        answer(conversation)
+        while not conversation.over and not over.is_set():
+            over.wait(0.1)
+            conversation.send_raw(says)
+
+    async def work(remote: RemoteAE) -> None:
+        await find(remote)
+        await eventually(lambda: not remote._uses and not remote._idle)  # noqa: SLF001 (what holds a thread)
+        await find(remote)
+        over.set()
+
+    with ScriptedScp(find=answer_and_go_on) as scp:
+        waits = peer.Timeouts(connect=5, acse=1, idle=3600, find_total=3600)
+        use(scp.peer(timeouts=waits), work, release_after=0.1)
+        assert 2 <= scp.requested
+
+
 def test_association_in_use_is_not_released() -> None:
     """A call that lasts longer than the idle time keeps its association."""
 

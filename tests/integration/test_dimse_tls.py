@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import ssl
 import subprocess
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from typer.testing import CliRunner
 
 from prefetch import certificates, model
+from prefetch.cli.program import program
 from prefetch.dimse import echo, peer, status, wire
 from prefetch.dimse.association import RemoteAE
 from prefetch.model import Outcome
@@ -100,6 +103,32 @@ def test_orthanc_with_mutual_tls(orthanc: peers.Orthanc, authority: Authority, o
     to = peer_at(orthanc.port, tls(authority, ours))
     assert ask(to).reachable
     assert [Outcome.SUCCESS] * 20 == [result.outcome for result in find(to, 20)]
+
+
+def test_echo_and_check_go_by_what_the_site_says(
+    orthanc: peers.Orthanc, tmp_path: Path, authority: Authority, ours: Issued
+) -> None:
+    """Paths from the directory of the file; a file that is missing is named with its place."""
+    for file in (authority.file, ours.certificate, ours.key):
+        shutil.copy(file, tmp_path)
+    site = tmp_path / "prefetch.yaml"
+    shown = f"ca: {authority.file.name}, certificate: {ours.certificate.name}, key: {ours.key.name}"
+    said = f"""
+time_zone: Europe/Berlin
+archives: {{main: {{ae_title: ARCHIVE, host: localhost, port: {orthanc.port}, tls: {{{shown}}}}}}}
+workstations: {{room: {{ae_title: ROOM, verify: counters}}}}
+planning: {{to: room}}
+"""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "all.yaml").write_text("rules: [{name: all, priors: [{}]}]\n")
+    site.write_text(said)
+    answered = CliRunner().invoke(program, ["echo", "main", "--json", "--config", str(site)])
+    assert '"reachable": true' in answered.output
+    authority_here = tmp_path / authority.file.name
+    authority_here.unlink()
+    refused = CliRunner().invoke(program, ["check", "--config", str(site)])
+    assert "archives.main.tls" in refused.output
+    assert "cannot be used" in refused.output
 
 
 def test_without_a_certificate_of_ours(orthanc: peers.Orthanc, authority: Authority) -> None:
