@@ -165,6 +165,21 @@ def of_all(event: OrderEvent) -> OrderEvent:
     return replace(event, **dict.fromkeys(_OF_ONE_SERVICE))  # type: ignore[arg-type] # texts, by name
 
 
+def cancelled_since(event: OrderEvent, at: datetime, candidates: Sequence[Order]) -> Saying | None:
+    """The cancel of a whole booking that was heard before one of its services, and said after it (`at`).
+
+    It is kept with the service that was heard of first, and does not name that one.
+    """
+    ended = OrderStatus.CANCELLED.value
+    for each in candidates:
+        told = provenance.latest(each.sayings, "status")
+        if told is None or told.at <= at or told.said["status"] != ended or "booked_service" in told.said:
+            continue
+        if event.booked_service and _is_of_booking(event, each):
+            return replace(told, said={"status": ended})
+    return None
+
+
 _OF_ONE_SERVICE = ("procedure_code", "procedure_description", "modality", "station_ae_title", "station_name")
 
 
@@ -365,6 +380,13 @@ def apply(
         message_time=max(at, order.message_time or at),
     )
     return _due(order, changed, now, more=watched_differ)
+
+
+def cancel(order: Order, saying: Saying, *, now: datetime) -> Order:
+    """The order after what cancels its whole booking."""
+    sayings, fresh = provenance.hear(order.sayings, saying)
+    status = _status(order.status, sayings, fresh)
+    return _due(order, replace(order, sayings=sayings, status=status), now)
 
 
 def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:

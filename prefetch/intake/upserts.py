@@ -129,15 +129,21 @@ class Upserts:
         candidates = order_rows.orders_sharing_keys(self.connection, event)
         order = orders.match(event, candidates)
         if order is None:
-            created = orders.create(event, **self._said(event))
-            return () if created is None else (self._keep(created, "order_created"),)
+            said = self._said(event)
+            created = orders.create(event, **said)
+            if created is None:
+                return ()
+            ended = orders.cancelled_since(event, said["at"], candidates)
+            if ended is not None:
+                created = orders.cancel(created, ended, now=self.now)
+            return (self._keep(created, "order_created"),)
         for twin in orders.twins(event, order, candidates):
             order = self._join(order, twin)
         if orders.speaks_of_all(event, order):
             booked = [each for each in candidates if orders.speaks_of_all(event, each)]
             return [kept for each in booked for kept in self._change(each, orders.of_all(event), None)]
         if event.service_ends and order.booked_service:
-            event, news = replace(event, action=Action.CANCEL), None
+            event, news = replace(event, action=Action.CANCEL, booked_service=order.booked_service), None
         return self._change(order, event, news)
 
     def _change(

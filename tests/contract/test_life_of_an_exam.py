@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -119,7 +120,7 @@ def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
     assert (HEARD + timedelta(hours=48), "A1") == (order.scheduled_start, order.accession_number)
 
 
-CT, MR = "CTCHEST^CT Chest", "MRHEAD^MR Head"
+CT, MR, US = "CTCHEST^CT Chest", "MRHEAD^MR Head", "USABD^US Abdomen"
 
 
 def booking(minute: int, trigger: str, *services: str, start: str = "202603031200") -> str:
@@ -187,6 +188,34 @@ def test_a_cancelled_booking_cancels_all_its_exams(database: Database, services:
     found = exams(tell(database, booking(0, "S12", CT, MR), booking(1, "S15", *services)))
     cancelled = ("03 12:00", OrderStatus.CANCELLED)
     assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == found
+
+
+@pytest.mark.parametrize("services", [(), (CT,), (MR, CT)])
+def test_a_cancel_that_comes_before_its_booking_cancels_all_its_exams(
+    database: Database, services: tuple[str, ...]
+) -> None:
+    """The booking was made before it was cancelled, and is heard of late."""
+    found = exams(tell(database, booking(1, "S15", *services), booking(0, "S12", CT, MR)))
+    cancelled = ("03 12:00", OrderStatus.CANCELLED)
+    assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == found
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_booking_made_anew_after_its_cancel_holds(database: Database, order: tuple[int, ...]) -> None:
+    """In whatever order the three are heard; what the new booking leaves out stays cancelled."""
+    told = [booking(0, "S12", CT, MR, US), booking(1, "S15"), booking(2, "S12", CT, MR)]
+    found = exams(tell(database, *(told[nth] for nth in order)))
+    assert {"CTCHEST": OrderStatus.SCHEDULED, "MRHEAD": OrderStatus.SCHEDULED} == {
+        name: status for name, (_, status) in found.items() if name != "USABD"
+    }
+    assert found["USABD"][1] is OrderStatus.CANCELLED
+
+
+def test_a_service_that_ends_alone_ends_no_other_that_comes_late(database: Database) -> None:
+    """Its cancel is not the booking's."""
+    ended = booking(2, "S20", MR)
+    found = exams(tell(database, booking(1, "S12", CT, MR), ended, booking(0, "S12", CT, MR, US)))
+    assert found["USABD"][1] is OrderStatus.SCHEDULED
 
 
 def test_a_new_time_without_services_is_that_of_all(database: Database) -> None:
