@@ -42,7 +42,7 @@ class Conversation:
         self.destination: str | None = getattr(request, "MoveDestination", None)
         self._association = association
         self._request = request
-        self._context_id = context_id
+        self.context_id = context_id
         self.sop_class = request.AffectedSOPClassUID
 
     @property
@@ -60,7 +60,7 @@ class Conversation:
             setattr(response, keyword, value)
         if identifier:
             response.Identifier = BytesIO(identifier)
-        self._association.dimse.send_msg(response, self._context_id)
+        self._association.dimse.send_msg(response, self.context_id)
 
     def send_raw(self, octets: bytes) -> None:
         """Put bytes on the connection that are no PDU, or a part of one."""

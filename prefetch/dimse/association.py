@@ -35,6 +35,7 @@ from prefetch.dimse import (
     second_look,
     status,
     turns,
+    waiting,
     wire,
     worklist,
 )
@@ -433,7 +434,7 @@ class RemoteAE:
                 if not self._idle:
                     return None
                 _, association = self._idle.pop()
-            if association.is_established:
+            if association.is_established and waiting.line_of(association).is_quiet:
                 return association
             wire.discard(association)
 

@@ -97,7 +97,7 @@ class Exchange:
             for response in mending.mend(received):
                 if response.status not in status.PENDING:
                     self.last = _read_last(response, self._decoded(response) if response.identifier else None)
-                    if self.last.status in status.OUT_OF_STEP:
+                    if self.last.status in status.OUT_OF_STEP or line.says_more:
                         self._association.abort(block=False)
                     return
                 self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED

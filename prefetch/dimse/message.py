@@ -51,6 +51,7 @@ class _Element(IntEnum):
     AFFECTED_SOP_CLASS_UID = 0x0002
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
+    MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
     MOVE_DESTINATION = 0x0600
     PRIORITY = 0x0700
     COMMAND_DATA_SET_TYPE = 0x0800
@@ -79,6 +80,8 @@ class Response:
 
     context_id: int
     command: int
+    responds_to: int | None = None
+    """Message ID of the request."""
     status: int | None = None
     identifier: bytes = b""
     comment: str = ""
@@ -161,6 +164,8 @@ class Reader:
     def _take(self, context_id: int, control: int, fragment: bytes) -> Response | None:
         if not control & _COMMAND:
             return self._take_identifier(control, fragment)
+        if self._waiting is not None:
+            raise errors.PeerError("a command where a data set was announced")
         self._command += fragment
         if len(self._command) > _LONGEST_COMMAND:
             raise errors.PeerError("a command set without an end")
@@ -208,6 +213,7 @@ def _response(context_id: int, elements: Mapping[int, bytes]) -> Response:
     return Response(
         context_id=context_id,
         command=command,
+        responds_to=_number(elements, _Element.MESSAGE_ID_BEING_RESPONDED_TO),
         status=_number(elements, _Element.STATUS),
         comment=elements.get(_Element.ERROR_COMMENT, b"").decode("latin-1").strip(" \0"),
         offending=tuple(_tag(offending[at : at + 4]) for at in range(0, len(offending), 4)),

@@ -76,7 +76,10 @@ class WholePDUs:
         connection = self._transport.socket
         if connection is None:
             return
-        if not self.hides_something and not (connection.fileno() >= 0 and self._poll.poll(0)):
+        if connection.fileno() < 0:  # closed by whoever cut it
+            self._ended = True
+            return
+        if not self.hides_something and not self._poll.poll(0):
             return
         try:
             came = _recv_at_once(connection)

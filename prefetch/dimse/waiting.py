@@ -17,6 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 from pynetdicom import evt
@@ -36,6 +37,9 @@ _IS_ESTABLISHED = "Sta6"
 
 _LINE = "prefetch_line"
 """Attribute of an association that has one."""
+
+_FIRST_MESSAGE_ID, _LAST_MESSAGE_ID = 2, 0xFFFF
+"""Of our requests. A peer that answers everything as if it were number 1 is understood all the same."""
 
 _BEGINS_WITHIN = 1.0
 """Seconds for pynetdicom's thread to come round, where it looks every millisecond."""
@@ -87,6 +91,8 @@ class Line:
         """What pynetdicom has read, which is nothing that anybody waits for, and interruptions."""
         self._reader = message.Reader()
         self._arrived: deque[message.Response] = deque()
+        self._asked: message.Request | None = None
+        """The last request."""
         self._connection = cast("socket.socket", transport.socket)
         self._whole = WholePDUs(transport)
         self._wake = _Wake(self._connection)
@@ -117,10 +123,12 @@ class Line:
             # From here on it reads in its turn only.
             self._provider.socket = cast("AssociationSocket", self._whole)
             self._came_round.set()
-        if self._may_wait():
-            self._wake.wait(LOOKS_EVERY, self._poll)
+        called = self._may_wait() and self._wake.wait(LOOKS_EVERY, self._poll)
         self._turn.acquire()
         self._is_in_a_round = True
+        if called:
+            # Not before its turn: the call may be for whoever had it meanwhile, and would sleep on.
+            self._wake.answer()
         if self._provider._kill_thread:
             # It was told to end while another worked the line; what else that has left concerns nobody.
             self._provider.event_queue.queue.clear()
@@ -132,7 +140,8 @@ class Line:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Work the line in this thread for the time being; raises `RuntimeError` where its own has ended."""
-        while not self._turn.acquire(timeout=LOOKS_EVERY):
+        # Until its own thread has come round that one reads without waiting for its turn.
+        while not (self._came_round.wait(LOOKS_EVERY) and self._turn.acquire(timeout=LOOKS_EVERY)):
             if not self._provider.is_alive():
                 raise RuntimeError("the association has ended")
         self._holder = threading.get_ident()
@@ -144,29 +153,45 @@ class Line:
 
     def send(self, request: message.Request, context_id: int) -> None:
         """Send a request while the line is held; raises `RuntimeError` or `OSError` where it has gone."""
-        if not self._association.is_established or self._arrived:
+        if not self._association.is_established or self.says_more:
             raise RuntimeError("the association has ended, or its peer says what nobody asked for")
         longest = self._association.acceptor.maximum_length or 0
-        self._connection.sendall(message.write(request, context_id, longest))
+        last = self._asked.message_id if self._asked is not None else _LAST_MESSAGE_ID
+        number = last + 1 if last < _LAST_MESSAGE_ID else _FIRST_MESSAGE_ID
+        self._asked = replace(request, message_id=number)
+        self._connection.sendall(message.write(self._asked, context_id, longest))
+
+    @property
+    def says_more(self) -> bool:
+        """Whether the peer has said what nobody asked for; while the line is held and nothing is asked."""
+        return not self.is_quiet or self._whole.ready
 
     def receive(self, seconds: float) -> message.Response | None:
         """The next response, while the line is held.
 
-        `None` where none came in time, at an interruption, at the end, and after what is no response.
+        `None` where none came in time, at an interruption, at the end, and after what is no response to it.
         """
         until = time.monotonic() + seconds
         while not self._arrived:
             left = until - time.monotonic()
             if left <= 0 or not self._messages.empty() or not self._go_round(left):
                 return None
-        return self._arrived.popleft()
+        response = self._arrived.popleft()
+        return response if self._is_to_what_was_asked(response) else None
+
+    def _is_to_what_was_asked(self, response: message.Response) -> bool:
+        """Whether it is not one more response to an earlier request, or to one of another kind."""
+        asked, number = self._asked, response.responds_to
+        if asked is None or response.command != asked.command.response:
+            return False
+        return number is None or number < _FIRST_MESSAGE_ID or number == asked.message_id
 
     def _go_round(self, seconds: float) -> bool:
         """Do what the line's own thread does in a round; false where no response can come any more."""
         provider = self._provider
         try:
-            if self._may_wait():
-                self._wake.wait(seconds, self._holders_poll)
+            if self._may_wait() and self._wake.wait(seconds, self._holders_poll):
+                self._wake.answer()
             if not self._take_what_is_to_be_sent():
                 self._read()
             with contextlib.suppress(queue.Empty):
@@ -189,6 +214,11 @@ class Line:
                 self._read_what_has_come()
 
     # --- in any thread -----------------------------------------------------------------------------
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing was read that nobody asked for."""
+        return not self._arrived and self._messages.empty()
 
     def call(self) -> None:
         """Have whoever works the line look."""
@@ -232,14 +262,17 @@ class _Wake:
         poll.register(self._ours, select.POLLIN)
         return poll
 
-    def wait(self, seconds: float, poll: select.poll) -> None:
-        """Wait so long at most for something to read, for the connection to break, or for a call."""
-        if self._connection.fileno() < 0 or self._ours.fileno() < 0:
-            return
+    def wait(self, seconds: float, poll: select.poll) -> bool:
+        """Wait so long at most for something to read, for the connection to break, or for a call: true."""
         called = self._ours.fileno()
-        if any(ready == called for ready, _ in poll.poll(seconds * 1000)):
-            with contextlib.suppress(OSError):
-                self._ours.recv(4096)
+        if self._connection.fileno() < 0 or called < 0:
+            return False
+        return any(ready == called for ready, _ in poll.poll(seconds * 1000))
+
+    def answer(self) -> None:
+        """Take the calls that there are; whoever does has to look."""
+        with contextlib.suppress(OSError):  # closed, or another has
+            self._ours.recv(4096)
 
     def call(self) -> None:
         """Have the thread look."""

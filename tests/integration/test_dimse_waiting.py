@@ -84,6 +84,18 @@ def test_every_exchange_is_answered(peer: archive.Archive) -> None:
     assert slow < 100  # a lost wake-up would make all of them slow; a busy machine makes some
 
 
+def test_a_call_is_left_to_who_has_the_line(peer: archive.Archive) -> None:
+    """Its own thread, which waits for its turn meanwhile, does not take it: whoever has it would sleep on."""
+    association = associate(peer, wire.fast_handlers())
+    line = waiting.line_of(association)
+    for _ in range(10):
+        with line.held():
+            line.call()
+            time.sleep(2 * waiting.LOOKS_EVERY)
+            assert line._wake.wait(0, line._holders_poll)  # noqa: SLF001 (what it waits with)
+    association.release()
+
+
 def test_no_descriptor_outlives_its_association(peer: archive.Archive) -> None:
     """Not even where the connection is closed before the end of it can be heard of."""
     unheard = [handler for handler in wire.fast_handlers() if handler[0] is not evt.EVT_CONN_CLOSE]

@@ -52,6 +52,13 @@ def test_the_end_is_something_to_read(ends: tuple[socket.socket, WholePDUs]) -> 
     assert ([False, True], None, PDU[:4]) == (ready, ours.pdu_type, bytes(ours.recv(6)))
 
 
+def test_a_connection_that_was_cut_is_at_its_end(ends: tuple[socket.socket, WholePDUs]) -> None:
+    """Closed by another thread it can be neither read nor watched: nobody goes round for nothing."""
+    _, ours = ends
+    ours.socket.close()
+    assert ours.ready
+
+
 def test_what_claims_to_be_endless_is_not_waited_for(ends: tuple[socket.socket, WholePDUs]) -> None:
     """It is handed on as it is: shorter than it says, which ends the association."""
     theirs, ours = ends
