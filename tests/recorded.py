@@ -16,7 +16,7 @@ from prefetch import model
 from prefetch.config import Config
 from prefetch.planning import draft, identity, keys, matching
 from prefetch.planning.circumstances import Circumstances
-from prefetch.store import answers, orders, plans
+from prefetch.store import answers, orders, plans, retrieves
 from prefetch.store.database import Connection
 
 OWNER = "here:1:aaaa"
@@ -66,6 +66,7 @@ def plan(
             verdicts={},
             policy=identity.Policy.of(site),
             circumstances=Circumstances.of(site, now),
+            fetched=[retrieve for _, retrieve in retrieves.retrieves_of_order(c, order.id)],
         )
         found = draft.sort_studies(facts, matches, asked)
         made = replace(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -122,7 +122,7 @@ def replay_part(trial: Trial, store: str, numbers: Sequence[int]) -> difference.
         tally.not_replayed.update(filter(None, map(_why_not, records)))
         live = [record for record in records if not _why_not(record)]
         ids = {record.order.id: _ids(connection, record) for record in live}
-        replaying = _prepare(connection, site, ids.values())
+        replaying = _prepare(connection, site, ids)
     for record in live:
         found = replaying.plan(record, ids[record.order.id])
         if found.missing:
@@ -152,18 +152,20 @@ def _ids(connection: Connection, record: recorded.Record) -> tuple[model.Patient
 
 
 def _prepare(
-    connection: Connection, site: Config, ids: Collection[Iterable[model.PatientId]]
+    connection: Connection, site: Config, ids: Mapping[int, Iterable[model.PatientId]]
 ) -> replay.Replay:
-    """Read all that these patients' exams may need."""
-    own = {one.patient_id for each in ids for one in each}
+    """Read all that exams may need; `ids` are their patients', by the number of the order."""
+    own = {one.patient_id for each in ids.values() for one in each}
     asked = {
         key.patient_id
-        for each in ids
+        for each in ids.values()
         for archive in site.archives.values()
         for key in keys.keys_for(each, archive).asked
     }
+    some_rest = any(rule.cool_down is not None for rule in site.rule_set.rules)
     return replay.Replay(
         site=site,
+        fetched=recorded.read_fetched(connection, list(ids)) if some_rest else {},
         answers=recorded.read_answers(connection, site.archives, asked),
         verdicts=recorded.read_verdicts(connection, own),
     )

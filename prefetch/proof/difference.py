@@ -37,7 +37,7 @@ class Compared:
     gained: tuple[Change, ...]
     lost: tuple[Change, ...]
     otherwise: tuple[Change, ...]
-    """Still wanted, but from another archive, or another part of the study."""
+    """Still wanted, but from another archive, or another part of the study, or resting on one side only."""
     kept: tuple[Target, ...]
     """Wanted as before."""
 
@@ -65,7 +65,7 @@ def compare(record: Record, candidates: Iterable[Candidate]) -> Compared:
         return Change(order=_brief(record.order), target=target, before=old, after=new)
 
     both = [target for target in before if target in after]
-    otherwise = [target for target in both if _how(before[target]) != _how(after[target])]
+    otherwise = [target for target in both if not _is_same(before[target], after[target])]
     return Compared(
         gained=tuple(change(target) for target in after if target not in before),
         lost=tuple(change(target) for target in before if target not in after),
@@ -87,6 +87,17 @@ def _of_studies(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
 def _never_seen(other: Candidate) -> Candidate:
     reason = model.Reason(because="no rule asked an archive that holds it")
     return replace(other, decision=Decision.LEFT, destination=None, reasons=(reason,))
+
+
+def _is_same(before: Candidate, after: Candidate) -> bool:
+    """Whether as much moves, from the same archive; what was there moved nothing, rest it or not."""
+    if before.decision is Decision.PRESENT:
+        return _how(before) == _how(after)
+    return _how(before) == _how(after) and _rests(before) == _rests(after)
+
+
+def _rests(candidate: Candidate) -> bool:
+    return candidate.decision is Decision.COOLING
 
 
 def _how(candidate: Candidate) -> tuple[str, frozenset[tuple[str, tuple[str, ...]]]]:
@@ -194,15 +205,19 @@ def traffic(tally: Tally, limits: Limits) -> dict[str, Traffic]:
     counted: dict[str, Traffic] = {}
     for target in (before | after).keys() - tally.kept - tally.there:
         old, new = before.get(target), after.get(target)
-        if old and new and _how(old) == _how(new):
+        if old and new and _is_same(old, new):
             continue
         for candidate, which in ((old, "less"), (new, "more")):
-            if candidate is not None and candidate.decision is not Decision.QUARANTINED:
+            if candidate is not None and candidate.decision not in _UNMOVED:
                 archive = candidate.study.archive
                 known = counted.get(archive, Traffic())
                 total = getattr(known, which) + _volume(candidate, limits)
                 counted[archive] = replace(known, **{which: total})
     return dict(sorted(counted.items()))
+
+
+_UNMOVED = frozenset({Decision.QUARANTINED, Decision.COOLING})
+"""Wanted, and not moved for now."""
 
 
 def _volume(candidate: Candidate, limits: Limits) -> Volume:

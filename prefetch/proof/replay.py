@@ -32,6 +32,8 @@ class Replay:
     site: Config
     answers: Answers
     verdicts: Mapping[tuple[str, str], Sequence[Decided]]
+    fetched: Mapping[int, Sequence[model.Retrieve]]
+    """Number of an order → what was ever fetched for it."""
 
     def plan(self, record: Record, ids: Sequence[model.PatientId]) -> Replayed:
         """What the site's rules would have chosen; `ids` are the patient's, as they were known then."""
@@ -46,6 +48,7 @@ class Replay:
             verdicts=self._verdicts(record, ids),
             policy=identity.Policy.of(self.site),
             circumstances=Circumstances.of(self.site, now),
+            fetched=self._fetched(record),
         )
         answered, missing = self._ask(facts, matches, record, ids)
         if not record.plan.patient_ids and self.site.identity.pix:
@@ -115,6 +118,11 @@ class Replay:
             for one in self.verdicts.get((each.patient_id, each.issuer_of_patient_id or ""), ())
             if one.at <= record.plan.made_at
         }
+
+    def _fetched(self, record: Record) -> list[model.Retrieve]:
+        """What had been fetched for the exam by then."""
+        fetched = self.fetched.get(record.order.id, ())
+        return [one for one in fetched if one.verified_at and one.verified_at <= record.plan.made_at]
 
 
 def _said_of_study(uid: str, archive: str, record: Record) -> model.FindResult | None:

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Text, bindparam, cast, func, select
 from prefetch import model
 from prefetch.store import documents
 from prefetch.store.orders import COLUMNS, as_order
+from prefetch.store.retrieves import COLUMNS as RETRIEVES
+from prefetch.store.retrieves import as_retrieve
 from prefetch.store.tables import answers, day_of_order, in_numbers, orders, plans, retrieves, verdicts, wants
 
 Target = tuple[str, str]
@@ -85,6 +87,21 @@ def read_records(c: Connection, numbers: Sequence[int]) -> tuple[list[Record], l
         if order.id in made
     ]
     return records, [order for order in known if order.id not in made]
+
+
+_FETCHED = (
+    select(wants.c.order_id, *RETRIEVES)
+    .join(retrieves, retrieves.c.id == wants.c.retrieve_id)
+    .where(in_numbers(wants.c.order_id), retrieves.c.state == model.RetrieveState.VERIFIED)
+)
+
+
+def read_fetched(c: Connection, numbers: Sequence[int]) -> dict[int, list[model.Retrieve]]:
+    """Give what was ever fetched for orders and verified, by the number of the order."""
+    fetched: dict[int, list[model.Retrieve]] = defaultdict(list)
+    for row in c.execute(_FETCHED, {"numbers": list(numbers)}).mappings():
+        fetched[row["order_id"]].append(as_retrieve(row))
+    return fetched
 
 
 def _as_planned(row: Mapping[Any, Any]) -> model.Order:

@@ -166,6 +166,61 @@ def test_a_study_that_two_exams_want_moves_once(site: Site) -> None:
     assert (2, {}) == (len(tally.gained), difference.traffic(tally, site.config.limits))
 
 
+RESTING = TWO_CTS.replace("from: main", "cool_down: 12h, from: main")
+FETCHED = EXAM - timedelta(minutes=50)
+AGAIN = EXAM - timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("by", "other", "more", "less"),
+    [(TWO_CTS, RESTING, 0, 1), (RESTING, TWO_CTS, 1, 0), (RESTING, RESTING, None, None)],
+)
+def test_what_would_rest_moves_less(
+    site: Site, by: str, other: str, more: int | None, less: int | None
+) -> None:
+    """It was fetched for the exam twenty minutes before; the workstation does not hold it any more."""
+    fetched_before(site, by)
+    tally = site.replay(other).tally
+    traffic = difference.traffic(tally, site.config.limits).get("main")
+    assert (more, less) == ((traffic.more.studies, traffic.less.studies) if traffic else (None, None))
+    decisions = {(one.before.decision, one.after.decision) for one in tally.otherwise}
+    resting = {by: model.Decision.TAKEN, RESTING: model.Decision.COOLING}
+    after = model.Decision.COOLING if other == RESTING else model.Decision.TAKEN
+    assert decisions == ({(resting[by], after)} if by != other else set())
+    assert ([], []) == (tally.gained, tally.lost)
+
+
+def test_what_was_fetched_only_later_does_not_rest(site: Site) -> None:
+    """When the exam was planned nobody had fetched it."""
+    site.plan({"main": [study("1", "2025-01-01")]})
+    fetch(site)
+    assert 0 == site.replay(RESTING).tally.touched
+
+
+def fetch(site: Site) -> None:
+    """Move and verify what is wanted, on the morning of the exam."""
+    moved(site, 60)
+    queue = queued.Queue(site.database)
+    (looked_at,) = queue.claim_checks(FETCHED)
+    assert queue.check(looked_at, now=FETCHED) is not None
+
+
+def fetched_before(site: Site, by: str) -> None:
+    """Plan an exam by a rule, fetch what it wants, and plan it again twenty minutes later."""
+    site.rules(by, "rules")
+    site.config = config.load(site.directory / "prefetch.yaml")
+    held = {"main": [study("1", "2025-01-01")]}
+    site.plan(held)
+    fetch(site)
+    with site.database.transaction() as connection:
+        (known,) = orders.find_orders(connection, "A1")
+        orders.save_order(connection, replace(known, plan_at=AGAIN))
+        (claimed,) = orders.claim_orders_to_plan(
+            connection, owner=recorded.OWNER, now=AGAIN, lease=recorded.LEASE, limit=1
+        ).orders
+        recorded.plan(connection, site.config, claimed, held, now=AGAIN)
+
+
 # --- as it stood then ------------------------------------------------------------------------------
 
 
