@@ -87,7 +87,7 @@ class ReaderPool:
         ordinary: list[int] = []
         alone: list[list[int]] = []
         for number in numbers:
-            if _is_ordinary(messages[number][0]):
+            if is_ordinary(messages[number][0]):
                 ordinary.append(number)
             else:
                 alone.append([number])
@@ -131,7 +131,7 @@ class ReaderPool:
         return readings
 
 
-def _is_ordinary(raw: bytes) -> bool:
+def is_ordinary(raw: bytes) -> bool:
     """Whether reading it is soon done: it is small and simple, or of no interest and passed over."""
     if len(raw) <= ORDINARY_BYTES and _count_parts(raw) <= ORDINARY_PARTS:
         return True

@@ -1,12 +1,13 @@
 """The reader stage: inbox → orders (design, section 2, steps 2 and 3).
 
 Takes raw messages that were acknowledged, has them read off the event loop, and has what they say applied in
-inbox order. A message that nobody can understand goes to the dead letters, and the feed goes on.
+inbox order, but for what may take long to read: it waits for the others, not they for it. A message that
+nobody can understand goes to the dead letters, and the feed goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import structlog
 
@@ -26,6 +27,9 @@ TOGETHER = 4
 
 BATCH = 100
 """Messages read in one go; enough to feed the worker processes."""
+
+SLOW_AT_A_TIME = 2
+"""Messages of a batch that may take long to read: they come last, and after these what has come since."""
 
 LET_IN = 10
 """Messages of a batch applied before a look whether a STAT order has come: it waits for no more of them."""
@@ -55,19 +59,29 @@ class Reader:
         self._bells = bells
 
     async def read_waiting(self) -> int:
-        """Read and apply one batch; gives how many messages it held."""
+        """Read and apply one batch, last what may take long; gives how many messages were read.
+
+        The order is free: the freshest word holds, whenever it is read.
+        """
         waiting = await self._store.read(inbox.waiting_messages, BATCH)
-        if not waiting:
-            return 0
-        if len(waiting) == BATCH:
+        quick: list[inbox.InboxMessage] = []
+        slow: list[inbox.InboxMessage] = []
+        for message in waiting:
+            (quick if parsing.is_ordinary(message.raw) else slow).append(message)
+        taken = slow[:SLOW_AT_A_TIME]
+        if len(waiting) == BATCH or len(taken) < len(slow):
             self._bells.reader.ring()
-        read = await self._read(waiting)
         known = {message.id for message in waiting}
+        for together in filter(None, (quick, taken)):
+            await self._apply_letting_in(await self._read(together), known)
+        return len(quick) + len(taken)
+
+    async def _apply_letting_in(self, read: Sequence[Read], known: Container[int]) -> None:
+        """Apply what was read, and between it the STAT orders that have come meanwhile."""
         for first in range(0, len(read), LET_IN):
             await self._apply_all(read[first : first + LET_IN])
             urgent = await self._store.read(inbox.urgent_messages, BATCH)
             await self._apply_all(await self._read([each for each in urgent if each.id not in known]))
-        return len(waiting)
 
     async def _read(self, messages: Sequence[inbox.InboxMessage]) -> list[Read]:
         async with self._feeds.giving_way():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ import pytest
 
 from prefetch import bell, lastmessage, model, orders, timing
 from prefetch.fieldpath import FieldPath
-from prefetch.intake import header
+from prefetch.intake import header, hl7
+from prefetch.intake.hl7.mapping import Mapping
 from prefetch.intake.parsing import ReaderPool
-from prefetch.intake.reader import Reader
+from prefetch.intake.reader import SLOW_AT_A_TIME, Reader
 from prefetch.store import inbox
 from prefetch.store import orders as order_rows
 from prefetch.store.database import Database
@@ -125,6 +127,51 @@ def test_a_stat_order_is_let_in_between_the_messages_of_a_batch(store: str) -> N
         orders_made = asyncio.run(main(database))
     assert 101 == len(orders_made)
     assert orders_made.index("STAT") < 100
+
+
+class Held(hl7.Senders):
+    """Senders of whom some have the reader compute until a file is there."""
+
+    def __init__(self, until: Path) -> None:
+        super().__init__()
+        self.until = until
+
+    def mapping(self, header: header.Header, listener: str) -> Mapping:
+        """As anybody's; for some messages late."""
+        while header.control_id.startswith("MSLOW") and not self.until.exists():
+            time.sleep(0.01)
+        return super().mapping(header, listener)
+
+
+def test_no_message_waits_for_one_that_takes_long(store: str, tmp_path: Path) -> None:
+    """Those after it in the batch become orders first, and those that come later before many more like it."""
+    until = tmp_path / "now"
+    slow = [f"SLOW{number}" for number in range(SLOW_AT_A_TIME + 1)]
+
+    async def main(database: Database) -> list[str | None]:
+        async def placers(count: int) -> list[str | None]:
+            async with asyncio.timeout(60):
+                while len(found := await database.read(order_rows.list_orders, limit=100)) < count:  # noqa: ASYNC110 (it asks a store)
+                    await asyncio.sleep(0.01)
+            return [order.placer_order_number for order in sorted(found, key=lambda order: order.id)]
+
+        with closing(ReaderPool(workers=1)) as pool:
+            pool.senders = Held(until)
+            reader = make_reader(database, pool)
+            for placer in slow:
+                await accept(database, message(1, placer=placer) + "NTE|1||some words\r" * 500)
+            for number in range(5):
+                await accept(database, message(1, placer=f"P{number}"))
+            reading = asyncio.create_task(reader.read_waiting())
+            assert [f"P{number}" for number in range(5)] == await placers(5)
+            await accept(database, message(1, placer="NEXT"))
+            until.touch()
+            assert 5 + SLOW_AT_A_TIME == await reading
+            assert 2 == await reader.read_waiting()
+            return (await placers(len(slow) + 6))[5:]
+
+    with closing(Database.open(store)) as database:
+        assert [*slow[:SLOW_AT_A_TIME], "NEXT", *slow[SLOW_AT_A_TIME:]] == asyncio.run(main(database))
 
 
 def test_a_message_that_cannot_be_applied_harms_no_other(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
