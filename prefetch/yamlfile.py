@@ -48,9 +48,9 @@ class PlacedModel(Model):
         return self._place
 
     @cached_property
-    def said(self) -> frozenset[str]:
-        """The fields that say something; most blocks say two or three of twenty."""
-        return frozenset(name for name in type(self).model_fields if getattr(self, name))
+    def said(self) -> tuple[str, ...]:
+        """The fields that say something, in their order; most blocks say two or three of twenty."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name))
 
     @model_validator(mode="wrap")
     @classmethod

@@ -78,9 +78,9 @@ class _Tests:
         known: Known,
     ) -> None:
         self._keys = [
-            (key, fact, known.setdefault((key, said), _Found(test, asked, exam)))
+            (key, fact, known.setdefault((key, getattr(asked, key)), _Found(test, asked, exam)))
             for key, (fact, test) in tests.items()
-            if (said := getattr(asked, key))
+            if key in asked.said
         ]
 
     def of(self, compared: Compared) -> list[Finding]:

@@ -31,9 +31,8 @@ def order_matches(condition: rules.Condition, exam: Exam) -> Finding:
 
 
 def _findings(condition: rules.Condition, exam: Exam) -> Iterator[Finding]:
-    asked_of = condition.said
-    for key in _TESTS:
-        if key in asked_of:
+    for key in condition.said:
+        if key in _TESTS:
             yield _compared(key, _own(key, exam), getattr(condition, key))
     if condition.age:
         yield _is_of_age(condition.age, exam)
