@@ -100,10 +100,15 @@ ORDERS = frozenset({"ORM", "OMI", "OMG"})
 
 
 def order_effect(order_control: str, order_status: str) -> Effect:
-    """What ORC-1 and ORC-5 ask for; an order without ORC-1 is new, an unknown code is a change."""
-    code = order_control.strip().upper()
-    effect = ORDER_CONTROL.get(code, _CHANGE) if code else _NEW
-    return _by_status(order_status) if effect is _CHANGE else effect
+    """What ORC-1 and ORC-5 ask for; an unknown code is a change.
+
+    An order without ORC-1 is new, but where its status says that it goes on or ends.
+    """
+    code, told = order_control.strip().upper(), _by_status(order_status)
+    if not code:
+        return _NEW if told in {_CHANGE, _RESUME} else told
+    effect = ORDER_CONTROL.get(code, _CHANGE)
+    return told if effect is _CHANGE else effect
 
 
 def appointment_effect(trigger: str, filler_status: str) -> Effect:

@@ -91,6 +91,9 @@ def test_imaging_order_with_ipc() -> None:
     [
         ("NW", "", Action.NEW, None),
         ("", "", Action.NEW, None),
+        ("", "SC", Action.NEW, None),
+        ("", "CM", Action.CHANGE, OrderStatus.COMPLETED),
+        ("", "CA", Action.CANCEL, None),
         ("RO", "", Action.NEW, None),
         ("XO", "", Action.CHANGE, None),
         ("nw ", "", Action.NEW, None),

@@ -128,6 +128,7 @@ def test_places_that_do_not_exist_are_empty() -> None:
         (r"first\.br\second", "first second"),
         (r"a\.sp+2\b", "a b"),
         (r"M\XC3BC\ller", "Müller"),
+        (r"M\XFC\ller", "Müller"),
         (r"C:\Temp\x", r"C:\Temp\x"),
         ("\\", "\\"),
     ],

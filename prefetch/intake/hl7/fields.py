@@ -118,7 +118,11 @@ def unescape(text: str, delimiters: Delimiters) -> str:
             return ""
         if code.startswith("."):
             return " "
-        return bytes.fromhex(code.removeprefix("X")).decode("utf-8", "replace")
+        sent = bytes.fromhex(code.removeprefix("X"))
+        try:
+            return sent.decode()
+        except UnicodeDecodeError:  # of a sender that means Western letters by its bytes
+            return sent.decode("cp1252", "replace")
 
     pattern = rf"{mark}([FSTREHN]|\.[a-z]{{2}}[+-]?\d*|X(?:[0-9A-Fa-f]{{2}})+){mark}"
     return re.sub(pattern, resolve, text)

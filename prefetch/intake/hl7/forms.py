@@ -43,7 +43,7 @@ _TIME = re.compile(
 
 def time(value: str, _header: Header) -> str | None:
     """A point in time as `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`, the zone only where one was sent."""
-    found = _TIME.fullmatch(value.strip())
+    found = _TIME.fullmatch(_year_first(value))
     if found is None:
         return None
     moment = f"{found['year']}-{found['month']}-{found['day']}"
@@ -51,6 +51,14 @@ def time(value: str, _header: Header) -> str | None:
         second = f":{found['second']}" if found["second"] else ""
         moment += f"T{found['hour']}:{found['minute'] or '00'}{second}{_zone(found['zone'])}"
     return moment if _exists(moment) else None
+
+
+def _year_first(value: str) -> str:
+    """A date with the day first (31.1.2026) as ISO 8601 has it; with slashes the day could be either."""
+    return _DAY_FIRST.sub(lambda found: f"{found[3]}-{found[2]:>02}-{found[1]:>02}", value.strip())
+
+
+_DAY_FIRST = re.compile(r"^(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
 
 
 def _zone(sent: str | None) -> str:
@@ -79,7 +87,7 @@ def time_to_come(value: str, header: Header) -> str | None:
 
 def date(value: str, _header: Header) -> str | None:
     """A date of birth as `YYYY[MM[DD]]`."""
-    digits = re.match(r"\d{4}(?:-?\d\d(?:-?\d\d)?)?", value.strip())
+    digits = re.match(r"\d{4}(?:-?\d\d(?:-?\d\d)?)?", _year_first(value))
     found = digits[0].replace("-", "") if digits else ""
     return None if found.strip("0") == "" else found
 
