@@ -50,6 +50,7 @@ Job = Callable[[Association], T]
 _FIND = (wire.FIND, wire.PATIENT_ROOT_FIND)
 _MOVE = (wire.MOVE, wire.PATIENT_ROOT_MOVE)
 """SOP Classes of which one must be offered."""
+_ASKS = {Kind.QUERY: "query", Kind.MOVE: "move"}
 Instead = Callable[[status.Verdict], T]
 """Makes the result of a call that could not be made."""
 
@@ -64,6 +65,8 @@ class RemoteAE:
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
+        self._not_authorized: set[Kind] = set()
+        """What it has refused us, as nobody who may, since it last answered that."""
         self._breaker = breaker.Breaker(remote, rests=self._log_rest, answers=self._log_answers)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
@@ -298,7 +301,19 @@ class RemoteAE:
         with self._breaker.watching() as tell:
             result = await self._when_it_is_our_turn(job, needs, kind)
             tell(result)
+        if isinstance(result, model.FindResult | model.MoveResult) and result.status is not None:
+            self._hear_of_rights(kind, result.status)
         return instead(result) if isinstance(result, status.Verdict) else result
+
+    def _hear_of_rights(self, kind: Kind, said: int) -> None:
+        """Raise the alarm once where we are not authorised: nothing but its configuration helps."""
+        if said != status.NOT_AUTHORIZED:
+            self._not_authorized.discard(kind)
+        elif kind not in self._not_authorized:
+            self._not_authorized.add(kind)
+            whom, us = self.peer.ae_title, self.peer.calling_ae_title
+            because = f"{whom} does not let {us} {_ASKS[kind]} (0x0124)"
+            log.error("not_authorized", peer=self.peer.name, because=because)
 
     async def _when_it_is_our_turn(self, job: Job[T], needs: Sequence[UID], kind: Kind) -> T | status.Verdict:
         """Run a job; where it was one association too many, wait for the next turn."""

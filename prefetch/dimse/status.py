@@ -16,6 +16,7 @@ CANCEL = 0xFE00
 KEYS_UNSUPPORTED = 0xFF01
 PENDING = frozenset({0xFF00, KEYS_UNSUPPORTED})
 """0xFF01: some optional keys were not supported (PS3.4 C.4.1.1.4): a match all the same."""
+NOT_AUTHORIZED = 0x0124
 OUT_OF_RESOURCES = 0xA700
 UNKNOWN_MOVE_DESTINATION = 0xA801
 
@@ -47,7 +48,7 @@ _GENERAL: Mapping[int, tuple[Outcome, str]] = {
     0x0120: (Outcome.PERMANENT, "Missing attribute"),
     0x0121: (Outcome.PERMANENT, "Missing attribute value"),
     0x0122: (Outcome.PERMANENT, "Refused: SOP Class not supported"),
-    0x0124: (Outcome.PERMANENT, "Refused: Not authorized; is our AE Title registered there?"),
+    NOT_AUTHORIZED: (Outcome.PERMANENT, "Refused: Not authorized; is our AE Title registered there?"),
     0x0210: (Outcome.TRANSIENT, "Duplicate invocation"),
     0x0211: (Outcome.TRANSIENT, "Unrecognized operation"),
     0x0212: (Outcome.TRANSIENT, "Mistyped argument"),

@@ -18,6 +18,7 @@ import pytest
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from structlog.testing import capture_logs
 
 from prefetch import errors, model
 from prefetch.dimse import echo, identifier, peer, status, turns, wire
@@ -254,6 +255,32 @@ def test_context_variables_are_carried() -> None:
         logger.removeHandler(handler)
         logger.setLevel(level)
     assert "an order" in seen
+
+
+def test_what_we_are_not_authorised_for_is_an_alarm_once() -> None:
+    """Until it has answered something else; moves and queries each by themselves."""
+    refuse = says(0x0124)
+
+    def query(conversation: Conversation) -> None:
+        (answer if conversation.number == 3 else refuse)(conversation)
+
+    async def work(remote: RemoteAE) -> None:
+        for _ in range(2):
+            await move(remote)
+        for _ in range(5):
+            await find(remote)
+
+    with ScriptedScp(find=query, move=refuse) as scp, capture_logs() as logs:
+        use(scp.peer(), work)
+    alarms = [line["because"] for line in logs if line["event"] == "not_authorized"]
+    assert alarms == [
+        f"SCRIPTED does not let PREFETCH {what} (0x0124)" for what in ("move", "query", "query")
+    ]
+
+
+def says(status: int) -> Script:
+    """An archive that always ends so."""
+    return lambda conversation: conversation.respond(status)
 
 
 def test_no_log_names_a_patient(caplog: pytest.LogCaptureFixture) -> None:
