@@ -156,6 +156,7 @@ def release(association: Association) -> None:
 
 def discard(association: Association) -> None:
     """Abort an association unless it has ended, and see its threads end."""
+    connections = _connection(association)
     association.abort(block=False)
     deadline = time.monotonic() + ENDS_WITHIN
     while association.dul.is_alive() and time.monotonic() < deadline:
@@ -165,6 +166,8 @@ def discard(association: Association) -> None:
     for thread in (association.dul, association):
         if thread.is_alive():
             thread.join()
+    for connection in connections:  # a thread that did not end in time has left it open
+        connection.close()
 
 
 def _services(of: peer.Peer) -> Mapping[UID, str]:

@@ -110,6 +110,19 @@ def test_no_descriptor_outlives_its_association(peer: archive.Archive) -> None:
     assert descriptors() < opened
 
 
+def test_no_connection_outlives_a_thread_that_was_told_to_end(peer: archive.Archive) -> None:
+    """It closes nothing then: not where a peer has kept it from ending in time."""
+    association = associate(peer, wire.fast_handlers())
+    transport = association.dul.socket
+    assert transport is not None
+    assert transport.socket is not None
+    connection = transport.socket
+    association.dul.kill_dul()
+    association.dul.join()
+    wire.discard(association)
+    assert connection.fileno() < 0
+
+
 def descriptors() -> int:
     """How many this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, and no paths)
