@@ -136,7 +136,7 @@ def read_header(raw: bytes) -> Header | None:
     # MSH-3..6 may be written in Shift_JIS, where a separator is also a second byte: so decode, then split.
     declared, country, language = (_ascii(fields, number) for number in (18, 17, 19))
     decoded = charset.decode(line, declared=declared, country=country, language=language)
-    texts = decoded.text.split(decoded.text[3])
+    texts = decoded.text.replace("\0", "").split(decoded.text[3])
     delimiters = read_delimiters(decoded.text[3], texts[1])
     message_type, _, trigger = _numbered(texts, 9).partition(delimiters.component)
     trigger = trigger.partition(delimiters.component)[0]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from prefetch import model, orders
-from prefetch.intake import hl7, upserts
+from prefetch.intake import header, hl7, upserts
 from prefetch.model import OrderStatus
 from prefetch.store import orders as order_rows
 from prefetch.store.database import Database
@@ -121,6 +121,15 @@ def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
 
 
 CT, MR, US = "CTCHEST^CT Chest", "MRHEAD^MR Head", "USABD^US Abdomen"
+
+
+def test_a_message_padded_with_nul_is_kept(database: Database) -> None:
+    """PostgreSQL has no NUL in a text; what pads a field says nothing."""
+    (order,) = tell(database, orm(0).replace("CT Chest", "CT Chest\0").replace("CTCHEST", "CTCHEST\\X00\\"))
+    assert ("CTCHEST", "CT Chest") == (order.procedure_code, order.procedure_description)
+    read = header.read_header(orm(0).replace("|0|P|", "|0\0|P|").encode())
+    assert read is not None
+    assert "0" == read.control_id
 
 
 def booking(minute: int, trigger: str, *services: str, start: str = "202603031200") -> str:

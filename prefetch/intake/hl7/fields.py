@@ -105,9 +105,12 @@ _ESCAPES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetitio
 
 
 def unescape(text: str, delimiters: Delimiters) -> str:
-    """Text with its escape sequences resolved; highlighting is dropped, unknown ones stay as sent."""
+    """Text with its escape sequences resolved; highlighting is dropped, unknown ones stay as sent.
+
+    NUL, which pads fields here and there, is dropped too: no text in a store holds it.
+    """
     if delimiters.escape not in text:
-        return text
+        return text.replace("\0", "")
     mark = re.escape(delimiters.escape)
 
     def resolve(found: re.Match[str]) -> str:
@@ -125,4 +128,4 @@ def unescape(text: str, delimiters: Delimiters) -> str:
             return sent.decode("cp1252", "replace")
 
     pattern = rf"{mark}([FSTREHN]|\.[a-z]{{2}}[+-]?\d*|X(?:[0-9A-Fa-f]{{2}})+){mark}"
-    return re.sub(pattern, resolve, text)
+    return re.sub(pattern, resolve, text).replace("\0", "")
