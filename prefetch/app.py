@@ -20,6 +20,8 @@ import structlog
 
 from prefetch import chores, config, daemon, errors, health, model, stage, timing
 from prefetch.daemon import Daemon
+from prefetch.intake import header
+from prefetch.intake.hl7 import fields
 from prefetch.planning import inquiries, planner
 from prefetch.relevance import glossary
 from prefetch.store import archives as archive_rows
@@ -83,8 +85,7 @@ async def _serve(running: Daemon, path: Path) -> None:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
             health.notify_ready(_status(running.site))
-            # The first order would wait for it, and all else with it.
-            await asyncio.to_thread(glossary.shipped)
+            await asyncio.to_thread(_warm_up)
             await signals.stop.wait()
         finally:
             health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)
@@ -110,6 +111,12 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
         for name, each in running.verifiers.items()
     ]
     return [group.create_task(worker) for worker in work]
+
+
+def _warm_up() -> None:
+    """Load what is loaded when it is first asked for: else the first order waits, and all else with it."""
+    glossary.shipped()
+    fields.read_field("1^2", "PID_3", header.Delimiters())
 
 
 def _status(site: config.Config) -> str:
