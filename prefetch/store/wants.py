@@ -162,6 +162,7 @@ _STANDING = (
     .outerjoin(retrieves, retrieves.c.id == wants.c.retrieve_id)
     .where(in_numbers(orders.c.id))
     .group_by(orders.c.id)
+    .order_by(orders.c.id)
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.model import Choice, Order, Retrieve, RetrieveState, Series
+from prefetch.model import Part, Choice, Order, Retrieve, RetrieveState, Series
 from prefetch.planning.cooling import cooling
 from tests.choosing import NOW, order, study
 from tests.unit.test_select import choose
@@ -84,7 +84,7 @@ def test_two_orders_of_one_patient_are_two_exams(tmp_path: Path, moved_at: datet
         {"destination": "room-2"},
         {"study_instance_uid": "2"},
         {"expected_instances": 99},
-        {"series": (("1.1", 5),)},
+        {"series": (Part("1.1", 5),)},
     ],
 )
 def test_what_is_more_than_was_fetched_is_fetched(tmp_path: Path, before: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def test_a_part_of_what_was_fetched_rests_too(tmp_path: Path) -> None:
     one = Series(series_instance_uid="1.1", instances=5)
     part = replace(choice(tmp_path), series=(one,))
     assert TARGET in cooling(exam(), [part], [fetched()], now=NOW)
-    grown = fetched(series=(("1.1", 4),), expected_instances=4)
+    grown = fetched(series=(Part("1.1", 4),), expected_instances=4)
     assert {} == cooling(exam(), [part], [grown], now=NOW)
 
 
