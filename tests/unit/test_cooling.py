@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefetch.model import Part, Choice, Order, Retrieve, RetrieveState, Series
+from prefetch.model import Choice, Order, Part, Retrieve, RetrieveState, Series
 from prefetch.planning.cooling import cooling
 from tests.choosing import NOW, order, study
 from tests.unit.test_select import choose
