@@ -449,7 +449,7 @@ class RemoteAE:
                 if not self._idle:
                     return None
                 _, association = self._idle.pop()
-            if association.is_established and waiting.line_of(association).is_quiet:
+            if association.is_established and waiting.is_quiet(association):
                 return association
             wire.discard(association)
 

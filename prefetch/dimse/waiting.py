@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.fsm import TRANSITION_TABLE
 from pynetdicom.transport import AssociationSocket
 
 from prefetch.dimse import message
@@ -34,6 +35,9 @@ _CLOSES = "Sta13"
 """PS3.8 9.2: waiting for the connection to close; pynetdicom closes it when there is nothing more to read."""
 _IS_ESTABLISHED = "Sta6"
 """PS3.8 9.2: the only state in which responses come."""
+
+_OURS = frozenset({"Evt9", "Evt11", "Evt14", "Evt15"})
+"""PS3.8 Table 9-5: our data, release, answer to a release, abort; taken from the queue of what is sent."""
 
 _LINE = "prefetch_line"
 """Attribute of an association that has one."""
@@ -77,6 +81,12 @@ def line_of(association: Association) -> Line:
     return line
 
 
+def is_quiet(association: Association) -> bool:
+    """Whether an association has a line on which nothing was said that nobody asked for."""
+    line = getattr(association, _LINE, None)
+    return isinstance(line, Line) and line.is_quiet
+
+
 class Line:
     """The connection of an association, and who works it: its own thread, or one that waits for responses."""
 
@@ -110,6 +120,8 @@ class Line:
         self._read_what_has_come = provider._is_transport_event
         provider.to_provider_queue.put = self._put_and_wake  # type: ignore[method-assign]
         provider._process_recv_primitive = self._begin_round  # type: ignore[method-assign]
+        self._do_action = provider.state_machine.do_action
+        provider.state_machine.do_action = self._do_what_fits  # type: ignore[method-assign]
         self._came_round.wait(_BEGINS_WITHIN)
 
     # --- in the association's own thread -----------------------------------------------------------
@@ -129,11 +141,21 @@ class Line:
         if called:
             # Not before its turn: the call may be for whoever had it meanwhile, and would sleep on.
             self._wake.answer()
-        if self._provider._kill_thread:
-            # It was told to end while another worked the line; what else that has left concerns nobody.
-            self._provider.event_queue.queue.clear()
-            return True
         return self._take_what_is_to_be_sent()
+
+    # --- in whichever thread works it ---------------------------------------------------------------
+
+    def _do_what_fits(self, event: str) -> None:
+        """Do what an event asks for where the state knows of it; else the thread would end with an error.
+
+        So it is where our wish to end the association and the peer's cross, or the connection has ended
+        meanwhile: what we wanted has no sense any more.
+        """
+        if (event, self._provider.state_machine.current_state) in TRANSITION_TABLE:
+            self._do_action(event)
+        elif event in _OURS:
+            with contextlib.suppress(queue.Empty):
+                self._provider.to_provider_queue.get_nowait()
 
     # --- in a thread that waits for responses ------------------------------------------------------
 

@@ -142,9 +142,6 @@ _RELEASE_RQ, _HALF_A_PDU = b"\5\0\0\0\0\4\0\0\0\0", b"\6\0\0\0\0\4\0"
 @pytest.mark.parametrize(
     "says", [b"", _RELEASE_RQ, _HALF_A_PDU, b"\2\0" * 40, b"HTTP/1.1 400 Bad Request\r\n"]
 )
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
-)  # pynetdicom's, of the scripted peer
 def test_a_peer_that_answers_a_release_with_something_else_keeps_nobody(says: bytes) -> None:
     """Nothing, its own request again and again, half an answer, garbage: each ends with the ACSE time."""
     over = threading.Event()

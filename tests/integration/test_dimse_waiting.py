@@ -11,6 +11,7 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
 
 from prefetch.dimse import reactor, waiting, wire
 from prefetch.sandbox import archive
@@ -132,3 +133,5 @@ def test_what_is_bound_is_still_there() -> None:
     """The private names that this reaches into: when one is gone, pynetdicom has changed its threads."""
     assert {"_is_transport_event", "_process_recv_primitive"} <= set(vars(DULServiceProvider))
     assert "_reactor_checkpoint" in vars(Association(AE("X"), "requestor"))
+    releases = {state for event, state in TRANSITION_TABLE if event == "Evt11"}
+    assert ({"Sta6"}, True) == (releases, "do_action" in vars(StateMachine))
