@@ -6,22 +6,32 @@ want one study at one destination share one retrieve.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from prefetch.model import Choice, Part, Parts
+from prefetch.model import Choice, Part, Parts, Series
 
 
 def wanted(choice: Choice) -> Parts:
     """What a choice wants of its study, each part with the number of instances that its archive says."""
-    return tuple(Part(each.series_instance_uid, each.instances, each.only) for each in choice.series)
+    return of(choice.series)
+
+
+def of(series: Iterable[Series]) -> Parts:
+    """What is wanted of each of these series."""
+    return tuple(Part(each.series_instance_uid, each.instances, each.only) for each in series)
 
 
 def unite(one: Parts, other: Parts) -> Parts:
     """What either wants."""
     if not one or not other:
         return ()
-    united = _by_series(one)
-    for part in other:
+    return once((*one, *other))
+
+
+def once(said: Iterable[Part]) -> Parts:
+    """Each series once, with all that is wanted of it."""
+    united: dict[str, Part] = {}
+    for part in said:
         known = united.get(part.series_instance_uid, part)
         united[part.series_instance_uid] = _either(known, part)
     return tuple(united.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from prefetch import rules
+from prefetch import parts, rules
 from prefetch.model import Series, Study
 from prefetch.planning.findings import Finding, alternatives, compare, every, is_like, is_of_kind, some
 from prefetch.planning.matching import RuleMatch
@@ -103,18 +103,12 @@ def _key_images(
 
 def united(some: Iterable[Series]) -> tuple[Series, ...]:
     """Each series once, with all that is wanted of it."""
-    together: dict[str, Series] = {}
-    for each in some:
-        known = together.get(each.series_instance_uid, each)
-        together[each.series_instance_uid] = known if not known.only else _either(known, each)
-    return tuple(together.values())
-
-
-def _either(one: Series, other: Series) -> Series:
-    if not other.only:
-        return other
-    both = tuple(dict.fromkeys((*one.only, *other.only)))
-    return replace(one, instances=len(both), only=both)
+    series = tuple(some)
+    known = {each.series_instance_uid: each for each in series}
+    return tuple(
+        replace(known[part.series_instance_uid], instances=part.instances, only=part.only)
+        for part in parts.once(parts.of(series))
+    )
 
 
 def any_key_images(matches: Iterable[RuleMatch]) -> bool:
