@@ -176,6 +176,11 @@ NAMING = (
 """Fields of an order; the first that it has is what a person calls it."""
 
 
+def name_of(order: Any) -> str:
+    """What a person calls what has these fields and an `id`, which is the last resort."""
+    return next(filter(None, (getattr(order, name) for name in NAMING)), f"#{order.id}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One Requested Procedure for one patient, as the last message left it."""
@@ -232,8 +237,8 @@ class Order:
 
     @property
     def name(self) -> str:
-        """What a person calls this order: accession, filler or placer number, else ours."""
-        return next(filter(None, (getattr(self, name) for name in NAMING)), f"#{self.id}")
+        """What a person calls this order."""
+        return name_of(self)
 
 
 class Readiness(StrEnum):

@@ -194,8 +194,8 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
         if after != (row.fetch_from, row.ready_by, row.ready_at):
             c.execute(_TIMED, {"order": row.id, **dict(zip(_TIMES, after, strict=True))})
         if ready and row.ready_at is None:
-            name = next(filter(None, (getattr(row, each) for each in model.NAMING)), f"#{row.id}")
-            just_ready.append(model.ReadyOrder(id=row.id, name=name, ready_by=row.first_deadline))
+            ready_order = model.ReadyOrder(id=row.id, name=model.name_of(row), ready_by=row.first_deadline)
+            just_ready.append(ready_order)
     events = (model.Happening(at=now, what="order_ready", order_id=order.id) for order in just_ready)
     history.record(c, *events)
     return just_ready
