@@ -23,7 +23,6 @@ from prefetch.daemon import Daemon
 from prefetch.intake import header
 from prefetch.intake.hl7 import fields
 from prefetch.planning import inquiries, planner
-from prefetch.relevance import glossary
 from prefetch.store import archives as archive_rows
 from prefetch.store import claims, database, history, nodes, worklists
 from prefetch.store import orders as order_rows
@@ -85,7 +84,7 @@ async def _serve(running: Daemon, path: Path) -> None:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
             health.notify_ready(_status(running.site))
-            await asyncio.to_thread(_warm_up)
+            await asyncio.to_thread(_warm_up, running.site)
             await signals.stop.wait()
         finally:
             health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)
@@ -113,9 +112,10 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
     return [group.create_task(worker) for worker in work]
 
 
-def _warm_up() -> None:
+def _warm_up(site: config.Config) -> None:
     """Load what is loaded when it is first asked for: else the first order waits, and all else with it."""
-    glossary.shipped()
+    nothing = site.comparison.describe("")
+    site.comparison.grade(nothing, nothing, age_days=None)
     fields.read_field("1^2", "PID_3", header.Delimiters())
 
 
