@@ -71,6 +71,16 @@ class Site:
         with self.database.transaction() as connection:
             return recorded.record(connection, self.config, queued.order(**(usual | said)), held, now=now)
 
+    def plan_again(self, held: recorded.Held, *, now: datetime, **more: Any) -> None:
+        """Plan the exam A1 anew; `more` as in `recorded.plan`."""
+        with self.database.transaction() as connection:
+            (known,) = orders.find_orders(connection, "A1")
+            orders.save_order(connection, replace(known, plan_at=now))
+            (claimed,) = orders.claim_orders_to_plan(
+                connection, owner=recorded.OWNER, now=now, lease=recorded.LEASE, limit=1
+            ).orders
+            recorded.plan(connection, self.config, claimed, held, now=now, **more)
+
     def replay(self, *said: str, **options: Any) -> backtest.Result:
         """Try rules."""
         trial = backtest.Trial(self.directory / "prefetch.yaml", self.rules("\n".join(said), "others"))
@@ -212,13 +222,7 @@ def fetched_before(site: Site, by: str) -> None:
     held = {"main": [study("1", "2025-01-01")]}
     site.plan(held)
     fetch(site)
-    with site.database.transaction() as connection:
-        (known,) = orders.find_orders(connection, "A1")
-        orders.save_order(connection, replace(known, plan_at=AGAIN))
-        (claimed,) = orders.claim_orders_to_plan(
-            connection, owner=recorded.OWNER, now=AGAIN, lease=recorded.LEASE, limit=1
-        ).orders
-        recorded.plan(connection, site.config, claimed, held, now=AGAIN)
+    site.plan_again(held, now=AGAIN)
 
 
 # --- as it stood then ------------------------------------------------------------------------------
@@ -254,13 +258,7 @@ def test_the_last_plan_counts_with_what_the_archive_said_to_it(site: Site) -> No
     plan = site.plan({"main": [study("1", "2025-01-01")]})
     again = PLANNED + timedelta(hours=20)
     later = again + timedelta(hours=20)
-    with site.database.transaction() as connection:
-        (known,) = orders.find_orders(connection, "A1")
-        orders.save_order(connection, replace(known, plan_at=again))
-        (claimed,) = orders.claim_orders_to_plan(
-            connection, owner=recorded.OWNER, now=again, lease=recorded.LEASE, limit=1
-        ).orders
-        recorded.plan(connection, site.config, claimed, THREE, now=again)
+    site.plan_again(THREE, now=again)
     site.plan({"main": [study("9", "2026-03-02")]}, now=later, accession_number="A2", scheduled_start=None)
     assert 1 == len(plan.candidates)
     tally = site.replay(TWO_CTS.replace("newest: 2", "newest: 3")).tally
@@ -422,20 +420,8 @@ def test_minutes_of_archive_time_go_by_what_the_archive_did_of_late(site: Site) 
 def test_what_was_at_the_workstation_anyway_saves_nothing(site: Site) -> None:
     """It is lost as a prior, and cost no archive anything."""
     site.plan({"main": [study("1", "2025-01-01"), study("2", "2024-01-01")]})
-    with site.database.transaction() as connection:
-        (known,) = orders.find_orders(connection, "A1")
-        orders.save_order(connection, replace(known, plan_at=PLANNED))
-        (claimed,) = orders.claim_orders_to_plan(
-            connection, owner=recorded.OWNER, now=PLANNED, lease=recorded.LEASE, limit=1
-        ).orders
-        recorded.plan(
-            connection,
-            site.config,
-            claimed,
-            {"main": [study("1", "2025-01-01"), study("2", "2024-01-01")]},
-            now=PLANNED,
-            present={("2", "room-1")},
-        )
+    two = {"main": [study("1", "2025-01-01"), study("2", "2024-01-01")]}
+    site.plan_again(two, now=PLANNED, present={("2", "room-1")})
     tally = site.replay(TWO_CTS.replace("newest: 2", "newest: 1")).tally
     assert ([("2", "room-1")], {}) == (named(tally.lost), difference.traffic(tally, site.config.limits))
 
