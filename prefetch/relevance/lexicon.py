@@ -20,8 +20,12 @@ LONGEST_TERM = 3
 # From how many letters on a word that is not known may stand for one that is.
 _COMPOUND, _PARTS = 5, 4
 """The shortest compound, and the most parts that it is taken into."""
-_CUT_OFF = 4
-_MISSPELT = 6
+_CUT_OFF, _CUT_SHORT = 4, 6
+"""The shortest word cut off at the end of a text, and the shortest that was cut anywhere: cervic."""
+_MISSPELT, _MISHEARD = 6, 5
+"""The shortest word that is looked for with a slip, and with one in its vowels alone: tibea."""
+_SKELETON = 4
+"""The fewest consonants that tell a word whose vowels are left out: shldr."""
 _TAIL = 4
 """The shortest word that is looked for behind a stem: nieren-sonographie."""
 _ENDING = 4
@@ -52,6 +56,7 @@ class Vocabulary:
     """Words that count only in company, and make no part of another word."""
     _sorted: list[str] = field(default_factory=list)
     _neighbours: dict[str, list[str]] = field(default_factory=dict)
+    _skeletons: dict[str, list[str]] = field(default_factory=dict)
 
     def keys(self, word: str) -> Key:
         """The words of the tree that a word is or begins with, the most exact first."""
@@ -134,10 +139,12 @@ class Vocabulary:
     # --- slips ------------------------------------------------------------------------------------
 
     def meant(self, word: str, *, cut_off: bool) -> str | None:
-        """The known word that an unknown one stands for: mistyped, or cut off at the end of a text."""
-        if cut_off and len(word) >= _CUT_OFF and (whole := self._completed(word)):
+        """The known word that an unknown one stands for: cut off, mistyped, or without its vowels."""
+        if len(word) >= (_CUT_OFF if cut_off else _CUT_SHORT) and (whole := self._completed(word)):
             return whole
-        return self._corrected(word) if len(word) >= _MISSPELT else None
+        if len(word) >= _MISHEARD and (right := self._corrected(word)):
+            return right
+        return self._filled(word)
 
     def _completed(self, word: str) -> str | None:
         """The known word that an unknown one was cut off from, if all such words say the same."""
@@ -150,12 +157,19 @@ class Vocabulary:
         return self._agreed(list(begin_alike))
 
     def _corrected(self, word: str) -> str | None:
-        """The known long word that is one slip away, if all such words say the same."""
+        """The known word that is one slip away, if all such words say the same; a short one begins alike."""
         if not self._neighbours:
             self._neighbours = self._index_neighbours()
         near = self._neighbours
         candidates = {*near.get(word[:_EDGE], ()), *near.get("-" + word[-_EDGE:], ())}
-        meant = [known for known in candidates if words.within_one(word, known)]
+        meant = [
+            known
+            for known in candidates
+            if words.within_one(word, known) and (len(known) >= _MISSPELT or known[0] == word[0])
+        ]
+        if len(word) < _MISSPELT:
+            skeleton = words.skeleton(word)
+            return self._agreed([known for known in meant if words.skeleton(known) == skeleton])
         return self._agreed(
             meant or [stem for stem in near.get(word[:_EDGE] + "*", ()) if _begins_nearly(word, stem)]
         )
@@ -164,7 +178,7 @@ class Vocabulary:
         """Long words by their first and by their last letters: one slip cannot touch both ends."""
         index: dict[str, list[str]] = {}
         for known in self.words:
-            if len(known) >= _MISSPELT and known.isascii():
+            if len(known) >= _MISHEARD and known.isascii():
                 index.setdefault(known[:_EDGE], []).append(known)
                 index.setdefault("-" + known[-_EDGE:], []).append(known)
         for stem in self.stems:
@@ -172,10 +186,23 @@ class Vocabulary:
                 index.setdefault(stem[:_EDGE] + "*", []).append(stem + "*")
         return index
 
+    def _filled(self, word: str) -> str | None:
+        """The known word of which an unknown one lacks vowels, if all such words say the same."""
+        skeleton = words.skeleton(word)
+        if len(skeleton) < _SKELETON:
+            return None
+        if not self._skeletons:
+            for known in (*self.words, *(stem + "*" for stem in self.stems)):
+                bare = known.rstrip("*")
+                if bare.isascii() and len(bare) > _SKELETON:
+                    self._skeletons.setdefault(words.skeleton(bare), []).append(known)
+        candidates = self._skeletons.get(skeleton, ())
+        return self._agreed([known for known in candidates if words.is_within(word, known.rstrip("*"))])
+
     def _agreed(self, known: Sequence[str]) -> str | None:
-        """The first of some words, if they all say one and the same thing."""
+        """The shortest of some words, if they all say one and the same thing."""
         says = {self._says(word) for word in known}
-        return known[0] if len(says) == 1 and () not in says else None
+        return min(known, key=lambda word: (len(word), word)) if len(says) == 1 and () not in says else None
 
     def _says(self, word: str) -> tuple[str, ...]:
         """What a word says by itself, or the stem that it begins with."""

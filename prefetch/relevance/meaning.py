@@ -29,6 +29,7 @@ _BIT = anatomy.BIT
 _C_SPINE, _T_SPINE = _BIT[Region.CERVICAL_SPINE], _BIT[Region.THORACIC_SPINE]
 _L_SPINE = _BIT[Region.LUMBAR_SPINE]
 _NECK, _CHEST, _BREAST = _BIT[Region.NECK], _BIT[Region.CHEST], _BIT[Region.BREAST]
+_HEART = _BIT[Region.HEART]
 _LONG_BONES = _BIT[Region.ARM] | _BIT[Region.LEG]
 _HIP = _BIT[Region.HIP]
 _ABOUT_HIP = _HIP | _BIT[Region.PELVIS] | _BIT[Region.LEG]
@@ -193,7 +194,9 @@ def laterality(sums: Sums, mask: int) -> Laterality | None:
     if bits & _BOTH or (bits & _LEFT and bits & _RIGHT):
         return Laterality.BOTH
     if bits & (_LEFT | _RIGHT):
-        if bits & _UNSIDED or (bits & _PROJECTION and mask and not mask & ~anatomy.UNPAIRED):
+        if bits & _UNSIDED or mask == _HEART:
+            return None  # its left and right are chambers
+        if bits & _PROJECTION and mask and not mask & ~anatomy.UNPAIRED:
             return None
         return Laterality.LEFT if bits & _LEFT else Laterality.RIGHT
     return Laterality.BOTH if bits & _BOTH_HINT else None

@@ -34,7 +34,7 @@ def fold(text: str) -> str:
         return text.lower()
     lowered = text.casefold().lower()  # Cherokee folds to its capitals
     marked = unicodedata.normalize("NFKD", lowered).translate(_DIGRAPHS)
-    bare = "".join([letter for letter in marked if not unicodedata.combining(letter)])
+    bare = "".join([letter for letter in marked if not unicodedata.combining(letter)]).lower()  # 𝐀 gives A
     return unicodedata.normalize("NFC", bare)  # NFKD took Hangul syllables apart
 
 
@@ -78,6 +78,20 @@ def _as_cut(term: str) -> str:
 
 _PLAIN_TERM = re.compile(r"[a-z]+\*?(?: [a-z]+\*?)*")
 _TYPED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+
+
+def skeleton(word: str) -> str:
+    """The first letter of a word and its consonants: `shoulder` and `shlder` give shldr."""
+    return word[:1] + word[1:].translate(_NO_VOWELS)
+
+
+_NO_VOWELS = str.maketrans("", "", "aeiouy")
+
+
+def is_within(shorter: str, longer: str) -> bool:
+    """Whether the letters of the one stand in the other in their order, and it has more."""
+    letters = iter(longer)
+    return len(shorter) < len(longer) and all(letter in letters for letter in shorter)
 
 
 def within_one(one: str, other: str) -> bool:

@@ -89,12 +89,46 @@ def test_one_slip_is_mended(known: Vocabulary, word: str, meant: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("word", "meant"), [("kontr", "kontrolle"), ("kon", None), ("sonogr", "sonographie"), ("thorx", None)]
+    ("word", "at_the_end", "anywhere"),
+    [
+        ("kontr", "kontrolle", None),
+        ("kon", None, None),
+        ("sonogr", "sonographie", "sonographie"),
+        ("kniee", None, None),
+    ],
 )
-def test_a_word_that_was_cut_off_is_completed(known: Vocabulary, word: str, meant: str | None) -> None:
-    """At the end of a text, if only one thing can be meant."""
-    assert meant == known.meant(word, cut_off=True)
-    assert None is known.meant(word, cut_off=False)
+def test_a_word_that_was_cut_off_is_completed(
+    known: Vocabulary, word: str, at_the_end: str | None, anywhere: str | None
+) -> None:
+    """At the end of a text, elsewhere if more of it is left; if only one thing can be meant."""
+    assert at_the_end == known.meant(word, cut_off=True)
+    assert anywhere == known.meant(word, cut_off=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("knglnk", "kniegelenk*"),
+        ("aufnhm", "aufnahme*"),
+        ("rndhrd", "rundherd"),
+        ("thrx", "thorax"),
+        ("thxr", None),  # in another order
+        ("thrux", None),  # what is left must be all in it
+        ("knr", None),
+    ],
+)
+def test_a_word_without_its_vowels_is_filled(known: Vocabulary, word: str, meant: str | None) -> None:
+    """If enough consonants are left, all of them and in their order."""
+    assert meant == known.meant(word, cut_off=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("tebia", "tibia"), ("tibbia", "tibia"), ("tabla", None), ("xibia", None)]
+)
+def test_a_short_word_may_slip_in_its_vowels(tmp_path: Path, word: str, meant: str | None) -> None:
+    """Another consonant, or another beginning, makes another word."""
+    (tmp_path / "german.tsv").write_text("leg\ttibia\n", encoding="utf-8")
+    assert meant == glossary.load(tmp_path).meant(word, cut_off=False)
 
 
 def test_what_may_mean_two_things_means_none(tmp_path: Path) -> None:
