@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,14 +123,24 @@ def _read_password(said: str | None) -> bytes | None:
 def find_flaws(files: Files, now: datetime) -> list[Flaw]:
     """Everything that keeps these files from being used, or will soon."""
     examination = _Examination(now)
-    certificates = examination.certificates("certificate", files.certificate)
-    key = examination.key(files)
-    if certificates and key and certificates[0].public_key() != key.public_key():
-        examination.find("key", "is not the key of the certificate")
+    examination.pair(files.certificate, files.key, files.key_password)
     if files.client_ca is not None:
         examination.certificates("client_ca", files.client_ca)
-    if not examination.hopeless:
-        examination.try_out(files)
+    examination.try_out("certificate", partial(make_context, files))
+    return examination.flaws
+
+
+def find_client_flaws(
+    *, ca: str | None, certificate: str | None, key: str | None, now: datetime
+) -> list[Flaw]:
+    """The same of the files of a client; among many authorities some may be past their time."""
+    examination = _Examination(now)
+    if certificate and key:
+        examination.pair(certificate, key)
+    if ca is not None:
+        examination.authorities("ca", ca)
+    trying = partial(make_client_context, ca=ca, certificate=certificate, key=key)
+    examination.try_out("ca" if ca else "certificate", trying)
     return examination.flaws
 
 
@@ -147,40 +158,53 @@ class _Examination:
         self.hopeless = self.hopeless or severity == "error"
         self.flaws.append(Flaw(which, message, severity))
 
+    def pair(self, certificate: str, key: str, key_password: str | None = None) -> None:
+        """Read a certificate and its key, and see whether they are of each other."""
+        certificates = self.certificates("certificate", certificate)
+        its_key = self._key(key, key_password)
+        if certificates and its_key and certificates[0].public_key() != its_key.public_key():
+            self.find("key", "is not the key of the certificate")
+
     def certificates(self, which: str, said: str) -> list[x509.Certificate]:
         """Read a file of certificates, and look at the time of each."""
-        try:
-            found = _read_certificates(said)
-        except errors.CertificateError as error:
-            self._refuse(which, error)
-            return []
+        found = self.authorities(which, said)
         for certificate in found:
             self._judge_time(which, certificate)
         return found
 
-    def key(self, files: Files) -> PrivateKeyTypes | None:
+    def authorities(self, which: str, said: str) -> list[x509.Certificate]:
+        """Read a file of certificates."""
+        try:
+            return _read_certificates(said)
+        except errors.CertificateError as error:
+            self._refuse(which, error)
+            return []
+
+    def _key(self, said: str, its_password: str | None) -> PrivateKeyTypes | None:
         """Read the key, and see who else may."""
         try:
-            password = _read_password(files.key_password)
+            password = _read_password(its_password)
         except errors.CertificateError as error:
             self._refuse("key_password", error)
             return None
         try:
-            key = _read_key(files.key, password)
+            key = _read_key(said, password)
         except errors.CertificateError as error:
             self._refuse("key", error)
             return None
-        if locate(files.key).stat().st_mode & 0o004:
+        if locate(said).stat().st_mode & 0o004:
             message = "may be read by everybody on this machine: chmod o-r"
             self.find("key", message, severity="warning")
         return key
 
-    def try_out(self, files: Files) -> None:
+    def try_out(self, which: str, make: Callable[[], ssl.SSLContext]) -> None:
         """Whatever else OpenSSL does not take: a key too short for its security level, for one."""
+        if self.hopeless:
+            return
         try:
-            make_context(files)
+            make()
         except errors.CertificateError as error:
-            self.find("certificate", f"is refused by OpenSSL: {error.__cause__}")
+            self.find(which, f"is refused by OpenSSL: {error.__cause__}")
 
     def _refuse(self, which: str, error: errors.CertificateError) -> None:
         self.find(which, str(error), "warning" if isinstance(error, NotHereError) else "error")

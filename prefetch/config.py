@@ -221,18 +221,19 @@ def _identity(config: Config, directory: Path) -> Identity:
 
 def _flaws_of_certificates(config: Config, document: yamltree.Document) -> Iterator[errors.Problem]:
     """What is wrong with the files that TLS needs, at the places that name them."""
-    for name, listener in config.listeners.items():
-        if listener.tls is not None:
-            for flaw in certificates.find_flaws(listener.tls.files, timing.now()):
-                where = ("listeners", name, "tls", flaw.which)
-                message = f"{getattr(listener.tls, flaw.which)} {flaw.message}"
-                yield document.problem(where, message, severity=flaw.severity)
+    now = timing.now()
+    examined: list[tuple[tuple[str, ...], Tls | ClientTls, list[certificates.Flaw]]] = [
+        (("listeners", name, "tls"), listener.tls, certificates.find_flaws(listener.tls.files, now))
+        for name, listener in config.listeners.items()
+        if listener.tls is not None
+    ]
     for place, tls in _asked_over_tls(config):
-        try:
-            tls.make_context()
-        except errors.CertificateError as error:
-            severity = "warning" if isinstance(error, certificates.NotHereError) else "error"
-            yield document.problem(place, str(error), severity=severity)
+        flaws = certificates.find_client_flaws(ca=tls.ca, certificate=tls.certificate, key=tls.key, now=now)
+        examined.append((place, tls, flaws))
+    for place, said, flaws in examined:
+        for flaw in flaws:
+            message = f"{getattr(said, flaw.which)} {flaw.message}"
+            yield document.problem((*place, flaw.which), message, severity=flaw.severity)
 
 
 def _asked_over_tls(config: Config) -> Iterator[tuple[tuple[str, ...], ClientTls]]:

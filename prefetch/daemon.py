@@ -80,10 +80,21 @@ class Daemon:
 
         Certificates are read again: the next connection meets the new ones. Raises before anything changes.
         """
-        tls = {name: _tls(said) for name, said in site.listeners.items()}
+        shown = {name: _tls(said) for name, said in site.listeners.items()}
+        spoken = [
+            (remote, dialling.tls(said[name]))
+            for remotes, said in (
+                (self.archives, site.archives),
+                (self.workstations, site.workstations),
+                (self.worklists, site.worklists),
+            )
+            for name, remote in remotes.items()
+        ]
         refer = _refer(site, self.store, self.pulse)
-        for name, context in tls.items():
+        for name, context in shown.items():
             self.listeners[name].tls = context
+        for remote, tls in spoken:
+            remote.use_tls(tls)
         self.site = self.planner.site = site
         self.reader.watched = site.watched
         self.planner.refer = refer

@@ -18,7 +18,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
-        tls=_tls(said),
+        tls=tls(said),
         max_associations=said.max_associations,
         timeouts=replace(
             _waits(waits),
@@ -49,7 +49,7 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
-        tls=_tls(said),
+        tls=tls(said),
         max_associations=said.max_associations,
         timeouts=_waits(said.timeouts),
         send_issuer=False,
@@ -66,7 +66,7 @@ def worklist(site: config.Config, name: str) -> peer.Peer:
         host=said.host,
         port=said.port,
         calling_ae_title=site.ae_title,
-        tls=_tls(said),
+        tls=tls(said),
         max_associations=said.max_associations,
         timeouts=_waits(said.timeouts),
         send_issuer=False,
@@ -76,7 +76,7 @@ def worklist(site: config.Config, name: str) -> peer.Peer:
     )
 
 
-def _tls(said: config.Archive | config.Workstation | config.Worklist) -> peer.Tls | None:
+def tls(said: config.Archive | config.Workstation | config.Worklist) -> peer.Tls | None:
     """How TLS is spoken with it; raises `CertificateError` for files that cannot be used."""
     if said.tls is None or said.host is None:
         return None

@@ -390,17 +390,17 @@ class OrthancWorklist(Orthanc):
 
     _PLUGIN = "/usr/share/orthanc/plugins/libModalityWorklists.so"
 
-    def __init__(self, *, ae_title: str, directory: Path) -> None:
+    def __init__(self, *, ae_title: str, directory: Path, settings: Mapping[str, Any] | None = None) -> None:
         """Make the directory of its items."""
         self.items = directory / ae_title / "worklists"
         plugin = {"Enable": True, "Database": str(self.items), "FilterIssuerAet": False, "LimitAnswers": 0}
         # It answers only whom it knows.
-        settings = {
+        own = {
             "Plugins": [installed(self._PLUGIN)],
             "Worklists": plugin,
             "DicomModalities": {"PREFETCH": ["PREFETCH", HOST, free_port()]},
         }
-        super().__init__(ae_title=ae_title, directory=directory, settings=settings)
+        super().__init__(ae_title=ae_title, directory=directory, settings={**own, **(settings or {})})
         self.items.mkdir()
 
     def load(self, paths: Iterable[Path]) -> None:

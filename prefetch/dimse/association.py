@@ -81,6 +81,10 @@ class RemoteAE:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def use_tls(self, tls: peer.Tls | None) -> None:
+        """Speak TLS in this way from the next association on; those that are open keep what they have."""
+        self.peer = replace(self.peer, tls=tls)
+
     @property
     def move_slots(self) -> int:
         """How many moves may be under way: of two or more associations, one is kept for queries.

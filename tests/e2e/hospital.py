@@ -207,10 +207,11 @@ class Hospital:
             self.daemon = None
             self.await_that(lambda: _group_is_gone(pid), "the daemon's worker processes to end")
 
-    def reload(self, *, rules: str) -> None:
-        """Give the daemon other rules by SIGHUP, and wait until it has taken or refused them."""
+    def reload(self, *, rules: str | None = None) -> None:
+        """Have the daemon reload by SIGHUP, other rules if any, and wait until it has taken or refused it."""
         assert self.daemon is not None
-        (self.directory / "rules" / "rules.yaml").write_text(rules)
+        if rules is not None:
+            (self.directory / "rules" / "rules.yaml").write_text(rules)
         before = self._reloads()
         os.kill(self.daemon.process_id, signal.SIGHUP)
         self.await_that(lambda: self._reloads() > before, "the daemon to reload")

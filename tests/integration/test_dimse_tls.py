@@ -127,8 +127,8 @@ planning: {{to: room}}
     authority_here = tmp_path / authority.file.name
     authority_here.unlink()
     refused = CliRunner().invoke(program, ["check", "--config", str(site)])
-    assert "archives.main.tls" in refused.output
-    assert "cannot be used" in refused.output
+    assert "archives.main.tls.ca" in refused.output
+    assert "cannot be read" in refused.output
 
 
 def test_without_a_certificate_of_ours(orthanc: peers.Orthanc, authority: Authority) -> None:

@@ -130,6 +130,21 @@ def test_a_key_that_everybody_may_read_is_told(files: Files) -> None:
     assert ("key", "warning") == (flaw.which, flaw.severity)
 
 
+def test_what_a_client_shows_has_its_time_and_its_key(authority: Authority, files: Files) -> None:
+    """Among the authorities that it trusts some may be past theirs."""
+    old, other = authority.issue("old", until=NOW - DAY), authority.issue("other")
+
+    def found(ca: Path, certificate: Path | str, key: Path | str) -> list[str]:
+        said = {"ca": str(ca), "certificate": str(certificate), "key": str(key)}
+        return [flaw.which for flaw in certificates.find_client_flaws(**said, now=NOW)]
+
+    assert [] == found(authority.file, files.certificate, files.key)
+    assert [] == found(old.certificate, files.certificate, files.key)
+    assert ["certificate"] == found(authority.file, old.certificate, old.key)
+    assert ["key"] == found(authority.file, files.certificate, other.key)
+    assert ["ca"] == found(other.key, files.certificate, files.key)
+
+
 def test_an_encrypted_key_opens_with_its_password(files: Files, tmp_path: Path) -> None:
     """The password is in a file of its own; a line end behind it is none of it."""
     lock(Path(files.key))
