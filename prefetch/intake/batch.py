@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from prefetch.intake import mllp
+from prefetch.intake import charset, mllp
 
 _BEGINS = re.compile(rb"(?:^|(?<=[\r\n]))[ \t\x0b]*(?=MSH[!-/:-@\[-`{-~])")
 _BATCH = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*(?:FHS|BHS|BTS|FTS)\b[^\r\n]*[\r\n]*")
+_MARK = b"\xef\xbb\xbf"
+"""The byte-order mark of UTF-8, which belongs to what comes first."""
 
 
 def split(data: bytes) -> list[bytes]:
@@ -20,8 +22,11 @@ def split(data: bytes) -> list[bytes]:
 
 
 def _unframed(data: bytes) -> list[bytes]:
-    data = _BATCH.sub(b"", data.removeprefix(b"\xef\xbb\xbf"))
+    text = charset.narrow(data).removeprefix(_MARK)
+    mark = _MARK if data.startswith(_MARK) else b""
+    data = _BATCH.sub(b"", text)
     starts = [found.start() for found in _BEGINS.finditer(data)]
     if not starts:
         return [data] if data.strip() else []
-    return [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
+    first, *others = (data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True))
+    return [mark + first, *others]

@@ -40,6 +40,25 @@ _WINDOWS = {
 """What a sender means that declares ISO 8859 and uses 80–9F, which there are control characters."""
 
 
+# --- characters of 16 bits ---------------------------------------------------------------------------
+
+
+def wide(raw: bytes) -> str | None:
+    """The codec of a text in UTF-16, told by its first three letters; None for any other.
+
+    MLLP has no room for it, but editors save so, and some senders frame so.
+    """
+    if re.match(rb"(?:\xff\xfe)?(?:[A-Z]\0){3}", raw):
+        return "utf_16_le"
+    return "utf_16_be" if re.match(rb"(?:\xfe\xff)?(?:\0[A-Z]){3}", raw) else None
+
+
+def narrow(raw: bytes) -> bytes:
+    """A text in UTF-16 as UTF-8; any other as it is."""
+    codec = wide(raw)
+    return raw if codec is None else raw.decode(codec, "ignore").lstrip("\ufeff").encode("utf-8", "ignore")
+
+
 # --- what speaks for an encoding ---------------------------------------------------------------------
 
 _HOME: dict[str, str] = {

@@ -53,24 +53,19 @@ STATUS: dict[str, Effect] = {
     **dict.fromkeys(("HD", "HOLD", "ON HOLD"), _HOLD),
     **dict.fromkeys(
         (
-            *("CA", "DC", "RP", "CANCELLED", "CANCELED", "DISCONTINUED", "DELETED", "NOSHOW", "NO SHOW"),
+            *("CA", "DC", "RP", "CANCEL", "CANCELLED", "CANCELED", "DISCONTINUED", "DELETED"),
+            *("NOSHOW", "NO SHOW"),
             *("STORNIERT", "ABGESAGT", "CANCELADO", "CANCELADA", "ANULADO", "ANULADA", "ANNULLATO"),
             *("ANNULÉ", "ANNULÉE", "GEANNULEERD"),
         ),
         _CANCEL,
     ),
     **dict.fromkeys(
-        (
-            *("IP", "A", "IN PROGRESS", "INPROGRESS", "IN PROCESS", "STARTED", "EXAM STARTED"),
-            *("BEGUN", "EXAM BEGUN"),
-        ),
+        ("IP", "A", "IN PROGRESS", "INPROGRESS", "IN PROCESS", "STARTED", "BEGUN"),
         Effect(action=Action.CHANGE, status=OrderStatus.IN_PROGRESS),
     ),
     **dict.fromkeys(
-        (
-            *("CM", "COMPLETE", "COMPLETED", "EXAM COMPLETE", "EXAM COMPLETED", "ENDED", "EXAM ENDED"),
-            *("DONE", "FINISHED", "FINAL", "FINALIZED"),
-        ),
+        ("CM", "COMPLETE", "COMPLETED", "ENDED", "DONE", "FINISHED", "FINAL", "FINALIZED"),
         Effect(action=Action.CHANGE, status=OrderStatus.COMPLETED),
     ),
 }
@@ -102,9 +97,11 @@ ORDERS = frozenset({"ORM", "OMI", "OMG"})
 def order_effect(order_control: str, order_status: str) -> Effect:
     """What ORC-1 and ORC-5 ask for; an unknown code is a change.
 
-    An order without ORC-1 is new, but where its status says that it goes on or ends.
+    An order without ORC-1 is new, but where its status says that it goes on or ends. Where ORC-5 is empty a
+    status may stand in ORC-1.
     """
-    code, told = order_control.strip().upper(), _by_status(order_status)
+    code = order_control.strip().upper()
+    told = _by_status(order_status if is_status(order_status) or code in ORDER_CONTROL else order_control)
     if not code:
         return _NEW if told in {_CHANGE, _RESUME} else told
     effect = ORDER_CONTROL.get(code, _CHANGE)
@@ -117,5 +114,19 @@ def appointment_effect(trigger: str, filler_status: str) -> Effect:
     return _by_status(filler_status) if effect is _CHANGE else effect
 
 
+def is_status(word: str) -> bool:
+    """Whether a word says how far an exam is."""
+    return _plain(word) in STATUS
+
+
 def _by_status(status: str) -> Effect:
-    return STATUS.get(" ".join(status.upper().replace("_", " ").split()), _CHANGE)
+    return STATUS.get(_plain(status), _CHANGE)
+
+
+def _plain(status: str) -> str:
+    """`Exam_No-Show` is `NO SHOW`."""
+    words = status.upper().replace("_", " ").replace("-", " ").split()
+    return " ".join(words[1:] if words[:1] in _OF_WHAT and words[1:] else words)
+
+
+_OF_WHAT = (["EXAM"], ["ORDER"], ["APPOINTMENT"])

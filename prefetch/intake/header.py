@@ -132,6 +132,7 @@ def read_header(raw: bytes) -> Header | None:
     line = _header_line(raw)
     if line is None:
         return None
+    wide = charset.wide(raw)
     fields = line.split(line[3:4])
     # MSH-3..6 may be written in Shift_JIS, where a separator is also a second byte: so decode, then split.
     declared, country, language = (_ascii(fields, number) for number in (18, 17, 19))
@@ -144,7 +145,7 @@ def read_header(raw: bytes) -> Header | None:
         message_type, _, trigger = message_type.partition("_")
     return Header(
         delimiters=delimiters,
-        codec=decoded.codec,
+        codec=wide or decoded.codec,
         encoding_characters=texts[1],
         message_type=message_type.strip().upper(),
         trigger=trigger.strip().upper(),
@@ -172,14 +173,23 @@ def read_delimiters(separator: str, encoding_characters: str) -> Delimiters:
 
 def decode(raw: bytes, header: Header, *, usual: str = "") -> charset.Decoded:
     """A message of this header as text; `usual` counts where MSH-18 says nothing, or nothing true."""
+    declared = "UTF-8" if charset.wide(raw) else header.charset
+    narrow = without_marks(raw)
     return charset.decode(
-        raw, declared=header.charset, country=header.country, language=header.language, usual=usual
+        narrow, declared=declared, country=header.country, language=header.language, usual=usual
     )
 
 
 def without_marks(raw: bytes) -> bytes:
-    """A message from its first segment on, without byte-order marks, blanks and framing before it."""
-    return raw.lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")
+    """A message in 8-bit characters, without marks, blanks and framing before its first segment."""
+    return charset.narrow(raw).lstrip(b"\xef\xbb\xbf\xfe\xff\x00\x0b\r\n\t ")
+
+
+def why_unreadable(raw: bytes) -> str:
+    """Why no header was read in this, for the sender and in the dead letters."""
+    if re.search(rb"M\0S\0H", raw[:_LONGEST_LINE]):
+        return "its characters have 16 bits and are not whole (UTF-16): have the sender write UTF-8"
+    return "no MSH segment at the beginning: not an HL7 v2 message"
 
 
 def _header_line(raw: bytes) -> bytes | None:
@@ -297,7 +307,7 @@ def glance(raw: bytes) -> Glance:
     if line is None:
         return Glance()
     separator, component = line[3:4], line[4:5] or b"^"
-    lines = re.split(rb"[\r\n]+", raw[:_GLANCED])
+    lines = re.split(rb"[\r\n]+", charset.narrow(raw[:_GLANCED]))
     seen = [line.split(separator) for line in lines if line[:3] in _SEEN and line[3:4] == separator]
     is_emergency = any(map(orders.is_emergency_class, _values(seen, _PATIENT_CLASS, component)))
     said = map(orders.read_priority, _values(seen, _PRIORITY, component))

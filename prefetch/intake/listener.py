@@ -310,7 +310,7 @@ class Listener:
         if isinstance(event, mllp.Oversized):
             return _rejected(Cause.SIZE, f"message longer than {self._limits.max_message_bytes} bytes")
         if read is None:
-            because = "no MSH segment that can be read"
+            because = header.why_unreadable(event.payload)
             await self._keep_unreadable(self._name, event.payload, because)
             return _rejected(Cause.UNREADABLE, because)
         if not self._admission.hears(read):

@@ -198,7 +198,7 @@ def test_what_has_no_header_is_refused_and_kept_to_be_seen(site: Site) -> None:
     answers = asyncio.run(site.hear(b"hello", b"hello", NUMBERLESS.encode()))
     assert [b"AR", b"AR", b"AA"] == [answer.partition(b"MSA|")[2][:2] for answer in answers]
     (letter,) = site.letters()
-    assert ("ris", 5, "no MSH segment that can be read") == (
+    assert ("ris", 5, "no MSH segment at the beginning: not an HL7 v2 message") == (
         letter["source"],
         letter["bytes"],
         letter["problem"],

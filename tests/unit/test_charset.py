@@ -142,6 +142,16 @@ def test_byte_order_mark_is_not_text() -> None:
     assert charset.decode(b"\xef\xbb\xbfMSH").text == "MSH"
 
 
+@pytest.mark.parametrize("codec", ["utf_16_le", "utf_16_be"])
+def test_text_in_16_bits_becomes_text_in_8(codec: str) -> None:
+    """With or without a mark; what is not whole loses its last character, and 8 bits stay as they are."""
+    for mark in ("", "\ufeff"):
+        raw = f"{mark}MSH|例".encode(codec)
+        assert (charset.wide(raw), charset.narrow(raw)) == (codec, "MSH|例".encode())
+    assert charset.narrow("MSH|例".encode(codec)[:-1]) == b"MSH|"
+    assert charset.narrow(b"\xff\xfeMSH|") == b"\xff\xfeMSH|"
+
+
 @given(
     st.binary(max_size=300),
     st.sampled_from(["", "8859/1", "UNICODE UTF-8", "ISO IR87", "CP1250", "nonsense"]),

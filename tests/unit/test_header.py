@@ -112,6 +112,17 @@ def test_acknowledgement_swaps_the_parties_and_echoes_the_control_id() -> None:
     ]
 
 
+@pytest.mark.parametrize("codec", ["utf_16_le", "utf_16_be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_message_in_16_bits_is_answered_in_16_bits(mark: str, codec: str) -> None:
+    """Whoever frames UTF-16 reads it too; the rest of the header is what it would be in 8 bits."""
+    raw = f"{mark}MSH|^~\\&|RIS|Klinik Köln|PACS||20260302||ADT^A08|M9|P|2.3\rPV1|1|E".encode(codec)
+    found = read(raw)
+    assert (found.sending_facility, found.control_id, found.codec) == ("Klinik Köln", "M9", codec)
+    assert acknowledgement(raw)[1] == "MSA|AA|M9"
+    assert header.glance(raw).priority is Priority.STAT
+
+
 def test_refusal_says_why() -> None:
     """The reason stands in MSA-3 and ERR-8, escaped."""
     _, msa, err, _ = acknowledgement(USUAL, AcknowledgmentCode.ERROR, "disk | full")

@@ -109,6 +109,11 @@ def test_imaging_order_with_ipc() -> None:
         ("SC", "CA", Action.CANCEL, None),
         ("XO", "HD", Action.CHANGE, OrderStatus.ON_HOLD),
         ("SC", "Completed", Action.CHANGE, OrderStatus.COMPLETED),
+        ("SC", "Exam Cancelled", Action.CANCEL, None),
+        ("SC", "NO-SHOW", Action.CANCEL, None),
+        ("CM", "", Action.CHANGE, OrderStatus.COMPLETED),
+        ("Cancel", "", Action.CANCEL, None),
+        ("CM", "SC", Action.CHANGE, OrderStatus.SCHEDULED),
         ("UX", "", Action.IGNORE, None),
         ("PR", "", Action.IGNORE, None),
     ],
@@ -412,6 +417,7 @@ SCH = "SCH|PA1^HIS|FA1^RIS|||||ROUTINE||||^^^20260302090000^20260302093000"
         ("S13", "", Action.CHANGE, None),
         ("S14", "Complete", Action.CHANGE, OrderStatus.COMPLETED),
         ("S14", "Cancelled", Action.CANCEL, None),
+        ("S14", "|Cancelled", Action.CANCEL, None),
         ("S15", "Booked", Action.CANCEL, None),
         ("S17", "", Action.CANCEL, None),
         ("S20", "", Action.CHANGE, None),
@@ -425,6 +431,19 @@ def test_appointment_triggers(
     """The trigger decides; SCH-25 refines a change and contradicts nothing."""
     event = one(SCH + "|" * 14 + filler_status, PID, "AIS|1||CTTH^CT Thorax", kind=f"SIU^{trigger}")
     assert (event.action, event.status) == (action, status)
+
+
+def test_a_status_that_slipped_is_no_number() -> None:
+    """SCH-26 may hold what belongs in SCH-25; the booking keeps its own number."""
+    event = one(SCH + "|" * 15 + "Cancelled", PID, kind="SIU^S15")
+    assert (event.placer_order_number, event.procedure_code) == ("PA1", None)
+
+
+@pytest.mark.parametrize("trigger", ["S15", "S17", "S26"])
+def test_why_a_booking_was_cancelled_is_not_what_was_booked(trigger: str) -> None:
+    """SCH-6 of a cancel."""
+    event = one("SCH|1|2||||NOSHOW^Patient did not come|CANCELLED", PID, kind=f"SIU^{trigger}")
+    assert (event.procedure_code, event.procedure_description) == (None, None)
 
 
 def test_booking() -> None:
@@ -484,6 +503,45 @@ def test_booking_without_a_service(sch: str, code: str | None, description: str 
     assert (event.procedure_code, event.procedure_description) == (code, description)
 
 
+# --- where else things stand -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("A77", "A77"),
+        ("A77^RIS^1.2.3^ISO", "A77"),
+        ("ED^1^2", None),
+        ("CT1^^^MAIN HOSPITAL^^^^^CT", None),
+    ],
+)
+def test_a_location_is_no_accession_number(sent: str, expected: str | None) -> None:
+    """OBR-18 holds a number, with its authority here and there; point of care, room and bed are none."""
+    assert one(PID, ORC, OBR.replace("A77", sent)).accession_number == expected
+
+
+def test_an_imaging_step_says_what_the_order_does_not() -> None:
+    """Without OBR-4 the step's protocol (IPC-6) is what is to be done."""
+    event = one(PID, ORC, "IPC|A1|R1|1.2.3|S1|MR|MRB^MR brain", kind="OMI^O23")
+    assert (event.procedure_code, event.procedure_description) == ("MRB", "MR brain")
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        ("ZDS|1|1.2.840.77", "1.2.840.77"),
+        ("OBX|1|HD|110180^Study Instance UID^DCM||1.2.840.77", "1.2.840.77"),
+        ("OBX|1|ST|STUDY_UID^Study Instance UID||1.2.840.77^^Application^DICOM", "1.2.840.77"),
+        ("OBX|1|ST|PRIOR^Study Instance UID of prior||1.2.840.77", None),
+        ("OBX|1|ST|113014^DICOM Study^DCM||1.2.840.77", None),
+        ("OBX|1|ST|SOFTWARE^Version||1.2.840.77", None),
+    ],
+)
+def test_the_study_of_an_order_may_stand_in_an_observation(segment: str, expected: str | None) -> None:
+    """Where OBX-3 says that it is this one's; one that is named for comparison is not."""
+    assert one(PID, ORC, OBR, segment).study_instance_uid == expected
+
+
 # --- what is not understood --------------------------------------------------------------------------
 
 
@@ -492,6 +550,7 @@ def test_booking_without_a_service(sch: str, code: str | None, description: str 
     [
         (b"", "AR", "no MSH segment"),
         (b"hello", "AR", "no MSH segment"),
+        (b"\0\0" + message(PID, ORC, OBR).decode().encode("utf-16-le"), "AR", "have the sender write UTF-8"),
         (message(PID), "AA", "neither ORC nor OBR"),
         (message("EVN|A08", kind="ADT^A08"), "AA", "no PID"),
         (message(PID, "ORC|NW", "OBR|1|||A^CT"), "AA", "no order, accession or appointment number"),

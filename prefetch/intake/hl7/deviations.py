@@ -36,7 +36,7 @@ def deviations(raw: bytes) -> list[str]:
     """Each departure from the standard in words; an empty list where there is none to be found."""
     header = headers.read_header(raw)
     if header is None:
-        return ["no MSH segment at the beginning: not an HL7 v2 message"]
+        return [headers.why_unreadable(raw)]
     version, note = _version(header.version)
     return [*_of_form(raw, header), *note, *_of_content(raw, header, version)]
 

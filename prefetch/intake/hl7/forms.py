@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
+from prefetch.intake import control
 from prefetch.intake.header import Header
+from prefetch.model import Action
 
 Form = Callable[[str, Header], str | None]
 """A value as sent, and the header of its message, to a value that is believed."""
@@ -31,12 +34,32 @@ def number(value: str, header: Header) -> str | None:
     return None if said is None or " " in said else said
 
 
+def not_a_status(form: Form) -> Form:
+    """A form for where the status of a booking may have slipped to: that word is no number and no service."""
+    return partial(_unless_status, form)
+
+
+def _unless_status(form: Form, value: str, header: Header) -> str | None:
+    return None if control.is_status(value) else form(value, header)
+
+
+def reason(form: Form) -> Form:
+    """A form for why a message was sent: of a cancel that is never what was booked."""
+    return partial(_unless_of_a_cancel, form)
+
+
+def _unless_of_a_cancel(form: Form, value: str, header: Header) -> str | None:
+    effect = control.APPOINTMENT.get(header.trigger)
+    is_cancel = effect is not None and effect.action is Action.CANCEL
+    return None if is_cancel else _unless_status(form, value, header)
+
+
 # --- times -------------------------------------------------------------------------------------------
 
 # HL7 v2.5.1 2.A.22, and ISO 8601 with or without blanks as engines write it.
 _TIME = re.compile(
     r"(?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)"
-    r"(?:[T ]?(?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?)?)?"
+    r"(?:[T ]?(?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]?\d+)?)?)?)?"
     r"\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?"
 )
 
@@ -46,19 +69,43 @@ def time(value: str, _header: Header) -> str | None:
     found = _TIME.fullmatch(_year_first(value))
     if found is None:
         return None
-    moment = f"{found['year']}-{found['month']}-{found['day']}"
-    if found["hour"]:
-        second = f":{found['second']}" if found["second"] else ""
-        moment += f"T{found['hour']}:{found['minute'] or '00'}{second}{_zone(found['zone'])}"
+    day = f"{found['year']}-{found['month']}-{found['day']}"
+    if not found["hour"]:
+        return day if _exists(day) else None
+    clock = ":".join(filter(None, (found["hour"], found["minute"] or "00", found["second"])))
+    if clock in _MIDNIGHT and _exists(day) and day < _LAST_DAY:
+        day, clock = _day_after(day), clock.replace("24", "00")
+    moment = f"{day}T{clock}{_zone(found['zone'])}"
     return moment if _exists(moment) else None
 
 
+_MIDNIGHT = frozenset({"24:00", "24:00:00"})
+"""The end of a day, which ISO 8601 has too: the beginning of the next."""
+_LAST_DAY = "9999-12-31"
+
+
+def _day_after(day: str) -> str:
+    return (datetime.fromisoformat(day) + timedelta(days=1)).date().isoformat()
+
+
 def _year_first(value: str) -> str:
-    """A date with the day first (31.1.2026) as ISO 8601 has it; with slashes the day could be either."""
-    return _DAY_FIRST.sub(lambda found: f"{found[3]}-{found[2]:>02}-{found[1]:>02}", value.strip())
+    """A date with the year last as ISO 8601 has it, where it is plain which of the others is the day."""
+    return _YEAR_LAST.sub(_turn, value.strip(), count=1)
 
 
-_DAY_FIRST = re.compile(r"^(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)")
+_YEAR_LAST = re.compile(r"^(\d\d?)([./-])(\d\d?)\2(\d{4})(?!\d)")
+
+
+def _turn(found: re.Match[str]) -> str:
+    day, dot, month, year = found.groups()
+    if dot != "." and (int(day) > _MONTHS) == (int(month) > _MONTHS):
+        return found[0]  # 3/2/2026 is in March to some, in February to others
+    if dot != "." and int(month) > _MONTHS:
+        day, month = month, day
+    return f"{year}-{month:>02}-{day:>02}"
+
+
+_MONTHS = 12
 
 
 def _zone(sent: str | None) -> str:
@@ -86,10 +133,12 @@ def time_to_come(value: str, header: Header) -> str | None:
 
 
 def date(value: str, _header: Header) -> str | None:
-    """A date of birth as `YYYY[MM[DD]]`."""
-    digits = re.match(r"\d{4}(?:-?\d\d(?:-?\d\d)?)?", _year_first(value))
-    found = digits[0].replace("-", "") if digits else ""
-    return None if found.strip("0") == "" else found
+    """A date of birth as `YYYY[MM[DD]]`; one that begins with two digits of the year is none."""
+    found = _BIRTH_DATE.match(_year_first(value))
+    return found[0].replace("-", "") if found else None
+
+
+_BIRTH_DATE = re.compile(r"(?=1[89]|20)\d{4}(?:-?(?:0\d|1[0-2])(?:-?\d\d|(?!-?\d))|(?!-?\d))")
 
 
 def priority(value: str, header: Header) -> str | None:

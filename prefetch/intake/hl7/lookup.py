@@ -13,7 +13,7 @@ from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import fields, patient
 from prefetch.intake.hl7.groups import Scope
-from prefetch.intake.hl7.mapping import Mapping
+from prefetch.intake.hl7.mapping import Mapping, Place
 from prefetch.intake.hl7.segments import Segment
 
 
@@ -83,19 +83,23 @@ class Lookup:
         """The first value that is believed; the explicit null counts only where no place has one."""
         translate = self._mapping.values.get(name, {})
         for place in self._mapping.places[name]:
-            for sent in self._sent(scope, place.path):
+            for sent in self._sent(scope, place):
                 if sent == fields.NULL:
                     values.cleared.add(name)
                 elif value := place.form(translate.get(sent.strip().upper(), sent), self._header):
                     values.take(name, value, str(place.path))
                     return
 
-    def _sent(self, scope: Scope, path: FieldPath) -> Iterator[str]:
-        for repetition in self._repetitions(scope, path.segment, path.field):
-            if repetition.is_null:
-                yield fields.NULL
-            else:
-                yield repetition.component(path.component, path.subcomponent)
+    def _sent(self, scope: Scope, place: Place) -> Iterator[str]:
+        path = place.path
+        for segment in scope.all(path.segment):
+            if place.only is not None and not place.only(segment, self._header):
+                continue
+            for repetition in self._field(segment, path.field):
+                if repetition.is_null:
+                    yield fields.NULL
+                else:
+                    yield repetition.component(path.component, path.subcomponent)
 
     def _repetitions(self, scope: Scope, name: str, number: int) -> list[fields.Repetition]:
         """A field's repetitions, in all segments of this name that the event may draw on."""

@@ -6,7 +6,7 @@ the list of a field. Of the first place that holds a value that is believed, tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
@@ -15,7 +15,11 @@ from prefetch import senders
 from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import forms, patient
+from prefetch.intake.hl7.segments import Segment
 from prefetch.rules import Pattern
+
+Believed = Callable[[Segment, Header], bool]
+"""Whether a whole segment is of the kind in which a value is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,31 @@ class Place:
 
     path: FieldPath
     form: forms.Form
+    only: Believed | None = None
 
 
 def _fields(*paths: str) -> tuple[FieldPath, ...]:
     return tuple(map(FieldPath.parse, paths))
 
 
-def _places(form: forms.Form, *paths: str) -> tuple[Place, ...]:
-    return tuple(Place(FieldPath.parse(path), form) for path in paths)
+def _places(form: forms.Form, *paths: str, only: Believed | None = None) -> tuple[Place, ...]:
+    return tuple(Place(FieldPath.parse(path), form, only) for path in paths)
+
+
+def _holds_no_location(obr: Segment, header: Header) -> bool:
+    """Whether OBR-18 is a number; some put point of care, room and bed there (PL, HL7 v2.5.1 2.A.53)."""
+    _, room, bed, _, *further = (*obr.field(18).split(header.delimiters.component), "", "", "", "")
+    # An EI has no more than four components, and the third is a universal ID.
+    return not any(further) and (not (room and bed) or "." in bed)
+
+
+def _names_the_study(obx: Segment, _: Header) -> bool:
+    """Whether OBX-3 says Study Instance UID (DCM 110180), and not that of an earlier study."""
+    words = " ".join(obx.field(3).casefold().replace("_", " ").replace("^", " ").split())
+    said = "110180" in words or "study instance uid" in words or words.startswith("study uid")
+    return said and not any(
+        other in words for other in ("prior", "previous", "related", "relevant", "compar")
+    )
 
 
 _OF_PATIENT = {
@@ -43,24 +64,42 @@ _OF_PATIENT = {
 
 _OF_ORDER = {
     # IHE RAD TF-2 4.4.4.1.2.2 gives the accession number in OBR-18; in OMI it has its own field.
-    "accession_number": _places(forms.number, "IPC-1", "OBR-18"),
-    "placer_order_number": _places(forms.text, "ORC-2", "OBR-2", "SCH-26", "SCH-1"),
-    "filler_order_number": _places(forms.text, "ORC-3", "OBR-3", "SCH-27", "SCH-2"),
+    "accession_number": (
+        *_places(forms.number, "IPC-1"),
+        *_places(forms.number, "OBR-18", only=_holds_no_location),
+    ),
+    "placer_order_number": (
+        *_places(forms.text, "ORC-2", "OBR-2"),
+        *_places(forms.not_a_status(forms.text), "SCH-26"),
+        *_places(forms.text, "SCH-1"),
+    ),
+    "filler_order_number": (
+        *_places(forms.text, "ORC-3", "OBR-3"),
+        *_places(forms.not_a_status(forms.text), "SCH-27"),
+        *_places(forms.text, "SCH-2"),
+    ),
     "placer_appointment_id": _places(forms.text, "SCH-1"),
     "filler_appointment_id": _places(forms.text, "SCH-2"),
     "requested_procedure_id": _places(forms.text, "IPC-2", "OBR-19"),
     "scheduled_procedure_step_id": _places(forms.text, "IPC-4", "OBR-20"),
-    "study_instance_uid": _places(forms.uid, "IPC-3", "ZDS-1"),
-    "procedure_code": _places(
-        forms.code, "OBR-44", "OBR-4", "OBR-4.4", "AIS-3", "AIS-3.4", "SCH-7", "SCH-8", "SCH-6"
+    "study_instance_uid": (
+        *_places(forms.uid, "IPC-3", "ZDS-1", "ZDS-2"),
+        *_places(forms.uid, "OBX-5", only=_names_the_study),
+    ),
+    "procedure_code": (
+        *_places(forms.code, "OBR-44", "OBR-4", "OBR-4.4", "IPC-6", "AIS-3", "AIS-3.4"),
+        *_places(forms.not_a_status(forms.code), "SCH-7", "SCH-8"),
+        *_places(forms.reason(forms.code), "SCH-6"),
     ),
     "procedure_description": (
         *_places(forms.description, "OBR-44.2", "OBR-4.2", "OBR-44.5", "OBR-4.5"),
         *_places(forms.prose, "OBR-4.3", "OBR-4.1"),
-        *_places(forms.description, "AIS-3.2", "AIS-3.5"),
-        *_places(forms.prose, "AIS-3.1"),
-        *_places(forms.description, "SCH-7.2", "SCH-8.2", "SCH-6.2"),
-        *_places(forms.prose, "SCH-7", "SCH-8", "SCH-6"),
+        *_places(forms.description, "IPC-6.2", "AIS-3.2", "AIS-3.5"),
+        *_places(forms.prose, "IPC-6", "AIS-3"),
+        *_places(forms.not_a_status(forms.description), "SCH-7.2", "SCH-8.2"),
+        *_places(forms.reason(forms.description), "SCH-6.2"),
+        *_places(forms.not_a_status(forms.prose), "SCH-7", "SCH-8"),
+        *_places(forms.reason(forms.prose), "SCH-6"),
     ),
     "modality": _places(forms.modality, "IPC-5", "OBR-24", "OBR-21", "OBR-21.5", "OBR-19"),
     "scheduled_start": (

@@ -64,7 +64,7 @@ def read_message(raw: bytes, *, senders: mappings.Senders = _USUAL, listener: st
         return Reading(
             header=None,
             acknowledgement=AcknowledgmentCode.REJECTED,
-            problem="no MSH segment at the beginning: not an HL7 v2 message",
+            problem=headers.why_unreadable(raw),
         )
     said: list[_Said] = []
     problem = None
@@ -128,7 +128,7 @@ def _messages(
 
 
 def _decode(raw: bytes, header: Header, mapping: mappings.Mapping) -> str:
-    return headers.decode(headers.without_marks(raw), header, usual=mapping.character_set).text
+    return headers.decode(raw, header, usual=mapping.character_set).text
 
 
 def _read(header: Header, message: Sequence[Segment], mapping: mappings.Mapping) -> Iterator[_Said]:
@@ -160,7 +160,9 @@ class _Reader:
     def appointment(self) -> Iterator[_Said]:
         """SIU: an event a booked service."""
         scopes = groups.service_scopes(self.message)
-        effect = control.appointment_effect(self.header.trigger, self.search.text(scopes[0], "SCH", 25))
+        said = (self.search.text(scopes[0], "SCH", number) for number in (25, 26))  # 26: shifted by one
+        status = next(filter(control.is_status, said), "")
+        effect = control.appointment_effect(self.header.trigger, status)
         ends = self._services_that_end(scopes)
         booked = [self._of_order(effect, scope) for scope in scopes]
         booked = [
