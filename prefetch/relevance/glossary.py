@@ -128,6 +128,7 @@ def _add(vocabulary: Vocabulary, written: Iterable[Line]) -> None:
             sense, bare = (replace(bold, shy=True), term[1:]) if term[0] == "!" else (bold, term)
             for spelling in words.spellings(bare):
                 gathered.setdefault(tuple(spelling.split()), []).append(sense)
+    _invert(gathered, vocabulary)
     for keys, found in gathered.items():
         node = vocabulary.root
         for key in keys:
@@ -139,6 +140,40 @@ def _add(vocabulary: Vocabulary, written: Iterable[Line]) -> None:
         node[""] = _merged(found) if len(found) > 1 else (found[0],)
         if len(keys) == 1 and all(sense.shy for sense in found):
             vocabulary.shy.add(keys[0])
+
+
+_SHORTEST_FIRST = 3
+"""Letters of the word that an inverted term begins with: joint si, but no l s."""
+_INVERTED = 2
+"""Words of the terms that are inverted."""
+
+
+def _invert(gathered: dict[Key, list[Sense]], vocabulary: Vocabulary) -> None:
+    """Catalogues put the noun first: a region's term of two words may stand the other way round.
+
+    Not if its words say as much alone, as chest port does, or each names a region: brain orbit is two.
+    """
+    for keys, found in [item for item in gathered.items() if len(item[0]) == _INVERTED]:
+        one, other = keys
+        if len(other) < _SHORTEST_FIRST:
+            continue
+        inverted = (other, one)
+        if inverted in gathered or (inverted not in vocabulary.inverted and vocabulary.senses(*inverted)):
+            continue
+        alone = [gathered.get((key,)) or vocabulary.senses(key) for key in keys]
+        named = [_all_bits(each) & senses.REGIONS for each in alone]
+        if all(named) or any(sense.modalities and not sense.shy for each in alone for sense in each):
+            continue
+        if all(senses.where(sense) & ~(named[0] | named[1]) for sense in found):
+            gathered[inverted] = found
+            vocabulary.inverted.add(inverted)
+
+
+def _all_bits(found: Iterable[Sense]) -> int:
+    total = 0
+    for sense in found:
+        total |= sense.bits
+    return total
 
 
 def _merged(found: Iterable[Sense]) -> tuple[Sense, ...]:

@@ -54,6 +54,8 @@ class Vocabulary:
     stems: set[str] = field(default_factory=set)
     shy: set[str] = field(default_factory=set)
     """Words that count only in company, and make no part of another word."""
+    inverted: set[Key] = field(default_factory=set)
+    """Terms that stand in no file, but the other way round."""
     _sorted: list[str] = field(default_factory=list)
     _neighbours: dict[str, list[str]] = field(default_factory=dict)
     _skeletons: dict[str, list[str]] = field(default_factory=dict)

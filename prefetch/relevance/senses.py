@@ -114,3 +114,9 @@ def parse(says: str, languages: frozenset[str], *, shy: bool = False) -> Sense:
             (implied if bare != word else named).append(bare)
     silent = not (bits & ~_SILENT or named or implied or facets)
     return Sense(says, bits, tuple(named), tuple(implied), tuple(facets), languages, shy, silent)
+
+
+def where(sense: Sense) -> int:
+    """The regions that a sense names or suggests, and its spine."""
+    bits = sense.bits & ANY_REGION
+    return bits & ~(REGIONS << SUGGESTED) | bits >> SUGGESTED & REGIONS

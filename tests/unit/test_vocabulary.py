@@ -111,6 +111,24 @@ def test_a_site_overrules_words(tmp_path: Path) -> None:
     assert ("chest",) == relevance.describe("CT PE").regions
 
 
+@pytest.mark.parametrize(
+    ("text", "regions"),
+    [
+        ("XR JOINT, GROSS", ("knee",)),
+        ("XR GROSS JOINT", ("knee",)),
+        ("SCAN PAN", ("head",)),  # the site's word for it, though the product says otherwise
+        ("BRAIN LEG", ("head", "leg")),  # each names a region
+        ("Q L", ()),  # too short to begin with
+        ("ORBIT BRAIN", ("head",)),  # stands in a file the other way round
+    ],
+)
+def test_a_term_of_two_words_may_be_inverted(tmp_path: Path, text: str, regions: tuple[str, ...]) -> None:
+    """As in catalogues, which put the noun first; not where its words say something else alone."""
+    ours = write(tmp_path, knee="gross joint", head="pan scan", foot="leg brain, l q", face="brain orbit")
+    vocabulary = glossary.load(glossary.SHIPPED, ours)
+    assert regions == relevance.describe(text, vocabulary=vocabulary).regions
+
+
 def test_comments_and_blank_lines_say_nothing(tmp_path: Path) -> None:
     """A file may explain itself."""
     (tmp_path / "ours.tsv").write_text("# our own\n\nhead\tkopfscan\n", encoding="utf-8")
