@@ -165,19 +165,32 @@ def of_all(event: OrderEvent) -> OrderEvent:
     return replace(event, **dict.fromkeys(_OF_ONE_SERVICE))  # type: ignore[arg-type] # texts, by name
 
 
-def cancelled_since(event: OrderEvent, at: datetime, candidates: Sequence[Order]) -> Saying | None:
-    """The cancel of a whole booking that was heard before one of its services, and said after it (`at`).
+def said_of_all_since(
+    event: OrderEvent, candidates: Iterable[Order], *, source: str, at: datetime
+) -> list[Saying]:
+    """What its source said of a booking after one of its services (`at`), heard late: a cancel, a new time.
 
-    It is kept with the service that was heard of first, and does not name that one.
+    It is kept with the services that had been heard of, and names none of them.
     """
-    ended = OrderStatus.CANCELLED.value
-    for each in candidates:
-        told = provenance.latest(each.sayings, "status")
-        if told is None or told.at <= at or told.said["status"] != ended or "booked_service" in told.said:
-            continue
-        if event.booked_service and _is_of_booking(event, each):
-            return replace(told, said={"status": ended})
-    return None
+    booked = [each for each in candidates if event.booked_service and _is_of_booking(event, each)]
+    told = (provenance.latest(each.sayings, name) for each in booked for name in _OF_ALL)
+    return [
+        replace(saying, said={name: value})
+        for saying in told
+        if saying is not None and saying.source == source and saying.at > at
+        for name, value in saying.said.items()
+        if _is_said_of_all(name, value, saying)
+    ]
+
+
+_OF_ALL = ("status", "scheduled_start")
+
+
+def _is_said_of_all(name: str, value: str | None, saying: Saying) -> bool:
+    if name == "status":
+        return value == OrderStatus.CANCELLED.value and "booked_service" not in saying.said
+    names_one = saying.said.keys() & {"booked_service", "procedure_code", "procedure_description"}
+    return name == "scheduled_start" and not names_one
 
 
 _OF_ONE_SERVICE = ("procedure_code", "procedure_description", "modality", "station_ae_title", "station_name")
@@ -382,11 +395,20 @@ def apply(
     return _due(order, changed, now, more=watched_differ)
 
 
-def cancel(order: Order, saying: Saying, *, now: datetime) -> Order:
-    """The order after what cancels its whole booking."""
+def hear_of_all(order: Order, saying: Saying, *, clock: Clock, now: datetime) -> Order:
+    """The order after what was said of its whole booking."""
     sayings, fresh = provenance.hear(order.sayings, saying)
-    status = _status(order.status, sayings, fresh)
-    return _due(order, replace(order, sayings=sayings, status=status), now)
+    start = read_time(saying.said.get("scheduled_start"), clock)
+    return _due(
+        order,
+        replace(
+            order,
+            sayings=sayings,
+            status=_status(order.status, sayings, fresh),
+            scheduled_start=start if "scheduled_start" in fresh else order.scheduled_start,
+        ),
+        now,
+    )
 
 
 def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:

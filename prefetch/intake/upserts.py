@@ -133,9 +133,9 @@ class Upserts:
             created = orders.create(event, **said)
             if created is None:
                 return ()
-            ended = orders.cancelled_since(event, said["at"], candidates)
-            if ended is not None:
-                created = orders.cancel(created, ended, now=self.now)
+            since = orders.said_of_all_since(event, candidates, source=said["source"], at=said["at"])
+            for each in since:
+                created = orders.hear_of_all(created, each, clock=self.clock, now=self.now)
             return (self._keep(created, "order_created"),)
         for twin in orders.twins(event, order, candidates):
             order = self._join(order, twin)

@@ -210,6 +210,37 @@ def test_a_cancel_that_comes_before_its_booking_cancels_all_its_exams(
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_new_time_without_services_is_that_of_all_whenever_it_is_heard(
+    database: Database, order: tuple[int, ...]
+) -> None:
+    """Before its booking, or before a service that is added to it."""
+    told = [
+        booking(0, "S12", CT, MR),
+        booking(1, "S18", CT, MR, US),
+        booking(2, "S13", start="202603041200"),
+    ]
+    moved = ("04 12:00", OrderStatus.SCHEDULED)
+    assert {"CTCHEST": moved, "MRHEAD": moved, "USABD": moved} == exams(
+        tell(database, *(told[nth] for nth in order))
+    )
+
+
+def test_a_service_that_is_added_after_the_cancel_is_an_exam(database: Database) -> None:
+    """Said later than the cancel, it is booked."""
+    found = exams(tell(database, booking(0, "S12", CT, MR), booking(1, "S15"), booking(2, "S18", CT, MR, US)))
+    assert OrderStatus.SCHEDULED is found["USABD"][1]
+
+
+def test_a_new_time_of_one_service_is_not_that_of_one_heard_of_late(database: Database) -> None:
+    """It names the one that it moves."""
+    one = booking(2, "S13", CT, start="202603041200")
+    found = exams(tell(database, booking(0, "S12", CT, MR), one, booking(1, "S18", CT, MR, US)))
+    assert {"CTCHEST": "04 12:00", "MRHEAD": "03 12:00", "USABD": "03 12:00"} == {
+        name: start for name, (start, _) in found.items()
+    }
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_booking_made_anew_after_its_cancel_holds(database: Database, order: tuple[int, ...]) -> None:
     """In whatever order the three are heard; what the new booking leaves out stays cancelled."""
     told = [booking(0, "S12", CT, MR, US), booking(1, "S15"), booking(2, "S12", CT, MR)]
