@@ -5,7 +5,7 @@ Each check is a function of the site and yields problems; `CHECKS` is the list o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -303,21 +303,28 @@ def _nothing_to_do(site: Site) -> Iterator[Problem]:
 
 
 def _whole_descriptions(site: Site) -> Iterator[Problem]:
-    """A word without wildcards is compared with a whole description, and seldom equals one."""
+    """A word without wildcards is compared with a whole description, and seldom equals one.
+
+    Beside the same word with wildcards it was meant so: "opg", "opg *".
+    """
     for source in site.enabled:
-        for where, pattern in _description_patterns(source.rule):
-            if pattern.is_literal and " " not in pattern.text:
-                message = f'matches only a description that is just “{pattern}”; did you mean "*{pattern}*"?'
-                yield _warn(source, *where, message=message)
+        for where, patterns in _description_patterns(source.rule):
+            meant = {rules.fold(one.text.strip("* ")) for one in patterns if not one.is_literal}
+            for position, pattern in enumerate(patterns):
+                if pattern.is_literal and " " not in pattern.text and rules.fold(pattern.text) not in meant:
+                    message = (
+                        f'matches only a description that is just “{pattern}”; did you mean "*{pattern}*"?'
+                    )
+                    yield _warn(source, *where, position, message=message)
 
 
-def _description_patterns(rule: rules.Rule) -> Iterator[tuple[yamltree.Where, rules.Pattern]]:
+def _description_patterns(rule: rules.Rule) -> Iterator[tuple[yamltree.Where, Sequence[rules.Pattern]]]:
     for where, condition in conditions(rule.when, ("when",)):
-        for position, pattern in enumerate(condition.procedure_description):
-            yield (*where, "procedure_description", position), pattern
+        yield (*where, "procedure_description"), condition.procedure_description
     for number, one in enumerate(rule.priors):
-        for position, pattern in enumerate(one.description):
-            yield ("priors", number, "description", position), pattern
+        yield ("priors", number, "description"), one.description
+        for position, excluded in enumerate(one.exclude):
+            yield ("priors", number, "exclude", position, "description"), excluded.description
 
 
 def conditions(

@@ -167,6 +167,14 @@ def test_listeners_at_free_ports_do_not_meet(tmp_path: Path) -> None:
             "{name: a, priors: [{newest: 1, description: thorax}]}",
             "a.yaml:2:47: rules.0.priors.0.description: matches only a description that is just “thorax”",
         ),
+        (
+            "{name: a, priors: [{newest: 1, exclude: {description: biopsy}}]}",
+            "a.yaml:2:57: rules.0.priors.0.exclude.description: matches only a description that is",
+        ),
+        (
+            "{name: a, priors: [{newest: 1, exclude: [{modality: US}, {description: [a b, biopsy]}]}]}",
+            "a.yaml:2:80: rules.0.priors.0.exclude.1.description.1: matches only a description that is just",
+        ),
     ],
 )
 def test_what_is_suspicious_is_told(tmp_path: Path, rule: str, warning: str) -> None:
@@ -178,6 +186,7 @@ def test_what_is_suspicious_is_told(tmp_path: Path, rule: str, warning: str) -> 
     "rule",
     [
         "{name: a, priors: [{modality: CT}], limits: {studies: 5}}",
+        "{name: a, when: {procedure_description: [OPG, 'opg *', '* opg']}, priors: [{newest: 1}]}",
         "{name: a, priors: [{modality: CT}], limits: {instances: 5}}",
         "{name: a, priors: [{oldest: 1}]}",
         "{name: a, when: {procedure_description: 'CT chest'}, priors: [{newest: 1}]}",
