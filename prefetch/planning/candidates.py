@@ -55,7 +55,7 @@ class Asking:
     def may_be(self, compared: Compared) -> bool:
         """Whether what an archive did not say could make a study one that the class asks for."""
         more = {"relevance", *(() if compared.study.modalities else ("modality",))}
-        more |= set() if compared.study.description else {"region", "side", "description"}
+        more |= set() if compared.study.description else {"region", "side", "facet", "description"}
         return all(finding.holds is not False for finding in self._tests.but(more, compared))
 
     def _not_excluded(self, compared: Compared) -> Finding:
@@ -137,6 +137,10 @@ def _has_side(asked: rules.StudyCondition, has: Laterality | None, exam: Exam) -
         return Finding(None, "the order names no side, so none is the same")
     sides = alternatives(_SIDES[one] for one in wanted)
     return Finding(fits, f"the side is {_SIDES[has]}" if fits else f"the side is {_SIDES[has]}, not {sides}")
+
+
+def _has_facet(asked: rules.StudyCondition, facets: tuple[str, ...], _: Exam) -> Finding:
+    return compare("the study's facet", facets, asked.facet, is_among)
 
 
 def _has_description(
@@ -222,6 +226,7 @@ _STUDY_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
     "modality": (attrgetter("study.modalities"), _has_modality),
     "region": (attrgetter("said.regions"), _has_region),
     "side": (attrgetter("said.laterality"), _has_side),
+    "facet": (attrgetter("facets"), _has_facet),
     "description": (attrgetter("study.description", "texts"), _has_description),
     "procedure_code": (attrgetter("study.procedure_codes"), _has_code),
     "institution": (attrgetter("study.institution"), _is_of_institution),

@@ -62,6 +62,11 @@ class Exam:
         return (self.order.modality,) if self.order.modality else self.said.modalities
 
     @property
+    def facets(self) -> tuple[str, ...]:
+        """What else its description says; nothing where there is none."""
+        return _facets(self.said, is_described=bool(self.order.procedure_description))
+
+    @property
     def kinds(self) -> frozenset[str]:
         """The modalities that are of the order's own kind."""
         return frozenset[str]().union(*map(modalities.family, self.modalities))
@@ -75,6 +80,11 @@ class Compared:
     said: Description
     graded: Graded
     """As a plan keeps it."""
+
+    @property
+    def facets(self) -> tuple[str, ...]:
+        """What else its description says; nothing where there is none."""
+        return _facets(self.said, is_described=bool(self.study.description or self.texts))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -106,6 +116,12 @@ def compare(exam: Exam, study: Study) -> Compared:
 
 _ENOUGH = 10
 """Series descriptions that stand in for a study's; the first say what the others repeat."""
+
+
+def _facets(said: Description, *, is_described: bool) -> tuple[str, ...]:
+    """The facets, `vessels` among them; a description that says none is of none."""
+    named = (*sorted(said.facets), *(["vessels"] if said.vessels else []))
+    return named or (("none",) if is_described else ())
 
 
 def _texts(study: Study) -> tuple[str, ...]:

@@ -26,11 +26,14 @@ _LOCALIZERS = tuple(
 )
 """What planning images are called by the vendors, and in a few languages."""
 
+_PLANNED = frozenset({"CT", "MR", "NM", "PT"})
+"""Modalities whose scans are planned on images: a film of the whole pelvis or a skeletal survey is none."""
+
 NO_KEY_IMAGES = frozenset({"113001", "113037", "113038", "113039", "113030", "113031"})
 """Titles of Key Objects that recommend no image to a reader (PS3.16 CID 7010): they reject them (IHE RAD TF-3
 4.66), or list whatever there is, as a manifest."""
 
-_SAID = ("modality", "description", "region", "side", "relevance", "exclude")
+_SAID = ("modality", "description", "region", "side", "facet", "relevance", "exclude")
 """Keys of a class that ask what an archive may not have said of a study."""
 
 
@@ -120,9 +123,14 @@ def any_key_images(matches: Iterable[RuleMatch]) -> bool:
 def _is_wanted(asked: rules.SeriesFilter, series: Series) -> bool:
     if not every(_findings(asked, series)).holds:
         return False
-    if not asked.localizers and is_like(series.description or "", _LOCALIZERS):
+    if not asked.localizers and _is_localizer(series):
         return False
     return not some(every(_findings(one, series)) for one in asked.exclude).holds
+
+
+def _is_localizer(series: Series) -> bool:
+    is_planned = series.modality is None or series.modality in _PLANNED
+    return is_planned and is_like(series.description or "", _LOCALIZERS)
 
 
 def _findings(asked: rules.SeriesCondition, series: Series) -> list[Finding]:

@@ -340,6 +340,7 @@ KIND_OF_KEY: Mapping[str, str] = {
     "modality": "modalities",
     "region": "several",
     "side": "one",
+    "facet": "several",
     "procedure_code": "patterns",
     "procedure_description": "patterns",
     "station_ae_title": "patterns",

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from prefetch import sizes, spans
 from prefetch.rules.values import (
     Count,
+    Facet,
     Marker,
     Modality,
     ModalityOfPrior,
@@ -34,6 +35,8 @@ class StudyCondition(PlacedModel):
     """Any of the study's regions, as `prefetch describe` reads them. `same` is any of the order's own."""
     side: Annotated[tuple[SideOfPrior, ...], NotEmpty(), OneOrMany()] = Field(default=(), examples=["same"])
     """Side of the body: `left`, `right`, `both`, or `same` as the order's. Both sides show either."""
+    facet: Annotated[tuple[Facet, ...], NotEmpty(), OneOrMany()] = Field(default=(), examples=["guidance"])
+    """What else is read of the study: contrast, screening, guidance, obstetric, dental, vessels, …"""
     description: Patterns = Field(default=(), examples=['["*chest*", "*thorax*"]'])
     """Study Description; the whole of it, `*` and `?` being wildcards. Case does not matter."""
     procedure_code: Patterns = Field(default=(), examples=['[same, "CTCH*"]'])
@@ -77,7 +80,8 @@ class SeriesFilter(SeriesCondition):
     does not say which images are marked, all of these series are."""
 
     localizers: bool = Field(default=True, examples=["false"])
-    """`false` leaves out localizers, scouts, topograms and the like, by their descriptions."""
+    """`false` leaves out localizers, scouts, topograms and the like of CT, MR, NM and PT, by their
+    descriptions."""
     exclude: Annotated[tuple[SeriesCondition, ...], NotEmpty(), OneOrMany()] = Field(
         default=(), examples=['{description: "*dose*"}']
     )

@@ -67,6 +67,7 @@ COVERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "modality": _modalities_cover,
     "region": _values_cover,
     "side": _values_cover,
+    "facet": _values_cover,
     "description": patterns_cover,
     "procedure_code": _codes_cover,
     "institution": patterns_cover,

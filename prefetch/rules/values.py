@@ -17,7 +17,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from prefetch import lastmessage, modalities, yamlfile
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Priority
-from prefetch.relevance import Worth, anatomy
+from prefetch.relevance import Worth, anatomy, senses
 from prefetch.relevance.anatomy import Laterality
 from prefetch.yamlfile import NotEmpty, OneOrMany
 
@@ -274,6 +274,7 @@ NAMING_VALUES = ("study_instance_uid",)
 _PRIORITIES = [priority.name.lower() for priority in Priority]
 _REGIONS = [region.value for region in anatomy.Region]
 _SIDES = [side.value for side in Side]
+_FACETS = ("contrast", "native", *senses.FACETS, "vessels")
 
 _PATH = r"[A-Z][A-Z0-9]{2}-[1-9]\d{0,2}(\.[1-9]\d{0,2}){0,2}"
 _PLACE = {"type": "string", "pattern": rf"^({_PATH}|worklist\.[A-Z][A-Za-z0-9]+)$"}
@@ -286,6 +287,7 @@ Region = Annotated[str, _one_of(_REGIONS), _enum(_REGIONS)]
 RegionOfPrior = Annotated[str, _one_of((SAME, *_REGIONS)), _enum((SAME, *_REGIONS))]
 SideOfBody = Annotated[str, _one_of(_SIDES), _enum(_SIDES)]
 SideOfPrior = Annotated[str, _one_of((SAME, *_SIDES)), _enum((SAME, *_SIDES))]
+Facet = Annotated[str, _one_of(_FACETS), _enum(_FACETS)]
 Sex = Annotated[str, PlainValidator(_read_sex), _enum(SEXES)]
 AnyOrderValue = Annotated[
     OrderValue,

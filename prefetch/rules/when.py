@@ -11,6 +11,7 @@ from prefetch import hours, spans
 from prefetch.rules import places
 from prefetch.rules.values import (
     AnyOrderValue,
+    Facet,
     Keyword,
     Modality,
     Number,
@@ -85,6 +86,11 @@ class Condition(PlacedModel):
     """Region of the body, as `prefetch describe` reads it from description, code and modality."""
     side: Annotated[tuple[SideOfBody, ...], NotEmpty(), OneOrMany()] = Field(default=(), examples=["left"])
     """Side of the body, read in the same way: `left`, `right` or `both`."""
+    facet: Annotated[tuple[Facet, ...], NotEmpty(), OneOrMany()] = Field(
+        default=(), examples=["screening", "[obstetric, dental]"]
+    )
+    """What else is read of it: contrast, screening, guidance, obstetric, dental, vessels, … A description
+    that says none of them is of none; where there is no description, nobody knows."""
     procedure_code: Patterns = Field(default=(), examples=['["00123", "CT*"]'])
     """Procedure code; the whole of it, `*` and `?` being wildcards."""
     procedure_description: Patterns = Field(default=(), examples=['["*chest*", "*thorax*"]'])

@@ -72,6 +72,31 @@ def at(day: int, hour: int) -> dict[str, Any]:
         ),
         ("side: left", {}, UNSAID, "the order's side is not said"),
         (
+            "facet: [obstetric, vessels]",
+            {"procedure_description": "US obstetric"},
+            YES,
+            "the order's facet is obstetric",
+        ),
+        (
+            "facet: vessels",
+            {"procedure_description": "CT angiography leg"},
+            YES,
+            "the order's facet is vessels",
+        ),
+        (
+            "facet: dental",
+            {"procedure_description": "CT adrenal incidentaloma"},
+            NO,
+            "the order's facet is none, not dental",
+        ),
+        (
+            "not: {facet: dental}",
+            {"procedure_description": "CT leg"},
+            YES,
+            "the order's facet is none, not dental",
+        ),
+        ("not: {facet: dental}", SILENT, UNSAID, "the order's facet is not said"),
+        (
             "procedure_code: 'CT*'",
             {"procedure_code": "ctch"},
             YES,
@@ -280,6 +305,7 @@ leaves = st.sampled_from(
             "location: ICU",
             "region: chest",
             "side: left",
+            "facet: obstetric",
             "age: {under: 18y}",
             "sex: F",
             "time_of_day: '07:00-17:00'",
@@ -305,7 +331,7 @@ trees = st.recursive(
 values = st.fixed_dictionaries(
     {
         "location": st.sampled_from(["ICU", "WARD"]),
-        "procedure": st.sampled_from([("CT", "CT chest"), ("MR", "MR left knee"), ("US", "US abdomen")]),
+        "procedure": st.sampled_from([("CT", "CT chest"), ("MR", "MR left knee"), ("US", "US obstetric")]),
         "born": st.sampled_from(["19700101", "20200101"]),
         "sex": st.sampled_from("FM"),
         "start": st.sampled_from([at(2, 9), at(7, 22)]),
@@ -384,6 +410,9 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
         ("side: left", {"description": "MR right knee"}, NO, "the side is right, not left"),
         ("side: [same, left]", {"description": "MR left knee"}, YES, "the side is left"),
         ("side: left", {}, UNSAID, "the study names no side"),
+        ("facet: guidance", {"description": "CT guided biopsy"}, YES, "the study's facet is guidance"),
+        ("facet: guidance", {"description": "CT chest"}, NO, "the study's facet is none, not guidance"),
+        ("facet: guidance", {"description": None}, UNSAID, "the study's facet is not said"),
         (
             "side: same",
             {"description": "MR left knee"},

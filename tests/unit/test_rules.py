@@ -131,6 +131,10 @@ BAD: dict[str, tuple[str, str]] = {
         "when: {side: L}",
         "4:16: rules.0.when.side: “L” is not possible; did you mean left? possible: left, right, both",
     ),
+    "Condition.facet": (
+        "when: {facet: [screening, obstetrics]}",
+        "4:29: rules.0.when.facet.1: “obstetrics” is not possible; did you mean obstetric?",
+    ),
     "Condition.age": (
         "when: {age: 18y}",
         "4:15: rules.0.when.age: expected keys and values, found “18y”",
@@ -253,6 +257,14 @@ BAD: dict[str, tuple[str, str]] = {
     "StudyCondition.side": (
         "- {name: r, priors: [{exclude: {side: []}}]}",
         "2:39: rules.0.priors.0.exclude.side: must not be empty",
+    ),
+    "PriorClass.facet": (
+        "- {name: r, priors: [{facet: []}]}",
+        "2:30: rules.0.priors.0.facet: must not be empty",
+    ),
+    "StudyCondition.facet": (
+        "- {name: r, priors: [{exclude: {facet: angio}}]}",
+        "2:40: rules.0.priors.0.exclude.facet: “angio” is not possible; possible: contrast, native",
     ),
     "StudyCondition.procedure_code": (
         "- {name: r, priors: [{exclude: {procedure_code: ['']}}]}",

@@ -57,6 +57,18 @@ def test_localizers_are_known_by_their_names(name: str) -> None:
     assert ["1.2"] == [each.series_instance_uid for each in series.wanted(filtered, planned)[0]]
 
 
+@pytest.mark.parametrize(
+    ("modality", "name"), [("CR", "Beckenübersicht"), ("DX", "SKELETAL SURVEY"), ("DX", "Scanogram legs")]
+)
+def test_a_film_is_no_localizer_whatever_it_is_called(modality: str, name: str) -> None:
+    """Nothing is planned on it."""
+    filtered = prior_class("series: {localizers: false}").series
+    assert filtered
+    film = Series(series_instance_uid="1", modality=modality, description=name)
+    wanted, finding = series.wanted(filtered, SCAN.with_series((film, *FOUND[:2])))
+    assert (["1", "1.2"], "2 of 3 series") == ([each.series_instance_uid for each in wanted], finding.because)
+
+
 def test_a_part_of_a_study_is_chosen_with_its_reason(tmp_path: Path) -> None:
     """And counts in limits as what it is."""
     rule = "{name: a, limits: {instances: 200}, priors: [{series: {localizers: false, modality: CT}}]}"

@@ -249,6 +249,7 @@ _VALUES: dict[str, list[Any]] = {
     "modality": ["CT", "MR", "XR", "DX"],
     "sex": ["F", "M"],
     "region": ["chest", "neck"],
+    "facet": ["obstetric", "vessels", ["obstetric", "vessels"]],
     "priority": ["stat", "high", "routine"],
     "station_name": ["CT1", "CT*", "?T1", "*"],
     "patient_class": ["E", "O"],
@@ -277,7 +278,9 @@ _ORDER = st.fixed_dictionaries(
         "modality": st.sampled_from(["CT", "MR", "DX", "CR"]),
         "station_name": st.sampled_from(["CT1", "MT1", "CT12"]),
         "patient_class": st.sampled_from(["E", "O"]),
-        "procedure_description": st.sampled_from(["CT chest", "MR neck and chest", "PET/CT"]),
+        "procedure_description": st.sampled_from(
+            ["CT chest", "MR neck and chest", "PET/CT", "US obstetric vessels"]
+        ),
         "segments": st.sampled_from([(("PV1", "", "", [["", "", "", "W"]]),)]),
     },
 )
