@@ -65,19 +65,8 @@ def regions(mask: int) -> tuple[Region, ...]:
 
 WHOLE_BODY = BIT[Region.WHOLE_BODY]
 SPINE = bits((Region.CERVICAL_SPINE, Region.THORACIC_SPINE, Region.LUMBAR_SPINE))
-LIMBS = bits(
-    (
-        Region.SHOULDER,
-        Region.ARM,
-        Region.ELBOW,
-        Region.WRIST,
-        Region.HAND,
-        Region.HIP,
-        Region.LEG,
-        Region.KNEE,
-        Region.ANKLE,
-        Region.FOOT,
-    )
-)
+ARM = bits((Region.SHOULDER, Region.ARM, Region.ELBOW, Region.WRIST, Region.HAND))
+LEG = bits((Region.HIP, Region.LEG, Region.KNEE, Region.ANKLE, Region.FOOT))
+LIMBS = ARM | LEG
 UNPAIRED = SPINE | bits((Region.HEAD, Region.CHEST, Region.HEART, Region.ABDOMEN))
 """Regions that are imaged whole: a left or right beside them may name the projection."""

@@ -17,6 +17,7 @@ from prefetch.relevance.senses import FLAG, Sense
 _VESSELS, _SPINE, _SPINE_HINT, _SACRAL = FLAG["vessels"], FLAG["spine"], FLAG["spine?"], FLAG["sacral"]
 _CERVICAL, _THORACIC, _DORSAL, _LUMBAR = FLAG["cervical"], FLAG["thoracic"], FLAG["dorsal"], FLAG["lumbar"]
 _LEFT, _RIGHT, _BOTH, _BOTH_HINT = FLAG["left"], FLAG["right"], FLAG["both"], FLAG["both?"]
+_LIMB, _UPPER, _LOWER = FLAG["limb"], FLAG["upper"], FLAG["lower"]
 _PROJECTION, _UNSIDED = FLAG["projection"], FLAG["unsided"]
 _WITH, _WITHOUT, _CONTRAST, _NATIVE = FLAG["with"], FLAG["without"], FLAG["contrast"], FLAG["native"]
 _INCLUDING, _EXCLUDING, _AND = FLAG["including"], FLAG["excluding"], FLAG["and"]
@@ -30,7 +31,8 @@ _C_SPINE, _T_SPINE = _BIT[Region.CERVICAL_SPINE], _BIT[Region.THORACIC_SPINE]
 _L_SPINE = _BIT[Region.LUMBAR_SPINE]
 _NECK, _CHEST, _BREAST = _BIT[Region.NECK], _BIT[Region.CHEST], _BIT[Region.BREAST]
 _HEART = _BIT[Region.HEART]
-_LONG_BONES = _BIT[Region.ARM] | _BIT[Region.LEG]
+_ARM, _LEG = _BIT[Region.ARM], _BIT[Region.LEG]
+_LONG_BONES = _ARM | _LEG
 _HIP = _BIT[Region.HIP]
 _ABOUT_HIP = _HIP | _BIT[Region.PELVIS] | _BIT[Region.LEG]
 _TRUNK = _CHEST | _BIT[Region.ABDOMEN] | _BIT[Region.PELVIS]
@@ -52,6 +54,8 @@ class Sums:
     regions: int = 0
     beside: int = 0
     """Regions after an “including”."""
+    limbs: int = 0
+    """Arm and leg, named as limbs."""
     named: set[str] = field(default_factory=set)
     implied: set[str] = field(default_factory=set)
     facets: set[str] = field(default_factory=set)
@@ -89,6 +93,8 @@ def add_up(found: Iterable[Found]) -> Sums:
 def _add(sums: Sums, sense: Sense, *, beside: bool) -> None:
     if beside:
         sums.beside |= sense.bits & senses.REGIONS
+    elif sense.bits & _LIMB:
+        sums.limbs |= sense.bits & senses.REGIONS
     else:
         sums.regions |= sense.bits & senses.REGIONS
     sums.bits |= sense.bits
@@ -131,6 +137,7 @@ def modalities(sums: Sums, given: tuple[str, ...]) -> tuple[str, ...]:
 def regions(sums: Sums, stated: tuple[str, ...]) -> int:
     """The regions named, else those suggested; the whole body stands for all of its parts."""
     named = sums.regions | _levels(sums, stated)
+    named |= _limbs(sums, named)
     if stated == _DENSITY:
         named = _measured(named)
     beside = sums.beside
@@ -142,6 +149,16 @@ def regions(sums: Sums, stated: tuple[str, ...]) -> int:
     if not named and sums.bits & _SPINE_HINT:
         named = anatomy.SPINE
     return anatomy.WHOLE_BODY if named & anatomy.WHOLE_BODY else named
+
+
+def _limbs(sums: Sums, named: int) -> int:
+    """Arm or leg, unless a part of the limb is named; of vessels, which run on, the limb as well."""
+    limbs = sums.limbs
+    if not sums.bits & _VESSELS:
+        return limbs & ~(_ARM if named & anatomy.ARM else 0) & ~(_LEG if named & anatomy.LEG else 0)
+    if not named | limbs:
+        limbs |= (_ARM if sums.bits & _UPPER else 0) | (_LEG if sums.bits & _LOWER else 0)
+    return limbs
 
 
 def _measured(named: int) -> int:

@@ -19,6 +19,9 @@ GRAMMAR = (
     "dorsal",
     "lumbar",
     "sacral",
+    "limb",  # as a whole: a part of it that is named says more
+    "upper",
+    "lower",
     "left",
     "right",
     "both",
