@@ -199,6 +199,7 @@ def _take_over(connection: database.Connection, *, running: Daemon, now: datetim
         claims.recover(connection, now=now)
         order_rows.release_orders(connection)
         worklists.release_polls(connection)
+        archive_rows.unpark_all(connection)  # what is down or unknown says so again
     nodes.see_node(connection, running.owner, now)
     nodes.load_configuration(connection, running.owner, now=now)
     claims.sweep_leases(connection, now)

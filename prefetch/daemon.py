@@ -173,6 +173,7 @@ def build(site: config.Config, store: database.Database) -> Daemon:
                 site=site,
                 archive=name,
                 remote=remote,
+                workstations=workstations,
                 store=store,
                 owner=owner,
                 now=timing.now,

@@ -30,11 +30,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
         character_set=said.character_set,
         answer_limit=site.planning.answer_limit,
         most_answers=said.most_answers,
-        rest=peer.Rest(
-            after=said.rest.after,
-            first=said.rest.first.total_seconds(),
-            longest=said.rest.longest.total_seconds(),
-        ),
+        rest=_rest(said.rest),
     )
 
 
@@ -54,6 +50,7 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         timeouts=_waits(said.timeouts),
         send_issuer=False,
         answer_limit=site.planning.answer_limit,
+        rest=_rest(said.rest),
     )
 
 
@@ -81,6 +78,11 @@ def tls(said: config.Archive | config.Workstation | config.Worklist) -> peer.Tls
     if said.tls is None or said.host is None:
         return None
     return peer.Tls(context=said.tls.make_context(), name=said.tls.name or said.host)
+
+
+def _rest(said: config.Rest) -> peer.Rest:
+    """When it is left alone."""
+    return peer.Rest(after=said.after, first=said.first.total_seconds(), longest=said.longest.total_seconds())
 
 
 def _waits(said: config.Timeouts) -> peer.Timeouts:

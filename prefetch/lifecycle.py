@@ -137,6 +137,7 @@ def after_move(
     in_part: bool = False,
     unwell: bool = False,
     tries: int | None = None,
+    silent_until: datetime | None = None,
 ) -> Next:
     """What follows a C-MOVE.
 
@@ -146,18 +147,22 @@ def after_move(
     `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `in_part`: an
     earlier move has brought some of it; what is there is counted before it is given up. `unwell`: the archive
     was not reached, which says nothing of the study; where no other has it, it waits for this one. `tries`:
-    how many attempts its status is worth, where that is fewer than we have patience for.
+    how many attempts its status is worth, where that is fewer than we have patience for. `silent_until`: the
+    destination does not answer and is left alone until then, whoever has the study.
     """
     if outcome in _SEE_WHAT_ARRIVED or arrived:
         return Next(step=Step.MOVE, at=now + settle, because=because)
-    if outcome is Outcome.UNKNOWN_DESTINATION:
+    if outcome is Outcome.UNKNOWN_DESTINATION or silent_until is not None:
+        until = silent_until or now + park
+        # Another archive may know the destination; none reaches one that is silent.
+        archive = elsewhere if silent_until is None else None
         return Next(
             step=Step.RETRY,
-            at=now if elsewhere else now + park,
+            at=now if archive else until,
             because=because,
             counts=False,
-            park_until=now + park,
-            archive=elsewhere,
+            park_until=until,
+            archive=archive,
         )
     stays = unwell and elsewhere is None
     may_try_again = outcome not in _FINAL and attempts < min(patience.attempts, tries or patience.attempts)

@@ -353,12 +353,12 @@ class ArchiveTimeouts(Timeouts):
 
 
 class Rest(Model):
-    """When an archive that cannot be reached is left alone."""
+    """When a peer that cannot be reached is left alone."""
 
     after: Count = Field(default=3, examples=["3"])
     """Failures in a row before it rests: no association, no answer in time, out of resources (0xA700)."""
     first: Duration = Field(default=timedelta(seconds=30), examples=["30s"])
-    """The first rest. When it is over one query or move tries; if that fails the next is twice as long."""
+    """The first rest. When it is over one call tries; if that fails the next is twice as long."""
     longest: Duration = Field(default=timedelta(minutes=10), examples=["10m"])
     """The longest rest."""
 
@@ -429,6 +429,9 @@ class Workstation(PlacedModel):
     """Associations that we open to it at a time."""
     settle: Duration = Field(default=timedelta(), examples=["2s"])
     """How long after a move it is asked. Without it at once, and again some seconds later if need be."""
+    rest: Rest = Field(default=Rest(), examples=["{longest: 5m}"])
+    """When it can be asked and fails again and again it is left alone for a while: what goes there waits, and
+    costs no attempt; what goes elsewhere goes on. `prefetch status` says so."""
     timeouts: Timeouts = Field(default=Timeouts(), examples=["{connect: 5s}"])
     """How long to wait for it."""
     tls: DicomTls | None = Field(default=None, examples=["{ca: tls/hospital-ca.pem}"])

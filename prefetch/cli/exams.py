@@ -220,8 +220,8 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
     for pair in archives.parked_pairs(connection, now):
         yield (
             f"moves from {pair.archive} to {pair.destination} wait until {pair.parked_until:%H:%M:%S} UTC: "
-            f"{pair.because}; make the workstation's AE title known to the archive, "
-            "and see that the archive can reach it"
+            f"{pair.because}; `prefetch echo` says whether the workstation answers, and whether the archive "
+            "knows it; make the workstation's AE title known to the archive, and see that it can be reached"
         )
 
 

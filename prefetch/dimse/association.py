@@ -98,6 +98,11 @@ class RemoteAE:
         """Until when it is left alone, and why; None where it may be asked."""
         return self._breaker.resting
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it failed when it was last asked."""
+        return self._breaker.is_in_doubt
+
     def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
         log.warning(
             "peer_rests",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from prefetch import model
-from prefetch.dimse import peer, status
+from prefetch.dimse import echo, peer, status
 from prefetch.model import Outcome
 
 
@@ -52,6 +52,11 @@ class Breaker:
         return self._resting if self._resting and (self._on_trial or self._clock() < self._over_at) else None
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether it failed when it was last asked."""
+        return self._failures > 0
+
+    @property
     def is_open(self) -> bool:
         """Whether the last thing that is known of it is a failure too many."""
         return self._resting is not None
@@ -74,9 +79,11 @@ class Breaker:
 
     def _hear(self, result: object) -> None:
         """Count a failure, or an answer; what is neither says nothing of the peer."""
-        if not isinstance(result, (status.Verdict, model.FindResult, model.MoveResult)):
+        if isinstance(result, echo.EchoResult):
+            self._recover()
+        elif not isinstance(result, (status.Verdict, model.FindResult, model.MoveResult)):
             return
-        if result.unwell:
+        elif result.unwell:
             self._fail(result.because)
         elif not isinstance(result, status.Verdict) and result.status is not None:
             self._recover()

@@ -80,6 +80,8 @@ _MOVE: Mapping[int, tuple[Outcome, str]] = {  # PS3.4 Table C.4-2
 
 UNABLE = frozenset({0x0110, *range(0xC000, 0xD000)})
 """Processing failure, and Unable to Process: says nothing, and often cures itself."""
+PERHAPS_THE_DESTINATION = UNABLE | {0xA702}
+"""Nothing could be sent: it may be the destination that is down, or full, or does not want it."""
 OUT_OF_STEP = frozenset({0x0210, 0x0211, 0x0212})
 """It speaks of the association: the next try has a new one."""
 _FEW, _ONCE_MORE = 3, 2

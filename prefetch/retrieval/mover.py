@@ -2,7 +2,8 @@
 
 As many workers an archive as it has slots; each claims the nearest deadline, has the study moved and with it
 what is small and goes the same way, and writes what the archive said. What that means is decided by
-`together` and `lifecycle.after_move`; nothing is retried here.
+`together` and `lifecycle.after_move`; nothing is retried here. A workstation that an archive could not send
+to is asked by C-ECHO whether it is there, and one that was not is asked before more is sent to it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
 
 from prefetch import bell, config, health, lifecycle, model, together
-from prefetch.dimse import association
+from prefetch.dimse import association, status
+from prefetch.model import Outcome
 from prefetch.store import claims, database, retrieves
 from prefetch.timing import Now
 
@@ -35,6 +38,7 @@ class Mover:
         site: config.Config,
         archive: str,
         remote: association.RemoteAE,
+        workstations: Mapping[str, association.RemoteAE],
         store: database.Database,
         owner: str,
         now: Now,
@@ -45,6 +49,8 @@ class Mover:
         self._archive = archive
         self.stage = f"mover {archive}"
         self._remote = remote
+        self._workstations = workstations
+        """Those that can be asked."""
         self._store = store
         self._owner = owner
         self._now = now
@@ -110,23 +116,38 @@ class Mover:
         """Make one claimed move, and claim the next; interrupted, its rows go back into the queue."""
         destination = self.site.workstations[moving[0].destination]
         with self._pulse.waiting_for_peer(self.stage):
-            result = await self._remote.move_studies(
-                study_instance_uids=[retrieve.study_instance_uid for retrieve in moving],
-                parts=moving[0].series,
-                missing=moving[0].missing,
-                destination_ae_title=destination.ae_title,
-                patient_id=moving[0].patient_id,
-                is_repeated=moving[0].attempts > 1,
-                is_first=partial(self._is_first, moving[0].destination),
-            )
+            result = await self._send(moving, destination)
         if result.completed:
             self._reached.add(moving[0].destination)
-        if len(moving) > 1 and not together.is_understood(moving, result):
+        if len(moving) > 1 and not result.destination_silent and not together.is_understood(moving, result):
             result = together.read(moving, result)
             self._go_one_by_one(moving, result)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim_again())
         return following
+
+    async def _send(
+        self, moving: Sequence[model.Retrieve], destination: config.Workstation
+    ) -> model.MoveResult:
+        """Have it moved, unless the destination failed to answer before and still does."""
+        at = self._workstations.get(moving[0].destination)
+        if at is not None and at.in_doubt and (silence := await _silence(at)) is not None:
+            return model.MoveResult(outcome=Outcome.TRANSIENT, because=silence, destination_silent=True)
+        result = await self._remote.move_studies(
+            study_instance_uids=[retrieve.study_instance_uid for retrieve in moving],
+            parts=moving[0].series,
+            missing=moving[0].missing,
+            destination_ae_title=destination.ae_title,
+            patient_id=moving[0].patient_id,
+            is_repeated=moving[0].attempts > 1,
+            is_first=partial(self._is_first, moving[0].destination),
+        )
+        nothing_sent = not result.completed and not result.warning
+        if at is None or not nothing_sent or result.status not in status.PERHAPS_THE_DESTINATION:
+            return result
+        silence = await _silence(at)
+        words = silence or f"{at.peer.ae_title} answers C-ECHO"
+        return replace(result, because=f"{result.because}; {words}", destination_silent=silence is not None)
 
     async def _is_first(self, destination: str) -> bool:
         """Whether nothing has ever arrived there from this archive; asked only where a move says no more."""
@@ -182,7 +203,14 @@ class Mover:
             in_part=bool(retrieve.missing),
             unwell=result.unwell,
             tries=result.tries,
+            silent_until=self._silent_until(retrieve, now) if result.destination_silent else None,
         )
+
+    def _silent_until(self, retrieve: model.Retrieve, now: datetime) -> datetime:
+        """Until when a destination that does not answer is left alone."""
+        soon = now + self.site.retrieval.patience.first
+        resting = self._workstations[retrieve.destination].resting
+        return soon if resting is None else max(soon, resting.until)
 
     async def _write(
         self,
@@ -215,6 +243,12 @@ class Mover:
         self._bells.verifiers[moved[0].destination].ring_in((following.at - self._now()).total_seconds())
         if following.archive is not None:
             self._bells.movers[following.archive].ring()
+
+
+async def _silence(at: association.RemoteAE) -> str | None:
+    """Why a workstation does not answer; None where it does."""
+    answer = await at.echo()
+    return None if answer.reachable else f"{at.peer.ae_title} does not answer C-ECHO: {answer.problem}"
 
 
 _INFO, _WARNING = 20, 30

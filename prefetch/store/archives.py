@@ -29,7 +29,7 @@ class ArchiveStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedPair:
-    """An archive that does not know a Move Destination, and until when its moves there wait."""
+    """An archive that does not know a Move Destination, or whose Move Destination does not answer."""
 
     archive: str
     destination: str
@@ -84,7 +84,7 @@ def rest_archive(c: Connection, name: str, *, until: datetime | None, because: s
 
 
 def park_pair(c: Connection, archive: str, destination: str, *, until: datetime, because: str) -> None:
-    """Have the moves of an archive to a destination wait: it does not know it (0xA801)."""
+    """Have the moves of an archive to a destination wait: it does not know it, or nobody answers there."""
     row = {"archive": archive, "destination": destination, "parked_until": until, "because": because}
     upsert(c, pairs, [row])
 
@@ -93,6 +93,11 @@ def unpark_pair(c: Connection, archive: str, destination: str) -> bool:
     """Let the moves of a pair go on; false where it was not parked."""
     this = (pairs.c.archive == archive) & (pairs.c.destination == destination)
     return c.execute(delete(pairs).where(this)).rowcount == 1
+
+
+def unpark_all(c: Connection) -> None:
+    """Let the moves of all pairs go on."""
+    c.execute(delete(pairs))
 
 
 def parked_pairs(c: Connection, now: datetime) -> list[ParkedPair]:

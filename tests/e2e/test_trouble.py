@@ -8,12 +8,15 @@ import pytest
 from tests import peers
 from tests.e2e import packaged
 from tests.e2e.hospital import ANYTHING, Hospital, count, holds_exactly, pixels
+from tests.e2e.witnesses import VERBOSE, moves_asked
 
 pytestmark = pytest.mark.peers
 
 ARCHIVES = pytest.mark.parametrize("archive_class", [peers.Orthanc, peers.Dcmqrscp])
 KINDS = {peers.Orthanc: "0xC000", peers.Dcmqrscp: "0xA801"}
 """What each kind of archive answers for a Move Destination that it does not know."""
+UNREACHED = {peers.Orthanc: "0xC000", peers.Dcmqrscp: "0xA702"}
+"""And for one that it cannot reach."""
 
 
 @ARCHIVES
@@ -96,17 +99,55 @@ def test_archive_that_is_away_when_it_is_to_move(
     assert holds_exactly(workstation, prior)
 
 
-def test_workstation_that_is_away_gets_its_priors_later(hospital: Hospital) -> None:
-    """The archive cannot deliver, and says so; the workstation is switched on, and the exam is ready."""
-    workstation = hospital.workstation(peers.Orthanc)
-    archive = hospital.archive(peers.Dcmqrscp)
+SHORT_REST = {"rest": {"first": "1s", "longest": "1s"}}
+ONE_ATTEMPT = {"retry": {"attempts": 1}}
+
+
+def test_workstation_that_is_away_is_sent_nothing(hospital: Hospital) -> None:
+    """It rests and is probed, others go on, and no attempt is lost; in the end it has its priors."""
+    away = hospital.workstation(peers.Orthanc, "READ1")
+    there = hospital.workstation(peers.Orthanc, "READ2")
+    archive = hospital.archive(peers.Dcmqrscp, options=VERBOSE)
     prior = hospital.study(archive)
-    workstation.kill()
-    hospital.open()
+    away.kill()
+    rests = {"read1": SHORT_REST, "read2": SHORT_REST}
+    hospital.open(planning={"to": ["read1", "read2"]}, workstations=rests, retrieval=ONE_ATTEMPT)
     hospital.book(hospital.exam("A1"))
-    hospital.await_said("move_finished", outcome="transient")
+    hospital.await_retrieve("A1", prior, "verified", to="read2")
+    hospital.await_said("peer_rests", peer="read1")
+    waits = hospital.await_retrieve("A1", prior, "waiting", to="read1")
+    assert "READ1 does not answer C-ECHO: " in waits["problem"]
+    (status,) = hospital.rows("status")
+    assert any(line.startswith("moves from main to read1 wait until") for line in status["trouble"])
+    assert moves_asked(archive) == [prior.study_instance_uid]
+    assert holds_exactly(there, prior)
+    away.start()
+    assert hospital.await_ready("A1")["problem"] is None
+    assert hospital.said("peer_answers_again", peer="read1")
+    assert hospital.retrieve("A1", prior, to="read1")["attempts"] == 1
+    assert holds_exactly(away, prior)
+
+
+@ARCHIVES
+def test_workstation_that_an_archive_cannot_reach_is_probed(
+    hospital: Hospital, archive_class: type[peers.Server]
+) -> None:
+    """The archive says no more than that it cannot; the workstation's silence says why, and costs nothing."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(archive_class)
+    prior = hospital.study(archive)
+    hospital.open(workstations={"read1": SHORT_REST}, retrieval=ONE_ATTEMPT)
+    hospital.run("pause", "main")
+    hospital.book(hospital.exam("A1"))
+    hospital.await_retrieve("A1", prior, "due")
+    workstation.kill()
+    hospital.run("resume", "main")
+    failed = hospital.await_said("move_finished", status=UNREACHED[archive_class])
+    assert failed["next"] == "retry"
+    assert "READ1 does not answer C-ECHO: " in failed["because"]
     workstation.start()
     hospital.await_ready("A1")
+    assert hospital.retrieve("A1", prior)["attempts"] == 1
     assert holds_exactly(workstation, prior)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prefetch import model
-from prefetch.dimse import breaker, peer, status
+from prefetch.dimse import breaker, echo, peer, status
 from prefetch.model import Outcome
 
 ANSWERED = model.FindResult(outcome=Outcome.SUCCESS, status=0x0000)
@@ -75,6 +75,19 @@ def test_a_refusal_is_an_answer() -> None:
     assert site.breaker.resting is None
 
 
+def test_an_echo_that_is_answered_ends_doubt_and_rest() -> None:
+    """So a workstation is probed before more is sent to it."""
+    site = Site()
+    for failures in (1, 3):
+        for _ in range(failures):
+            assert site.call(UNREACHED)
+        assert site.breaker.is_in_doubt
+        site.now += 30.0
+        assert site.call(echo.EchoResult(reachable=True))
+        assert not site.breaker.is_in_doubt
+    assert ["rests after 3", "answers"] == site.told
+
+
 def test_one_call_tries_when_the_rest_is_over() -> None:
     """The others wait for what comes of it; if it fails the next rest is twice as long, up to the longest."""
     site = Site()
@@ -108,6 +121,6 @@ def test_a_trial_that_was_cancelled_is_none() -> None:
 
 
 def test_a_peer_without_a_rest_is_always_asked() -> None:
-    """A workstation, or a worklist that has its interval."""
+    """A worklist that has its interval."""
     site = Site(rest=None)
     assert all(site.call(UNREACHED) for _ in range(10))

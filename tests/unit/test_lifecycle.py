@@ -24,6 +24,7 @@ def after_move(
     attempts: int = 1,
     elsewhere: str | None = None,
     in_part: bool = False,
+    silent_until: datetime | None = None,
 ) -> lifecycle.Next:
     """What follows a C-MOVE, with the usual settings."""
     return lifecycle.after_move(
@@ -38,6 +39,7 @@ def after_move(
         park=timedelta(minutes=10),
         because="said so",
         in_part=in_part,
+        silent_until=silent_until,
     )
 
 
@@ -165,6 +167,15 @@ def test_an_unknown_destination_parks_the_pair_and_costs_no_attempt() -> None:
     """0xA801 is the administrator's to mend: the retrieve waits with all others of the pair."""
     following = after_move(Outcome.UNKNOWN_DESTINATION, attempts=3)
     assert (Step.RETRY, following.park_until, False) == (following.step, following.at, following.counts)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.UNKNOWN_DESTINATION])
+def test_destination_that_does_not_answer_is_waited_for(outcome: Outcome) -> None:
+    """However often it was tried; no other archive reaches it either, so none is asked instead."""
+    until = NOW + timedelta(seconds=30)
+    following = after_move(outcome, attempts=9, elsewhere="offsite", silent_until=until)
+    assert (Step.RETRY, until, until) == (following.step, following.at, following.park_until)
+    assert (False, None) == (following.counts, following.archive)
 
 
 def test_a_pair_is_parked_although_another_archive_is_asked_at_once() -> None:
