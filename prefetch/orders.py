@@ -154,9 +154,15 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
 
 
 def speaks_of_all(event: OrderEvent, order: Order) -> bool:
-    """Whether an event is about a whole booking, of which the order is one exam: a cancel, a new time."""
+    """Whether an event is about all that shares a number with the order: a cancel, a new time.
+
+    The cancel of a booking may repeat a service, and is of all; that of an order is of what it names.
+    """
     names_one = event.procedure_code or event.procedure_description
-    is_of_all = event.booked_service is None and (event.action is Action.CANCEL or not names_one)
+    ends_a_booking = event.action is Action.CANCEL and any(
+        getattr(event, key) for key in _APPOINTMENTS.values()
+    )
+    is_of_all = event.booked_service is None and (ends_a_booking or not names_one)
     return is_of_all and order.booked_service is not None and _is_of_booking(event, order)
 
 
@@ -197,8 +203,14 @@ _OF_ONE_SERVICE = ("procedure_code", "procedure_description", "modality", "stati
 
 
 def _is_of_booking(event: OrderEvent, order: Order) -> bool:
+    """Whether they share the number of a booking, or of an order that holds several procedures."""
+    if _differ(event.filler_order_number, order.filler_order_number) and not _is_appointment(
+        event, "filler_order_number"
+    ):
+        return False
     same = any(
-        (value := getattr(event, key)) and value == getattr(order, key) for key in _APPOINTMENTS.values()
+        (value := getattr(event, key)) and value == getattr(order, key)
+        for key in (*_APPOINTMENTS.values(), "placer_order_number")
     )
     return same and not patients.are_others(patients.said_by(event), order.patient.ids)
 
@@ -277,6 +289,8 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
     weak = than not in _DECISIVE or _is_appointment(event, than)
+    if event.booked_service and _is_other_service(event, order):
+        return True
     others = _is_other_service(event, order) or patients.are_others(
         patients.said_by(event), order.patient.ids
     )

@@ -22,6 +22,7 @@ VERSION = "2.5.1"
 
 _MSH = re.compile(rb"MSH(?P<separator>[!-/:-@\[-`{-~])[^\r\n]*?(?P=separator)")
 _BATCH = (b"FHS", b"BHS")
+_TYPE_AND_TRIGGER = re.compile(r"([A-Z]{3})[^A-Z0-9]+([A-Z]\d\d)")
 _LONGEST_LINE = 16_384
 _GLANCED = 64 * 1024
 """How far into a message priority and order number are looked for: every message passes here before its
@@ -141,8 +142,8 @@ def read_header(raw: bytes) -> Header | None:
     delimiters = read_delimiters(decoded.text[3], texts[1])
     message_type, _, trigger = _numbered(texts, 9).partition(delimiters.component)
     trigger = trigger.partition(delimiters.component)[0]
-    if not trigger:  # `ORM_O01` for `ORM^O01`
-        message_type, _, trigger = message_type.partition("_")
+    if found := _TYPE_AND_TRIGGER.fullmatch(message_type.strip().upper()):  # `ORM_O01` for `ORM^O01`
+        message_type, trigger = found.groups()
     return Header(
         delimiters=delimiters,
         codec=wide or decoded.codec,

@@ -120,6 +120,46 @@ def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
     assert (HEARD + timedelta(hours=48), "A1") == (order.scheduled_start, order.accession_number)
 
 
+def ordered(minute: int, control: str, *procedures: str, start: str = "202603031000") -> str:
+    """One order with these procedures, and no number but the placer's."""
+    obrs = "".join(f"OBR|{nth}|P1||{each}\r" for nth, each in enumerate(procedures, 1))
+    return (
+        f"MSH|^~\\&|RIS|H|||2026030208{minute:02}00||ORM^O01|{minute}|P|2.3\r{PID}\r"
+        f"ORC|{control}|P1|||||^^^{start}\r{obrs}"
+    )
+
+
+def test_procedures_that_share_an_order_number_are_an_exam_each(database: Database) -> None:
+    """However often they are sent; a message that names one of them is about that one."""
+    found = exams(
+        tell(
+            database,
+            ordered(0, "NW", CT, MR),
+            ordered(1, "XO", MR, CT),
+            ordered(2, "XO", MR, start="202603041000"),
+            ordered(3, "CA", CT),
+        )
+    )
+    expected = ("03 10:00", OrderStatus.CANCELLED), ("04 10:00", OrderStatus.SCHEDULED)
+    assert dict(zip(("CTCHEST", "MRHEAD"), expected, strict=True)) == found
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
+def test_the_cancel_of_an_order_that_names_no_procedure_is_of_all(
+    database: Database, order: tuple[int, ...]
+) -> None:
+    """Whenever it is heard."""
+    told = [ordered(0, "NW", CT, MR), ordered(1, "CA")]
+    cancelled = ("03 10:00", OrderStatus.CANCELLED)
+    assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == exams(tell(database, *(told[nth] for nth in order)))
+
+
+def test_an_order_that_gets_a_second_procedure_keeps_the_first(database: Database) -> None:
+    """Wherever in the message it stands."""
+    found = exams(tell(database, ordered(0, "NW", CT), ordered(1, "XO", MR, CT)))
+    assert {"CTCHEST", "MRHEAD"} == found.keys()
+
+
 CT, MR, US = "CTCHEST^CT Chest", "MRHEAD^MR Head", "USABD^US Abdomen"
 
 

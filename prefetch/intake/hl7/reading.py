@@ -151,11 +151,13 @@ class _Reader:
         scopes = groups.order_scopes(self.message)
         if not scopes:
             raise errors.UnreadableMessageError("neither ORC nor OBR: no order in it")
+        ordered: list[_Said] = []
         for scope in scopes:
             order_control, order_status = (self.search.text(scope, "ORC", number) for number in (1, 5))
             effect = control.order_effect(order_control, order_status)
             if effect.action is not Action.IGNORE or len(scopes) == 1:
-                yield self._of_order(effect, scope)
+                ordered.append(self._of_order(effect, scope))
+        yield from _tell_procedures_apart(ordered)
 
     def appointment(self) -> Iterator[_Said]:
         """SIU: an event a booked service."""
@@ -260,10 +262,33 @@ def _tell_apart(booked: Sequence[_Said]) -> Iterator[_Said]:
         if _is_ordered(event):
             yield said
             continue
-        service = event.procedure_code or event.procedure_description or "service"
+        service = _procedure(event) or "service"
         known[service] += 1
         name = service if known[service] == 1 else f"{service} ({known[service]})"
         yield replace(said, event=replace(event, booked_service=name))
+
+
+def _tell_procedures_apart(ordered: Sequence[_Said]) -> Iterator[_Said]:
+    """Procedures of one order that share all its numbers, each with what names it in every such message.
+
+    Steps of a procedure, which have numbers of their own, are one exam.
+    """
+    procedures: dict[tuple[str | None, ...], set[str | None]] = {}
+    for said in ordered:
+        procedures.setdefault(_numbers(said.event), set()).add(_procedure(said.event))
+    for said in ordered:
+        several = len(procedures[_numbers(said.event)]) > 1
+        is_step = said.event.scheduled_procedure_step_id is not None
+        service = _procedure(said.event) if several and not is_step else None
+        yield replace(said, event=replace(said.event, booked_service=service))
+
+
+def _numbers(event: OrderEvent) -> tuple[str | None, ...]:
+    return event.placer_order_number, event.filler_order_number, event.study_instance_uid
+
+
+def _procedure(event: OrderEvent) -> str | None:
+    return event.procedure_code or event.procedure_description
 
 
 def _is_ordered(event: OrderEvent) -> bool:
