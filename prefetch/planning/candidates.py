@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -16,157 +15,169 @@ from prefetch.relevance.anatomy import Laterality
 
 _Fact = Callable[[Compared], Hashable]
 """What of a study a key of a block asks about."""
-_Test = Callable[[Any, Any, Exam], Finding]
-"""The test of a key: the block, the fact of the study, the exam."""
+_Test = Callable[[Any], Finding]
+"""What is found of a fact."""
+_Tests = Mapping[str, tuple[_Fact, Callable[[Any, Exam], _Test]]]
+"""Key of a block → what of a study it asks about, and what makes its test of the block and the exam."""
+_Column = list[Finding]
+"""What one key of a block finds, study by study."""
 
 
-class _Found(dict[Hashable, Finding]):
-    """Fact of a study → what one key of a block finds of it, tested once for all that say the same."""
+class Beside:
+    """Studies beside one exam, for all classes of all rules.
 
-    def __init__(self, test: _Test, asked: rules.StudyCondition, exam: Exam) -> None:
-        super().__init__()
-        self._test, self._asked, self._exam = test, asked, exam
+    A key of a block is put to all studies at once, and tested once for all that say the same: a patient of
+    two hundred studies and forty classes would else cost most of what an order costs.
+    """
 
-    def __missing__(self, fact: Hashable) -> Finding:
-        found = self[fact] = self._test(self._asked, fact, self._exam)
-        return found
+    def __init__(self, exam: Exam, studies: Sequence[Compared]) -> None:
+        self._exam, self._studies = exam, studies
+        self._facts: dict[str, list[Any]] = {}
+        self._columns: dict[tuple[str, Hashable], _Column] = {}
 
-
-Known = dict[tuple[str, Hashable], _Found]
-"""Key of a block with what it asks for → what was found so far; of one exam, for all classes."""
-
-
-class Asking:
-    """One class beside an exam, put to many studies: what is found of one holds for all that say it too."""
-
-    def __init__(self, asked: rules.PriorClass, exam: Exam, known: Known | None = None) -> None:
-        known = {} if known is None else known
-        self._tests = _Tests(_CLASS_TESTS, asked, exam, known)
-        self._excluded = [_Tests(_STUDY_TESTS, one, exam, known) for one in asked.exclude]
-
-    def of(self, compared: Compared) -> Finding:
-        """Whether a study is what the class asks for, and then whether it is one to leave out."""
-        findings = self._tests.of(compared)
-        found = every(findings) if findings else Finding(True, "any study")
-        if found.holds is False or not self._excluded:
+    def of(self, asked: rules.PriorClass) -> _Column:
+        """Whether each study is what the class asks for, and then whether it is one to leave out."""
+        rows = self._rows(_CLASS_TESTS, asked)
+        found = [every(row) if row else _ANY for row in rows]
+        if not asked.exclude:
             return found
-        return every([*([found] if findings else []), self._not_excluded(compared)])
-
-    def may_be(self, compared: Compared) -> bool:
-        """Whether what an archive did not say could make a study one that the class asks for."""
-        more = {"relevance", *(() if compared.study.modalities else ("modality",))}
-        more |= set() if compared.study.description else {"region", "side", "facet", "description"}
-        return all(finding.holds is not False for finding in self._tests.but(more, compared))
-
-    def _not_excluded(self, compared: Compared) -> Finding:
-        """An exclusion that cannot be told excludes nothing, and says so."""
-        excluded = some(every(tests.of(compared)) for tests in self._excluded)
-        if excluded.holds:
-            return Finding(False, f"excluded: {excluded.because}")
-        unsaid = f", as {excluded.because}" if excluded.holds is None else ""
-        return Finding(True, f"not excluded{unsaid}")
-
-
-class _Tests:
-    """The keys of a block that ask for something, each with what was found of every fact so far."""
-
-    def __init__(
-        self,
-        tests: Mapping[str, tuple[_Fact, _Test]],
-        asked: rules.StudyCondition,
-        exam: Exam,
-        known: Known,
-    ) -> None:
-        self._keys = [
-            (key, fact, known.setdefault((key, getattr(asked, key)), _Found(test, asked, exam)))
-            for key, (fact, test) in tests.items()
-            if key in asked.said
+        excluded = zip(*(map(every, self._rows(_STUDY_TESTS, one)) for one in asked.exclude), strict=True)
+        return [
+            fits if fits.holds is False else every((*row, _not_excluded(some(out))))
+            for fits, row, out in zip(found, rows, excluded, strict=True)
         ]
 
-    def of(self, compared: Compared) -> list[Finding]:
-        """What is found of a study, key by key."""
-        return [found[fact(compared)] for _, fact, found in self._keys]
+    def may_be(self, asked: rules.PriorClass, number: int) -> bool:
+        """Whether what was not said of a study, by its number, could make it one that the class asks for."""
+        study = self._studies[number].study
+        more = {"relevance", *(() if study.modalities else ("modality",))}
+        more |= set() if study.description else {"region", "side", "facet", "description"}
+        columns = self._of_keys(_CLASS_TESTS, asked)
+        return all(column[number].holds is not False for key, column in columns.items() if key not in more)
 
-    def but(self, keys: Container[str], compared: Compared) -> list[Finding]:
-        """The same but for some keys."""
-        return [found[fact(compared)] for key, fact, found in self._keys if key not in keys]
+    def _rows(self, tests: _Tests, asked: rules.StudyCondition) -> list[tuple[Finding, ...]]:
+        """What the keys of a block find, study by study."""
+        columns = self._of_keys(tests, asked).values()
+        return list(zip(*columns, strict=True)) if columns else [()] * len(self._studies)
+
+    def _of_keys(self, tests: _Tests, asked: rules.StudyCondition) -> dict[str, _Column]:
+        """The keys of a block that ask for something."""
+        return {key: self._column(key, tests, asked) for key in tests if key in asked.said}
+
+    def _column(self, key: str, tests: _Tests, asked: rules.StudyCondition) -> _Column:
+        question = (key, getattr(asked, key))
+        column = self._columns.get(question)
+        if column is None:
+            fact, make_test = tests[key]
+            if key not in self._facts:
+                self._facts[key] = list(map(fact, self._studies))
+            facts, test = self._facts[key], make_test(asked, self._exam)
+            found = {said: test(said) for said in dict.fromkeys(facts)}
+            column = self._columns[question] = [found[said] for said in facts]
+        return column
+
+
+_ANY = Finding(True, "any study")
+
+
+def _not_excluded(excluded: Finding) -> Finding:
+    """An exclusion that cannot be told excludes nothing, and says so."""
+    if excluded.holds:
+        return Finding(False, f"excluded: {excluded.because}")
+    unsaid = f", as {excluded.because}" if excluded.holds is None else ""
+    return Finding(True, f"not excluded{unsaid}")
 
 
 # --- any block about a study -----------------------------------------------------------------------
 
 
-def _has_modality(asked: rules.StudyCondition, said: tuple[str, ...], exam: Exam) -> Finding:
-    if not said:
-        return Finding(None, "the archive does not say the modalities")
-    terms = _terms(asked.modality, exam.kinds)
-    has = "\\".join(said)
-    if any(modalities.members(one) & terms for one in said):
-        return Finding(True, f"modality is {has}")
-    if rules.SAME in asked.modality and not exam.kinds:
-        return Finding(None, "the order's modality is not said, so none is the same")
-    return Finding(False, f"modality is {has}, not {alternatives(sorted(terms))}")
+def _has_modality(asked: rules.StudyCondition, exam: Exam) -> _Test:
+    same = exam.kinds if rules.SAME in asked.modality else frozenset()
+    wanted = same.union(*(modalities.members(name) for name in asked.modality if name != rules.SAME))
+    others = alternatives(sorted(wanted))
+    is_unsaid = rules.SAME in asked.modality and not exam.kinds
+
+    def test(said: tuple[str, ...]) -> Finding:
+        if not said:
+            return Finding(None, "the archive does not say the modalities")
+        has = "\\".join(said)
+        if any(modalities.members(one) & wanted for one in said):
+            return Finding(True, f"modality is {has}")
+        if is_unsaid:
+            return Finding(None, "the order's modality is not said, so none is the same")
+        return Finding(False, f"modality is {has}, not {others}")
+
+    return test
 
 
-@lru_cache(1000)
-def _terms(asked: tuple[str, ...], same: frozenset[str]) -> frozenset[str]:
-    """The modality terms that are asked for."""
-    wanted = (name for name in asked if name != rules.SAME)
-    return frozenset[str]().union(same if rules.SAME in asked else (), *map(modalities.members, wanted))
-
-
-def _has_region(asked: rules.StudyCondition, regions: tuple[str, ...], exam: Exam) -> Finding:
+def _has_region(asked: rules.StudyCondition, exam: Exam) -> _Test:
     own = exam.said.regions if rules.SAME in asked.region else ()
     wanted = [*own, *(name for name in asked.region if name != rules.SAME)]
-    if not wanted:
-        return Finding(None, "the order names no region, so none is the same")
-    found = compare("the study's region", regions, wanted, is_among)
-    if found.holds is False and rules.SAME in asked.region and not own:
-        return Finding(None, "the order names no region, so none is the same")
-    return found
+    unsaid = Finding(None, "the order names no region, so none is the same")
+    is_unsaid = rules.SAME in asked.region and not own
+
+    def test(regions: tuple[str, ...]) -> Finding:
+        if not wanted:
+            return unsaid
+        found = compare("the study's region", regions, wanted, is_among)
+        return unsaid if found.holds is False and is_unsaid else found
+
+    return test
 
 
-def _has_side(asked: rules.StudyCondition, has: Laterality | None, exam: Exam) -> Finding:
+def _has_side(asked: rules.StudyCondition, exam: Exam) -> _Test:
     own = (exam.said.laterality,) if rules.SAME in asked.side and exam.said.laterality else ()
     wanted = [*own, *(rules.Side(name).laterality for name in asked.side if name != rules.SAME)]
-    if not wanted:
-        return Finding(None, "the order names no side, so none is the same")
-    if has is None:
-        return Finding(None, "the study names no side")
-    fits = has in wanted or Laterality.BOTH in (has, *own)
-    if not fits and rules.SAME in asked.side and not own:
-        return Finding(None, "the order names no side, so none is the same")
     sides = alternatives(_SIDES[one] for one in wanted)
-    return Finding(fits, f"the side is {_SIDES[has]}" if fits else f"the side is {_SIDES[has]}, not {sides}")
+    unsaid = Finding(None, "the order names no side, so none is the same")
+    is_unsaid = rules.SAME in asked.side and not own
+
+    def test(has: Laterality | None) -> Finding:
+        if not wanted:
+            return unsaid
+        if has is None:
+            return Finding(None, "the study names no side")
+        if has in wanted or Laterality.BOTH in (has, *own):
+            return Finding(True, f"the side is {_SIDES[has]}")
+        return unsaid if is_unsaid else Finding(False, f"the side is {_SIDES[has]}, not {sides}")
+
+    return test
 
 
-def _has_facet(asked: rules.StudyCondition, facets: tuple[str, ...], _: Exam) -> Finding:
-    return compare("the study's facet", facets, asked.facet, is_among)
+def _has_facet(asked: rules.StudyCondition, _: Exam) -> _Test:
+    return lambda facets: compare("the study's facet", facets, asked.facet, is_among)
 
 
-def _has_description(
-    asked: rules.StudyCondition, said: tuple[str | None, tuple[str, ...]], _: Exam
-) -> Finding:
-    text, texts_of_series = said
-    if text or not texts_of_series:
-        return compare("the study description", _text(text), asked.description, is_like)
-    return compare("a series description", texts_of_series, asked.description, is_like)
+def _has_description(asked: rules.StudyCondition, _: Exam) -> _Test:
+    def test(said: tuple[str | None, tuple[str, ...]]) -> Finding:
+        text, texts_of_series = said
+        if text or not texts_of_series:
+            return compare("the study description", _text(text), asked.description, is_like)
+        return compare("a series description", texts_of_series, asked.description, is_like)
+
+    return test
 
 
-def _has_code(asked: rules.StudyCondition, codes: tuple[str, ...], exam: Exam) -> Finding:
+def _has_code(asked: rules.StudyCondition, exam: Exam) -> _Test:
     patterns = [one for one in asked.procedure_code if one.text != rules.SAME]
     own = exam.order.procedure_code if len(patterns) < len(asked.procedure_code) else None
-    if not (own or patterns):
-        return Finding(None, "the order's procedure code is not said, so none is the same")
-    return compare(
-        "the study's procedure code",
-        codes,
-        [*filter(None, [own]), *patterns],
-        lambda value, _: value == own or is_like(value, patterns),
-    )
+    wanted = [*filter(None, [own]), *patterns]
+
+    def test(codes: tuple[str, ...]) -> Finding:
+        if not wanted:
+            return Finding(None, "the order's procedure code is not said, so none is the same")
+        return compare(
+            "the study's procedure code",
+            codes,
+            wanted,
+            lambda value, _: value == own or is_like(value, patterns),
+        )
+
+    return test
 
 
-def _is_of_institution(asked: rules.StudyCondition, said: str | None, _: Exam) -> Finding:
-    return compare("the institution", _text(said), asked.institution, is_like)
+def _is_of_institution(asked: rules.StudyCondition, _: Exam) -> _Test:
+    return lambda said: compare("the institution", _text(said), asked.institution, is_like)
 
 
 def _text(said: str | None) -> tuple[str, ...]:
@@ -179,50 +190,66 @@ _SIDES = {side.laterality: side.value for side in rules.Side}
 # --- a class ---------------------------------------------------------------------------------------
 
 
-def _is_named(asked: rules.PriorClass, uid: str, exam: Exam) -> Finding:
+def _is_named(asked: rules.PriorClass, exam: Exam) -> _Test:
     uids = named.uids(asked, exam)
     places = alternatives(asked.named_in)
-    if not uids:
-        return Finding(None, f"the order names no study in {places}")
-    place = uids.get(uid)
-    return Finding(place is not None, f"named in {place}" if place else f"not named in {places}")
+
+    def test(uid: str) -> Finding:
+        if not uids:
+            return Finding(None, f"the order names no study in {places}")
+        place = uids.get(uid)
+        return Finding(place is not None, f"named in {place}" if place else f"not named in {places}")
+
+    return test
 
 
-def _is_relevant(asked: rules.PriorClass, graded: tuple[int, str], _: Exam) -> Finding:
-    assert asked.relevance  # noqa: S101 (asked only where it is)
-    grade, why = graded
-    because = f"{_WORDS[grade]}: {why}"
-    if grade >= asked.relevance.least:
-        return Finding(True, because)
-    return Finding(False, f"{because}; asked for is {asked.relevance.value}")
+def _is_relevant(asked: rules.PriorClass, _: Exam) -> _Test:
+    least = asked.relevance
+
+    def test(graded: tuple[int, str]) -> Finding:
+        grade, why = graded
+        because = f"{_WORDS[grade]}: {why}"
+        if least is None or grade >= least.least:
+            return Finding(True, because)
+        return Finding(False, f"{because}; asked for is {least.value}")
+
+    return test
 
 
-def _is_within(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
-    if asked.within is None or day is None:
-        return Finding(None, "the study has no date")
-    if day < asked.within.before(exam.day):
-        return Finding(False, f"of {day.isoformat()}, more than {asked.within.text} before the exam")
-    return Finding(True, f"within {asked.within.text}")
+def _is_within(asked: rules.PriorClass, exam: Exam) -> _Test:
+    within = asked.within
+    begins = within.before(exam.day) if within else date.min
+    words = within.text if within else ""
+    fits, too_old = Finding(True, f"within {words}"), f", more than {words} before the exam"
+    return _dated(lambda day: fits if day >= begins else Finding(False, f"of {day.isoformat()}{too_old}"))
 
 
-def _is_not_before(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
-    if asked.not_before is None or day is None:
-        return Finding(None, "the study has no date")
-    holds = day >= asked.not_before.seen_from(exam.day)
-    return Finding(holds, f"of {day}, {'not ' if holds else ''}before {asked.not_before}")
+def _is_not_before(asked: rules.PriorClass, exam: Exam) -> _Test:
+    begins = asked.not_before.seen_from(exam.day) if asked.not_before else date.min
+    return _dated(
+        lambda day: Finding(day >= begins, f"of {day}, {_not(day >= begins)}before {asked.not_before}")
+    )
 
 
-def _is_not_after(asked: rules.PriorClass, day: date | None, exam: Exam) -> Finding:
-    if asked.not_after is None or day is None:
-        return Finding(None, "the study has no date")
-    holds = day <= asked.not_after.seen_from(exam.day)
-    return Finding(holds, f"of {day}, {'not ' if holds else ''}after {asked.not_after}")
+def _is_not_after(asked: rules.PriorClass, exam: Exam) -> _Test:
+    ends = asked.not_after.seen_from(exam.day) if asked.not_after else date.max
+    return _dated(lambda day: Finding(day <= ends, f"of {day}, {_not(day <= ends)}after {asked.not_after}"))
+
+
+def _dated(test: Callable[[date], Finding]) -> _Test:
+    """Where a study has no date, nothing about it can be told."""
+    unsaid = Finding(None, "the study has no date")
+    return lambda day: unsaid if day is None else test(day)
+
+
+def _not(holds: bool) -> str:
+    return "not " if holds else ""
 
 
 _WORDS = ("not relevant", "marginal", "useful", "must")
 """Grade → what explain calls it."""
 
-_STUDY_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
+_STUDY_TESTS: _Tests = {
     "modality": (attrgetter("study.modalities"), _has_modality),
     "region": (attrgetter("said.regions"), _has_region),
     "side": (attrgetter("said.laterality"), _has_side),
@@ -231,11 +258,11 @@ _STUDY_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
     "procedure_code": (attrgetter("study.procedure_codes"), _has_code),
     "institution": (attrgetter("study.institution"), _is_of_institution),
 }
-"""Key of a block about a study → what of the study it asks about, and its test."""
+"""The keys of a block about a study."""
 
 _DAY = attrgetter("study.study_date")
 
-_CLASS_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
+_CLASS_TESTS: _Tests = {
     "named_in": (attrgetter("study.study_instance_uid"), _is_named),
     **_STUDY_TESTS,
     "relevance": (attrgetter("graded.grade", "graded.because"), _is_relevant),
@@ -243,4 +270,4 @@ _CLASS_TESTS: Mapping[str, tuple[_Fact, _Test]] = {
     "not_before": (_DAY, _is_not_before),
     "not_after": (_DAY, _is_not_after),
 }
-"""Key of a class of priors → the same; one that cannot be told does not hold."""
+"""The keys of a class of priors; one that cannot be told does not hold."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from prefetch.model import Reason, Series, Study
 from prefetch.planning import candidates, named, series
@@ -31,7 +30,6 @@ class Table:
         self.exam = exam
         # By identity, since a study has many fields to hash; what is kept here is not freed and named anew.
         self._known: dict[int, Compared] = {}
-        self._found: candidates.Known = {}
 
     def of(self, study: Study) -> Compared:
         """A study beside the exam."""
@@ -40,9 +38,20 @@ class Table:
             known = self._known[id(study)] = compare(self.exam, study)
         return known
 
-    def ask(self, asked: PriorClass) -> candidates.Asking:
-        """A class beside the exam."""
-        return candidates.Asking(asked, self.exam, self._found)
+    def lay_out(self, holdings: Sequence[Holding]) -> Laid:
+        """What archives hold together, for the classes of the rules that go by those archives."""
+        beside = candidates.Beside(self.exam, [self.of(holding.study) for holding in holdings])
+        return Laid(holdings=holdings, uids=[holding.uid for holding in holdings], beside=beside)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """What some archives hold together, the newest first, beside the exam."""
+
+    holdings: Sequence[Holding]
+    uids: Sequence[str]
+    """Their Study Instance UIDs."""
+    beside: candidates.Beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,61 +89,57 @@ class Choosing:
     no_priors: frozenset[str] = frozenset()
     """Studies that are none, unless the order names them."""
 
-    def among(self, holdings: Sequence[Holding]) -> list[Wish]:
+    def among(self, laid: Laid) -> list[Wish]:
         """What the rule wants: class by class, a later one not counting what an earlier one took."""
         wishes: list[Wish] = []
         for prior_class in self.match.rule.priors:
             taken = frozenset(wish.holding.uid for wish in wishes)
-            rest = self._open(prior_class, holdings, but=taken)
-            wishes += self._class(prior_class, rest, taken=len(taken))
+            wishes += self._class(prior_class, laid, taken=taken)
         budget = Budget(self.match.rule.limits, self.circumstances.limits)
         return list(affordable(wishes, budget, "the rule", self.left))
 
-    def lacking(self, holdings: Sequence[Holding]) -> list[Study]:
+    def lacking(self, laid: Laid) -> list[Study]:
         """The studies of which the series must be known to tell what the rule wants."""
-        unsure = [holding for holding in holdings if series.may_be_lacking(holding.study)]
-        lacking = {
-            holding.uid: holding.study
-            for asked in self.match.rule.priors
-            for holding in self._lacking(asked, self._open(asked, holdings if asked.series else unsure))
-        }
-        return list(lacking.values())
+        return [
+            holding.study
+            for number, holding in enumerate(laid.holdings)
+            if any(self._is_lacking(asked, laid, number) for asked in self.match.rule.priors)
+        ]
 
-    def _lacking(self, asked: PriorClass, holdings: Sequence[Holding]) -> Iterator[Holding]:
-        asking = self.table.ask(asked)
-        for holding in holdings:
-            if series.is_lacking(holding.study, asked) and asking.may_be(self.table.of(holding.study)):
-                yield holding
+    def _is_lacking(self, asked: PriorClass, laid: Laid, number: int) -> bool:
+        return (
+            series.is_lacking(laid.holdings[number].study, asked)
+            and laid.uids[number] not in self._barred(asked)
+            and laid.beside.may_be(asked, number)
+        )
 
-    def _open(
-        self, asked: PriorClass, holdings: Sequence[Holding], *, but: frozenset[str] = frozenset()
-    ) -> Sequence[Holding]:
-        """The studies that a class may choose among."""
-        barred = (self.no_priors - named.uids(asked, self.table.exam).keys()) | but
-        return [holding for holding in holdings if holding.uid not in barred] if barred else holdings
+    def _barred(self, asked: PriorClass) -> frozenset[str]:
+        """The studies that a class may not choose."""
+        if not self.no_priors:
+            return self.no_priors
+        return self.no_priors - named.uids(asked, self.table.exam).keys()
 
-    def _class(self, asked: PriorClass, holdings: Sequence[Holding], *, taken: int) -> Iterator[Wish]:
-        """What one class wants, the newest first; `taken` is how many the classes before it took."""
-        asking, beside = self.table.ask(asked), self.table.of
-        findings = [asking.of(beside(holding.study)) for holding in holdings]
+    def _class(self, asked: PriorClass, laid: Laid, *, taken: frozenset[str]) -> Iterator[Wish]:
+        """What one class wants, the newest first; `taken` is what the classes before it took."""
+        barred = self._barred(asked) | taken
+        found = [
+            (uid, holding, finding)
+            for uid, holding, finding in zip(laid.uids, laid.holdings, laid.beside.of(asked), strict=True)
+            if uid not in barred
+        ]
         parts: dict[str, tuple[Series, ...]] = {}
         if asked.series:
-            findings, parts = _narrow(asked.series, holdings, findings)
-        fitting = [holding for holding, found in zip(holdings, findings, strict=True) if found.holds]
-        wanted, otherwise = _pick(asked, fitting, taken=taken)
-        reason_of = self._reason(asked)
-        for holding, (holds, because) in zip(holdings, findings, strict=True):
-            uid = holding.uid
-            reason = reason_of(because=f"{because}; {wanted.get(uid, otherwise)}" if holds else because)
+            found, parts = _narrow(asked.series, found)
+        fitting = [holding for _, holding, finding in found if finding.holds]
+        wanted, otherwise = _pick(asked, fitting, taken=len(taken))
+        rule, name, place = self.match.rule.name, asked.name, asked.place or None
+        for uid, holding, (holds, because) in found:
+            why = f"{because}; {wanted.get(uid, otherwise)}" if holds else because
+            reason = Reason(because=why, rule=rule, prior_class=name, place=place)
             if uid in wanted:
                 yield self._wish(asked, holding, parts.get(uid, ()), reason)
             else:
                 self.left[uid].append(reason)
-
-    def _reason(self, asked: PriorClass) -> Callable[..., Reason]:
-        """Makes a reason of this class; what it says of itself is looked up once for all studies."""
-        name, place = self.match.rule.name, asked.place or None
-        return partial(Reason, rule=name, prior_class=asked.name, place=place)
 
     def _wish(self, asked: PriorClass, holding: Holding, part: tuple[Series, ...], reason: Reason) -> Wish:
         """An archive in observe mode moves nothing, and leaves the study to another that holds it."""
@@ -152,18 +157,23 @@ class Choosing:
         )
 
 
-def _narrow(
-    asked: SeriesFilter, holdings: Sequence[Holding], findings: Sequence[Finding]
-) -> tuple[list[Finding], dict[str, tuple[Series, ...]]]:
+_Found = list[tuple[str, Holding, Finding]]
+"""Study Instance UID, what is held of it, and what a class finds."""
+
+
+def _narrow(asked: SeriesFilter, found: _Found) -> tuple[_Found, dict[str, tuple[Series, ...]]]:
     """What is found with the series asked about as well, and by Study Instance UID which are wanted.
 
     None wanted of a study that fits: the whole of it.
     """
-    narrowed, parts = list(findings), {}
-    for number, (holding, found) in enumerate(zip(holdings, findings, strict=True)):
-        if found.holds:
-            parts[holding.uid], of_series = series.wanted(asked, holding.study)
-            narrowed[number] = every([found, of_series])
+    narrowed: _Found = []
+    parts = {}
+    for uid, holding, finding in found:
+        if finding.holds:
+            parts[uid], of_series = series.wanted(asked, holding.study)
+            narrowed.append((uid, holding, every([finding, of_series])))
+        else:
+            narrowed.append((uid, holding, finding))
     return narrowed, parts
 
 

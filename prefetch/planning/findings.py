@@ -43,14 +43,15 @@ def opposite(finding: Finding) -> Finding:
 def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
     """Those that are not as the others decide, else those that cannot be told."""
     findings = tuple(findings)
-    for decides in (not otherwise, None):
-        if deciding := [finding for finding in findings if finding.holds is decides]:
-            return deciding[0] if len(deciding) == 1 else Finding(decides, _all_said(deciding))
-    return Finding(otherwise, _all_said(findings))
-
-
-def _all_said(findings: Iterable[Finding]) -> str:
-    return "; ".join([finding.because for finding in findings])
+    decides: bool | None = not otherwise
+    deciding = [because for holds, because in findings if holds is decides]
+    if not deciding:
+        decides = None
+        deciding = [because for holds, because in findings if holds is None]
+    if not deciding:
+        decides = otherwise
+        deciding = [because for _, because in findings]
+    return Finding(decides, deciding[0] if len(deciding) == 1 else "; ".join(deciding))
 
 
 # --- a value among those asked for -----------------------------------------------------------------

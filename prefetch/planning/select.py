@@ -7,10 +7,10 @@ union is brought to one choice a study and destination.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from operator import attrgetter
 
@@ -19,7 +19,7 @@ from prefetch.model import Candidate, Choice, Decision, Order, Reason, Series, S
 from prefetch.planning import series
 from prefetch.planning.budget import Budget
 from prefetch.planning.circumstances import Circumstances
-from prefetch.planning.classes import Choosing, Left, Table, Wish, affordable
+from prefetch.planning.classes import Choosing, Laid, Left, Table, Wish, affordable
 from prefetch.planning.exam import Exam
 from prefetch.planning.holdings import Holding, hold
 from prefetch.planning.matching import RuleMatch
@@ -42,11 +42,13 @@ def to_look_into(
     circumstances: Circumstances,
 ) -> tuple[Study, ...]:
     """The studies whose archive must be asked for their series, each once, before anything is chosen."""
+    acting = [match for match in matches if match.acts]
     table = Table(circumstances.exam(order))
     no_priors = frozenset(_no_priors(chain.from_iterable(studies_by_archive.values()), table.exam))
-    held = cache(partial(hold, studies_by_archive))
+    asks_series = any(one.series for match in acting for one in match.rule.priors)
+    laid = _laid_out(studies_by_archive, table, only=None if asks_series else series.may_be_lacking)
     found: dict[str, Study] = {}
-    for match in filter(attrgetter("acts"), matches):
+    for match in acting:
         choosing = Choosing(
             match=match,
             table=table,
@@ -54,7 +56,7 @@ def to_look_into(
             left=defaultdict(list),
             no_priors=no_priors,
         )
-        lacking = choosing.lacking(held(match.archives))
+        lacking = choosing.lacking(laid(match.archives))
         found = {study.study_instance_uid: study for study in lacking} | found
     return tuple(found.values())
 
@@ -71,16 +73,32 @@ def select_priors(
     table = Table(exam)
     left = _no_priors(chain.from_iterable(studies_by_archive.values()), exam)
     no_priors = frozenset(left)
-    held = cache(partial(hold, studies_by_archive))
-    everything = held(tuple(studies_by_archive))
+    laid = _laid_out(studies_by_archive, table)
+    everything = laid(tuple(studies_by_archive)).holdings
     wishes: list[Wish] = []
     for match in filter(attrgetter("acts"), matches):
         choosing = Choosing(
             match=match, table=table, circumstances=circumstances, left=left, no_priors=no_priors
         )
-        wishes += choosing.among(held(match.archives))
+        wishes += choosing.among(laid(match.archives))
     choices = _union(_cap(wishes, circumstances.limits, left), table)
     return Selection(choices=choices, candidates=_candidates(everything, choices, left, table))
+
+
+def _laid_out(
+    studies_by_archive: Mapping[str, Sequence[Study]],
+    table: Table,
+    *,
+    only: Callable[[Study], bool] | None = None,
+) -> Callable[[tuple[str, ...]], Laid]:
+    """Lays out what archives hold, or some of it, once for all rules that go by the same archives."""
+
+    @cache
+    def lay_out(archives: tuple[str, ...]) -> Laid:
+        held = hold(studies_by_archive, archives)
+        return table.lay_out(held if only is None else [one for one in held if only(one.study)])
+
+    return lay_out
 
 
 # --- what is no prior at all -----------------------------------------------------------------------

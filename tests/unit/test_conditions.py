@@ -379,7 +379,8 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
     """What is found of a study."""
     beside = exam(order(**of_order))
     compared = compare(beside, study("1", **(said or {})))
-    return candidates.Asking(prior_class(asked), beside).of(compared)
+    (found,) = candidates.Beside(beside, [compared]).of(prior_class(asked))
+    return found
 
 
 @pytest.mark.parametrize(

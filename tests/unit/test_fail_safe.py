@@ -56,7 +56,8 @@ def test_queries_may_be_wider_than_the_rule_and_selection_never_is(tmp_path: Pat
         selection = select.select_priors(matches, order(), answers, circumstances=circumstances)
         for one in selection.choices:
             asked = classes[one.prior_class]
-            assert candidates.Asking(asked, exam()).of(compare(exam(), one.study)).holds
+            (found,) = candidates.Beside(exam(), [compare(exam(), one.study)]).of(asked)
+            assert found.holds
 
     promise()
 
