@@ -5,7 +5,7 @@ Knows no I/O and no rule. Words are DICOM's and HL7's own (docs/reference/vocabu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -176,9 +176,9 @@ NAMING = (
 """Fields of an order; the first that it has is what a person calls it."""
 
 
-def name_of(order: Any) -> str:
-    """What a person calls what has these fields and an `id`, which is the last resort."""
-    return next(filter(None, (getattr(order, name) for name in NAMING)), f"#{order.id}")
+def name_of(number: int, names: Iterable[str | None]) -> str:
+    """What a person calls an order: the first of its names (`NAMING`) that is said, or our own number."""
+    return next(filter(None, names), f"#{number}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +238,7 @@ class Order:
     @property
     def name(self) -> str:
         """What a person calls this order."""
-        return name_of(self)
+        return name_of(self.id, (getattr(self, name) for name in NAMING))
 
 
 class Readiness(StrEnum):

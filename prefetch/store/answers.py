@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from prefetch import model
 from prefetch.store import documents
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import answers
 
 
@@ -32,14 +33,14 @@ def save_answer(
 ) -> None:
     """Keep an answer; one that says what the last one said makes that one last longer."""
     studies = documents.write_studies(result.studies)
-    last = c.execute(_of_patient(archive, patient_id, issuer).limit(1)).mappings().one_or_none()
+    last = _LAST.row(c, _about(archive, patient_id, issuer))
     said = {"outcome": result.outcome, "status": result.status, "because": result.because}
     measured = {"asked_at": asked_at, "milliseconds": result.milliseconds}
     if last and last["studies"] == studies and all(last[name] == value for name, value in said.items()):
         c.execute(update(answers).where(answers.c.id == last["id"]).values(measured))
         return
-    patient = {"archive": archive, "patient_id": patient_id, "issuer": issuer or ""}
-    c.execute(insert(answers).values(first_asked_at=asked_at, studies=studies, **patient, **said, **measured))
+    patient = _about(archive, patient_id, issuer)
+    _ADD.run(c, {"first_asked_at": asked_at, "studies": studies, **patient, **said, **measured})
 
 
 def save_series(
@@ -50,7 +51,7 @@ def save_series(
     series: Mapping[str, tuple[model.Series, ...]],
 ) -> None:
     """Keep with the last answer about a patient the series of some of its studies, by their UIDs."""
-    last = c.execute(_of_patient(archive, patient_id, issuer).limit(1)).mappings().one_or_none()
+    last = _LAST.row(c, _about(archive, patient_id, issuer))
     if last is None:
         return
     known = documents.read_studies(last["studies"])
@@ -64,8 +65,7 @@ def save_series(
 
 def latest_answer(c: Connection, archive: str, patient_id: str, issuer: str | None) -> Answer | None:
     """Give the last whole answer of an archive about a patient, however old."""
-    whole = answers.c.outcome == model.Outcome.SUCCESS
-    row = c.execute(_of_patient(archive, patient_id, issuer).where(whole).limit(1)).mappings().one_or_none()
+    row = _LAST_WHOLE.row(c, _about(archive, patient_id, issuer))
     if row is None:
         return None
     result = model.FindResult(
@@ -78,14 +78,17 @@ def latest_answer(c: Connection, archive: str, patient_id: str, issuer: str | No
     return Answer(asked_at=row["asked_at"], result=result)
 
 
-def _of_patient(archive: str, patient_id: str, issuer: str | None) -> Select[tuple[object, ...]]:
-    """Select what an archive said of a patient, the newest first."""
-    return (
-        select(answers)
-        .where(
-            answers.c.archive == archive,
-            answers.c.patient_id == patient_id,
-            answers.c.issuer == (issuer or ""),
-        )
-        .order_by(answers.c.asked_at.desc(), answers.c.id.desc())
-    )
+def _about(archive: str, patient_id: str, issuer: str | None) -> dict[str, object]:
+    return {"archive": archive, "patient_id": patient_id, "issuer": issuer or ""}
+
+
+_OF_PATIENT = (
+    select(answers)
+    .where(*(answers.c[name] == bindparam(name) for name in ("archive", "patient_id", "issuer")))
+    .order_by(answers.c.asked_at.desc(), answers.c.id.desc())
+    .limit(1)
+)
+"""What an archive said of a patient, the newest."""
+_LAST = Prepared(_OF_PATIENT)
+_LAST_WHOLE = Prepared(_OF_PATIENT.where(answers.c.outcome == model.Outcome.SUCCESS))
+_ADD = Prepared(insert(answers))

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from prefetch.store.dialects import insert_unless_known, upsert
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import archives, pairs
 
 
@@ -37,22 +38,20 @@ class ParkedPair:
     because: str
 
 
-_HOLD = select(archives).where(archives.c.name == bindparam("name")).with_for_update()
+_HOLD = Prepared(select(archives).where(archives.c.name == bindparam("name")).with_for_update())
 
 
 def know_archives(c: Connection, names: Iterable[str]) -> None:
     """Make sure that each archive has its row, which is the lock of its slots."""
-    rows = [{"name": name} for name in names]
-    if rows:
-        c.execute(insert_unless_known(c, archives), rows)
+    insert_unless_known(c, archives, [{"name": name} for name in names])
 
 
 def hold_archive(c: Connection, name: str) -> ArchiveStanding:
     """Hold an archive's row until the transaction ends: one node at a time counts and claims its slots."""
-    row = c.execute(_HOLD, {"name": name}).mappings().one_or_none()
+    row = _HOLD.row(c, {"name": name})
     if row is None:
         know_archives(c, [name])
-        row = c.execute(_HOLD, {"name": name}).mappings().one()
+        (row,) = _HOLD.rows(c, {"name": name})
     return ArchiveStanding(**row)
 
 

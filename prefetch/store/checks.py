@@ -14,6 +14,7 @@ from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.model import RetrieveState
 from prefetch.store.dialects import is_shared, lease_clock
+from prefetch.store.prepared import Prepared
 from prefetch.store.retrieves import (
     BY_NUMBER,
     COLUMNS,
@@ -29,7 +30,7 @@ from prefetch.store.wants import hold_orders, judge_readiness, orders_wanting, w
 _OURS = (*FENCED, in_state(RetrieveState.MOVED))
 _NO_CHECK = retrieves.c.checks - 1
 
-_RIPE = (
+_QUERY = (
     select(retrieves.c.id)
     .where(
         in_state(RetrieveState.MOVED),
@@ -40,9 +41,10 @@ _RIPE = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_RIPE_THERE = _RIPE.where(retrieves.c.destination == bindparam("destination"))
+_RIPE = Prepared(_QUERY)
+_RIPE_THERE = Prepared(_QUERY.where(retrieves.c.destination == bindparam("destination")))
 
-_LEASE = (
+_LEASE = Prepared(
     update(retrieves)
     .where(BY_NUMBER)
     .values(
@@ -73,7 +75,7 @@ def claim_checks(
     if not chosen:
         return []
     begun = {"owner": owner, "lease_until": clock + lease}
-    claimed = [as_retrieve(row) for row in c.execute(_LEASE, {"numbers": chosen, **begun}).mappings()]
+    claimed = [as_retrieve(row) for row in _LEASE.rows(c, {"numbers": chosen, **begun})]
     return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
 
 
@@ -136,10 +138,15 @@ def _finish(c: Connection, alike: Sequence[Look], *, now: datetime) -> list[mode
 
 def expire(c: Connection, now: datetime) -> list[model.Retrieve]:
     """End the retrieves that nobody can use any more."""
-    return take_step(c, Step.EXPIRE, retrieves.c.expire_at <= now, at=now)
+    return take_step(c, Step.EXPIRE, _EXPIRED, at=now, parameters={"now": now})
+
+
+_EXPIRED = retrieves.c.expire_at <= bindparam("now")
 
 
 def _choose(c: Connection, destination: str | None, clock: datetime, now: datetime, limit: int) -> list[int]:
     """Give the most urgent of the moved retrieves that are due for a look and that nobody looks for."""
-    asked = {"destination": destination, "clock": clock, "now": now, "most": limit}
-    return list(c.execute(_RIPE_THERE if destination else _RIPE, asked).scalars())
+    asked = {"clock": clock, "now": now, "most": limit}
+    if destination is None:
+        return _RIPE.values(c, asked)
+    return _RIPE_THERE.values(c, {**asked, "destination": destination})

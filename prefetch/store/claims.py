@@ -5,13 +5,13 @@ Small studies of one patient that go to the same destination are claimed togethe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
 from prefetch import lifecycle, model, together
 from prefetch.lifecycle import Step
@@ -19,6 +19,7 @@ from prefetch.model import RetrieveState
 from prefetch.store import archives as archive_rows
 from prefetch.store.dialects import lease_clock
 from prefetch.store.orders import RELEASED, release_orders
+from prefetch.store.prepared import Prepared
 from prefetch.store.retrieves import (
     BY_NUMBER,
     COLUMNS,
@@ -42,8 +43,10 @@ _OURS = (*FENCED, in_state(RetrieveState.MOVING))
 _ONE_MORE_ATTEMPT = retrieves.c.attempts + 1
 _NO_ATTEMPT = retrieves.c.attempts - 1
 
-_COUNT_MOVES = select(func.count(retrieves.c.leader.distinct())).where(
-    in_state(RetrieveState.MOVING), retrieves.c.archive == bindparam("archive")
+_COUNT_MOVES = Prepared(
+    select(func.count(retrieves.c.leader.distinct())).where(
+        in_state(RetrieveState.MOVING), retrieves.c.archive == bindparam("archive")
+    )
 )
 _PARKED = exists().where(
     pairs.c.archive == retrieves.c.archive,
@@ -53,15 +56,15 @@ _PARKED = exists().where(
 _OPEN = or_(retrieves.c.closes_at.is_(None), retrieves.c.closes_at > bindparam("now"))
 """Its window has not closed: then it waits for the plan that finds the next one."""
 _MAY_MOVE = in_state(RetrieveState.DUE), retrieves.c.archive == bindparam("archive"), _OPEN, ~_PARKED
-_ANY = select(retrieves.c.id).where(*_MAY_MOVE).limit(1)
-_MOST_URGENT = (
+_ANY = Prepared(select(retrieves.c.id).where(*_MAY_MOVE).limit(1))
+_MOST_URGENT = Prepared(
     select(*COLUMNS)
     .where(*_MAY_MOVE)
     .order_by(retrieves.c.lane, retrieves.c.deadline, retrieves.c.id)
     .limit(1)
     .with_for_update(skip_locked=True, of=retrieves)
 )
-_SAME_WAY = (
+_SAME_WAY = Prepared(
     select(*COLUMNS)
     .where(
         in_state(RetrieveState.DUE),
@@ -75,7 +78,7 @@ _SAME_WAY = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_RIPE = (
+_RIPE = Prepared(
     select(retrieves.c.id)
     .where(in_state(RetrieveState.WAITING), retrieves.c.start_at <= bindparam("now"))
     .order_by(retrieves.c.start_at)
@@ -86,7 +89,7 @@ _RIPE = (
 
 def promote(c: Connection, now: datetime) -> int:
     """Make due the retrieves whose time has come, some at a time; gives how many."""
-    numbers = list(c.execute(_RIPE, {"now": now}).scalars())
+    numbers = _RIPE.values(c, {"now": now})
     return (
         len(take_step(c, Step.PROMOTE, BY_NUMBER, at=now, parameters={"numbers": numbers})) if numbers else 0
     )
@@ -119,10 +122,11 @@ def claim_move(
     """
     if not archive_rows.hold_archive(c, archive).may_move(now):
         return Claim()
-    if c.execute(_COUNT_MOVES, {"archive": archive}).scalar_one() >= slots:
+    (moving,) = _COUNT_MOVES.values(c, {"archive": archive})
+    if moving >= slots:
         return Claim(more=True)
     due = {"archive": archive, "now": now}
-    row = c.execute(_MOST_URGENT, due).mappings().one_or_none()
+    row = _MOST_URGENT.row(c, due)
     if row is None:
         return Claim()
     leader = as_retrieve(row)
@@ -142,8 +146,8 @@ def claim_move(
     claimed = take_step(
         c, Step.CLAIM, BY_NUMBER, at=now, parameters={"numbers": numbers}, values=begun, detail=detail
     )
-    moving = sorted(claimed, key=lambda retrieve: numbers.index(retrieve.id))
-    return Claim(moving=moving, more=c.execute(_ANY, due).first() is not None)
+    in_turn = sorted(claimed, key=lambda retrieve: numbers.index(retrieve.id))
+    return Claim(moving=in_turn, more=bool(_ANY.values(c, due)))
 
 
 def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -> Iterable[model.Retrieve]:
@@ -158,7 +162,7 @@ def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -
         "leader": leader.id,
         "most": most,
     }
-    return map(as_retrieve, c.execute(_SAME_WAY, asked).mappings())
+    return map(as_retrieve, _SAME_WAY.rows(c, asked))
 
 
 def finish_move(
@@ -239,7 +243,7 @@ def sweep_leases(c: Connection, now: datetime) -> list[model.Retrieve]:
 
     Orders and checks need no sweep: a lease that has run out is no obstacle to the next claim.
     """
-    return _recover(c, retrieves.c.lease_until < lease_clock(c, now), now=now)
+    return _recover(c, _LEASE_IS_OVER, now=now, parameters={"clock": lease_clock(c, now)})
 
 
 def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[model.Retrieve]:
@@ -248,8 +252,9 @@ def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[m
     Moves that broke off are looked for at their destination before anything moves again, and are given.
     """
     release_orders(c, owner=owner)
-    recovered = _recover(c, _held_by(owner), now=now)
-    c.execute(update(retrieves).where(_held_by(owner)).values(**RELEASED))
+    held, whose = (_HELD, {}) if owner is None else (_HELD_BY, {"holder": owner})
+    recovered = _recover(c, held, now=now, parameters=whose)
+    c.execute(update(retrieves).where(held).values(**RELEASED), whose)
     return recovered
 
 
@@ -257,15 +262,23 @@ def recover_lost(
     c: Connection, owner: str, *, under_way: Collection[int], claimed_before: datetime, now: datetime
 ) -> list[model.Retrieve]:
     """Take back moves that an owner claimed a while ago and does not work on: no result was ever written."""
-    lost = (retrieves.c.owner == owner) & (retrieves.c.claimed_at < claimed_before)
-    return _recover(c, lost & retrieves.c.id.not_in(list(under_way)), now=now)
+    asked = {"holder": owner, "claimed_before": claimed_before, "under_way": list(under_way)}
+    return _recover(c, _LOST, now=now, parameters=asked)
 
 
-def _held_by(owner: str | None) -> ColumnElement[bool]:
-    return retrieves.c.owner.is_not(None) if owner is None else retrieves.c.owner == owner
+_HELD = retrieves.c.owner.is_not(None)
+_HELD_BY = retrieves.c.owner == bindparam("holder")
+_LEASE_IS_OVER = retrieves.c.lease_until < bindparam("clock")
+_LOST = and_(
+    _HELD_BY,
+    retrieves.c.claimed_at < bindparam("claimed_before"),
+    retrieves.c.id.not_in(bindparam("under_way", expanding=True)),
+)
 
 
-def _recover(c: Connection, which: ColumnElement[bool], *, now: datetime) -> list[model.Retrieve]:
+def _recover(
+    c: Connection, which: ColumnElement[bool], *, now: datetime, parameters: Mapping[str, Any]
+) -> list[model.Retrieve]:
     """Have moves that broke off looked for at the destination now; their late results are dropped."""
     values = {"start_at": now, "checks": 0, "fence": NEXT_FENCE, "moved_at": now, **_NOTHING_SAID}
-    return take_step(c, Step.RECOVER, which, at=now, values=values)
+    return take_step(c, Step.RECOVER, which, at=now, parameters=parameters, values=values)

@@ -145,7 +145,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Give a connection that only looks and sees one state of the database."""
-        with _in_our_words(self.place), self._looking.connect() as connection:
+        with _in_our_words(self.place), self._looking.begin() as connection:
             yield connection
 
     @property

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from prefetch.store.prepared import Prepared
+
 _APPLYING_LOCK = 7_733_339
 """Any number that nobody else uses as an advisory lock in this database."""
 
@@ -19,25 +21,31 @@ def is_shared(c: Connection) -> bool:
     return c.dialect.name == "postgresql"
 
 
-def insert_unless_known(c: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Begin an INSERT that does nothing where a unique row is there already."""
-    return _insert_into(table, shared=is_shared(c)).on_conflict_do_nothing()
+def insert_unless_known(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows that are not there already; all have the same columns."""
+    insert_if_new(table, shared=is_shared(c)).run_all(c, rows)
+
+
+@lru_cache(maxsize=16)
+def insert_if_new(table: Table, *, shared: bool) -> Prepared:
+    """Give the INSERT that does nothing where a unique row is there already."""
+    return Prepared(_insert_into(table, shared=shared).on_conflict_do_nothing())
 
 
 def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows by their primary key, new or not; all have the same columns."""
     if not rows:
         return
-    c.execute(_upsert(table, tuple(rows[0]), shared=is_shared(c)), rows)
+    _upsert(table, tuple(rows[0]), shared=is_shared(c)).run_all(c, rows)
 
 
 @lru_cache(maxsize=64)
-def _upsert(table: Table, columns: tuple[str, ...], *, shared: bool) -> sqlite.Insert | postgresql.Insert:
+def _upsert(table: Table, columns: tuple[str, ...], *, shared: bool) -> Prepared:
     """Make the statement of an upsert, once for each set of columns."""
     statement = _insert_into(table, shared=shared)
     key = [column.name for column in table.primary_key]
     written = {name: statement.excluded[name] for name in columns if name not in key}
-    return statement.on_conflict_do_update(index_elements=key, set_=written)
+    return Prepared(statement.on_conflict_do_update(index_elements=key, set_=written))
 
 
 def _insert_into(table: Table, *, shared: bool) -> sqlite.Insert | postgresql.Insert:

@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, or_, select
 
 from prefetch import model
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import events, wants
 
-_ADD = insert(events)
+_ADD = Prepared(insert(events))
 
 
 def record(c: Connection, *happenings: model.Happening) -> None:
     """Add events to the history."""
-    if happenings:
-        c.execute(_ADD, [_values(happening) for happening in happenings])
+    _ADD.run_all(c, [_values(happening) for happening in happenings])
 
 
 def story(c: Connection, order_id: int) -> list[model.Happening]:

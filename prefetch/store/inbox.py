@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, literal_column, select, update
 
 from prefetch import model
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import MessageState, inbox
 
 REPEAT_WITHIN = timedelta(minutes=10)
@@ -56,7 +57,7 @@ class InboxMessage:
 _COLUMNS = [inbox.c[name] for name in InboxMessage.__dataclass_fields__]
 
 # Every message passes these; SQLAlchemy takes longer to build a statement than SQLite to run it.
-_FIND_REPEAT = (
+_FIND_REPEAT = Prepared(
     select(inbox.c.id)
     .where(
         inbox.c.source == bindparam("source"),
@@ -66,8 +67,8 @@ _FIND_REPEAT = (
     )
     .limit(1)
 )
-_STORE = insert(inbox).returning(inbox.c.id)
-_BRING_FORWARD = (
+_STORE = Prepared(insert(inbox).returning(inbox.c.id))
+_BRING_FORWARD = Prepared(
     update(inbox)
     .where(
         inbox.c.source == bindparam("of_source"),
@@ -76,7 +77,7 @@ _BRING_FORWARD = (
     )
     .values(lane=FRONT)
 )
-_FINISH = update(inbox).where(inbox.c.id == bindparam("number"), _is(MessageState.WAITING))
+_FINISH = Prepared(update(inbox).where(inbox.c.id == bindparam("number"), _is(MessageState.WAITING)))
 
 
 def accept_message(
@@ -98,9 +99,8 @@ def accept_message(
     }
     if control_id:
         since = received_at - REPEAT_WITHIN
-        known = c.execute(_FIND_REPEAT, {**message, "since": since}).scalar_one_or_none()
-        if known is not None:
-            return Accepted(message_id=known, repeat=True)
+        if known := _FIND_REPEAT.values(c, {**message, "since": since}):
+            return Accepted(message_id=known[0], repeat=True)
     lane = FRONT if priority is model.Priority.STAT else BACK
     message |= {
         "raw": raw,
@@ -111,9 +111,9 @@ def accept_message(
         "received_at": received_at,
         "state": MessageState.WAITING,
     }
-    message_id: int = c.execute(_STORE, message).scalar_one()
+    (message_id,) = _STORE.values(c, message)
     if lane == FRONT and order_number:
-        c.execute(_BRING_FORWARD, {"of_source": source, "of_order": order_number})
+        _BRING_FORWARD.run(c, {"of_source": source, "of_order": order_number})
     return Accepted(message_id=message_id, repeat=False)
 
 
@@ -134,11 +134,16 @@ def keep_unreadable(c: Connection, *, source: str, raw: bytes, because: str, at:
 
 def waiting_messages(c: Connection, limit: int) -> list[InboxMessage]:
     """Give the messages to be read next: STAT first, then as they came."""
-    query = select(*_COLUMNS).where(_is(MessageState.WAITING)).order_by(inbox.c.lane, inbox.c.id).limit(limit)
-    return [InboxMessage(**row) for row in c.execute(query).mappings()]
+    return [InboxMessage(**row) for row in _WAITING.rows(c, {"most": limit})]
 
 
-_URGENT = (
+_WAITING = Prepared(
+    select(*_COLUMNS)
+    .where(_is(MessageState.WAITING))
+    .order_by(inbox.c.lane, inbox.c.id)
+    .limit(bindparam("most"))
+)
+_URGENT = Prepared(
     select(*_COLUMNS)
     .where(_is(MessageState.WAITING), inbox.c.lane == FRONT)
     .order_by(inbox.c.id)
@@ -148,7 +153,7 @@ _URGENT = (
 
 def urgent_messages(c: Connection, limit: int) -> list[InboxMessage]:
     """Give the messages that wait in the front lane, as they came."""
-    return [InboxMessage(**row) for row in c.execute(_URGENT, {"most": limit}).mappings()]
+    return [InboxMessage(**row) for row in _URGENT.rows(c, {"most": limit})]
 
 
 def finish_message(
@@ -159,7 +164,7 @@ def finish_message(
     Called first in the transaction that applies the message, it keeps two nodes from applying it twice.
     """
     said = {"number": message_id, "state": state, "because": because, "finished_at": at}
-    return c.execute(_FINISH, said).rowcount == 1
+    return _FINISH.run(c, said) == 1
 
 
 def get_message(c: Connection, message_id: int) -> InboxMessage | None:

@@ -37,7 +37,7 @@ def see_node(
 ) -> None:
     """Write that a daemon is alive, and what its listeners turned away."""
     known = {"owner": owner, "started_at": now, "seen_at": now, "turned_away": {}}
-    c.execute(insert_unless_known(c, nodes), known)
+    insert_unless_known(c, nodes, [known])
     seen = {"seen_at": now, "turned_away": {name: dict(counts) for name, counts in turned_away.items()}}
     c.execute(update(nodes).where(nodes.c.owner == owner).values(seen))
 

@@ -15,8 +15,7 @@ from prefetch.model import RetrieveState, Verdict
 from prefetch.store import archives, history, inbox
 from prefetch.store import orders as order_rows
 from prefetch.store.patients import give_verdict
-from prefetch.store.retrieves import find_live, get_retrieve, take_step
-from prefetch.store.tables import retrieves
+from prefetch.store.retrieves import BY_NUMBER, find_live, get_retrieve, take_step
 from prefetch.store.wants import judge_readiness, leave, orders_wanting
 
 
@@ -102,7 +101,8 @@ def _step(
 ) -> model.Retrieve:
     """Take the step, unless the daemon was quicker."""
     detail = {"by": by, "because": "by hand"}
-    taken = take_step(c, step, retrieves.c.id == known.id, at=now, values=values, detail=detail)
+    numbers = {"numbers": [known.id]}
+    taken = take_step(c, step, BY_NUMBER, at=now, parameters=numbers, values=values, detail=detail)
     if not taken:
         raise errors.IllegalTransitionError(f"retrieve {known.id} has just changed; look again")
     return taken[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from prefetch import model, strangers
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import (
     KeyKind,
     day_of_order,
@@ -82,11 +84,19 @@ def as_order(row: Mapping[Any, Any]) -> model.Order:
 
 def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Order]:
     """Give the orders that share any number with an event, oldest first; read and save in one transaction."""
-    if not (named := _names(event)):
+    if not (named := _keys(event)):
         return []
     one_at_a_time(c)
+    asked = {kind.name: value for kind, value in named.items()}
+    return [as_order(row) for row in _sharing(tuple(named)).rows(c, asked)]
+
+
+@lru_cache(maxsize=64)
+def _sharing(kinds: tuple[KeyKind, ...]) -> Prepared:
+    """Give the query for the orders that have any key of these kinds, each given under its kind."""
+    named = (and_(order_keys.c.kind == kind, order_keys.c.value == bindparam(kind.name)) for kind in kinds)
     keys = select(order_keys.c.order_id).where(or_(*named))
-    return _orders(c, _select().where(orders.c.id.in_(keys)).order_by(orders.c.id).with_for_update())
+    return Prepared(_select().where(orders.c.id.in_(keys)).order_by(orders.c.id).with_for_update())
 
 
 def orders_of_patient(c: Connection, patient_id: str, issuer: str | None) -> list[model.Order]:
@@ -161,13 +171,13 @@ def seen_values(c: Connection) -> strangers.Seen | None:
 # --- writing ---------------------------------------------------------------------------------------
 
 
-_ADD = insert(orders).returning(*COLUMNS)
+_ADD = Prepared(insert(orders).returning(*COLUMNS))
 _KEEP_SEGMENTS = case(
     (orders.c.planned_segments.is_(None) & orders.c.planned_at.is_not(None), orders.c.segments),
     else_=orders.c.planned_segments,
 )
 """The messages as they were when the order was planned, before later ones are written in their place."""
-_REWRITE = (
+_REWRITE = Prepared(
     update(orders)
     .where(orders.c.id == bindparam("number"))
     .values(planned_segments=_KEEP_SEGMENTS)
@@ -182,8 +192,8 @@ def save_order(c: Connection, order: model.Order) -> model.Order:
     What the planner and the queue write (`planned_at`, `ready_at`, …) is left alone.
     """
     values = _values(order)
-    written = c.execute(_REWRITE, {"number": order.id, **values}) if order.id else c.execute(_ADD, values)
-    saved = as_order(written.mappings().one())
+    (row,) = _REWRITE.rows(c, {"number": order.id, **values}) if order.id else _ADD.rows(c, values)
+    saved = as_order(row)
     _write_keys(c, saved)
     if order.id or order.patient.other_ids:
         _write_patient_ids(c, saved)
@@ -201,8 +211,7 @@ def absorb_order(c: Connection, survivor: model.Order, absorbed: model.Order) ->
     """Give an order's numbers and history to the one that is the same exam, and remove it."""
     numbers = select(order_keys.c.kind, order_keys.c.value).where(order_keys.c.order_id == absorbed.id)
     rows = [{"order_id": survivor.id, **row} for row in c.execute(numbers).mappings()]
-    if rows:
-        c.execute(insert_unless_known(c, order_keys), rows)
+    insert_unless_known(c, order_keys, rows)
     c.execute(update(events).where(events.c.order_id == absorbed.id).values(order_id=survivor.id))
     c.execute(delete(orders).where(orders.c.id == absorbed.id))
 
@@ -222,9 +231,9 @@ _UNCLAIMED = (
     .with_for_update(skip_locked=True)
 )
 """The longest due, passing over what others hold."""
-_DUE_AT_ONCE = _UNCLAIMED.where(orders.c.priority == _STAT)
-_DUE = _UNCLAIMED.where(orders.c.priority != _STAT)
-_LEASE = (
+_DUE_AT_ONCE = Prepared(_UNCLAIMED.where(orders.c.priority == _STAT))
+_DUE = Prepared(_UNCLAIMED.where(orders.c.priority != _STAT))
+_LEASE = Prepared(
     update(orders)
     .where(in_numbers(orders.c.id))
     .values(owner=bindparam("by"), lease_until=bindparam("until"))
@@ -248,12 +257,12 @@ def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: tim
     for query in (_DUE_AT_ONCE, _DUE):
         if len(due) <= limit:
             asked = {"now": now, "clock": clock, "most": limit + 1 - len(due)}
-            due += c.execute(query, asked).scalars()
+            due += query.values(c, asked)
     if not due:
         return Claim()
     chosen = due[:limit]
-    leased = c.execute(_LEASE, {"numbers": chosen, "by": owner, "until": clock + lease})
-    found = {order.id: order for order in map(as_order, leased.mappings())}
+    leased = _LEASE.rows(c, {"numbers": chosen, "by": owner, "until": clock + lease})
+    found = {order.id: order for order in map(as_order, leased)}
     return Claim(orders=[found[order_id] for order_id in chosen], more=len(due) > limit)
 
 
@@ -313,13 +322,6 @@ def _values(order: model.Order) -> dict[str, Any]:
     return own | patient | {"other_patient_ids": others}
 
 
-def _names(named: model.OrderEvent | model.Order) -> list[ColumnElement[bool]]:
-    """Give a condition for each key that an event names."""
-    return [
-        and_(order_keys.c.kind == kind, order_keys.c.value == value) for kind, value in _keys(named).items()
-    ]
-
-
 def _keys(named: model.OrderEvent | model.Order) -> dict[KeyKind, str]:
     """Give the keys of an order or event, by kind."""
     values = {kind: getattr(named, field) for kind, field in _KEY_FIELDS.items()}
@@ -328,8 +330,7 @@ def _keys(named: model.OrderEvent | model.Order) -> dict[KeyKind, str]:
 
 def _write_keys(c: Connection, order: model.Order) -> None:
     rows = [{"kind": kind, "value": value, "order_id": order.id} for kind, value in _keys(order).items()]
-    if rows:
-        c.execute(insert_unless_known(c, order_keys), rows)
+    insert_unless_known(c, order_keys, rows)
 
 
 def _write_patient_ids(c: Connection, order: model.Order) -> None:
@@ -340,5 +341,4 @@ def _write_patient_ids(c: Connection, order: model.Order) -> None:
         for one in order.patient.other_ids
         if not one.foreign
     ]
-    if rows:
-        c.execute(insert_unless_known(c, order_patient_ids), rows)
+    insert_unless_known(c, order_patient_ids, rows)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, false, or_, select
+from sqlalchemy import Connection, and_, bindparam, delete, false, or_, select
 
 from prefetch import model
 from prefetch.store import documents
 from prefetch.store.dialects import upsert
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import cross_references, patient_alias, verdicts
 
 _MOST_MERGES = 20
@@ -43,17 +44,20 @@ def _lives_on(c: Connection, one: model.PatientId) -> list[model.PatientId]:
     """Give an ID and what it became, merge by merge."""
     chain = [one]
     for _ in range(_MOST_MERGES):
-        query = select(patient_alias.c.patient_id, patient_alias.c.issuer_of_patient_id).where(
-            patient_alias.c.prior_patient_id == chain[-1].patient_id,
-            patient_alias.c.prior_issuer == _issuer(chain[-1]),
-        )
-        row = c.execute(query).one_or_none()
+        row = _BECAME.row(c, {"patient": chain[-1].patient_id, "issuer": _issuer(chain[-1])})
         if row is None:
             break
-        chain.append(
-            replace(one, patient_id=row.patient_id, issuer_of_patient_id=row.issuer_of_patient_id or None)
-        )
+        became, issuer = row["patient_id"], row["issuer_of_patient_id"] or None
+        chain.append(replace(one, patient_id=became, issuer_of_patient_id=issuer))
     return chain
+
+
+_BECAME = Prepared(
+    select(patient_alias.c.patient_id, patient_alias.c.issuer_of_patient_id).where(
+        patient_alias.c.prior_patient_id == bindparam("patient"),
+        patient_alias.c.prior_issuer == bindparam("issuer"),
+    )
+)
 
 
 def merged_ids(c: Connection, one: model.PatientId) -> tuple[model.PatientId, ...]:
@@ -69,19 +73,22 @@ def merged_ids(c: Connection, one: model.PatientId) -> tuple[model.PatientId, ..
 
 
 def _merged_into(c: Connection, one: model.PatientId) -> list[model.PatientId]:
-    query = (
-        select(patient_alias.c.prior_patient_id, patient_alias.c.prior_issuer)
-        .where(
-            patient_alias.c.patient_id == one.patient_id,
-            patient_alias.c.issuer_of_patient_id.is_not_distinct_from(one.issuer_of_patient_id or None),
-        )
-        .order_by(patient_alias.c.merged_at.desc())
-        .limit(_MOST_MERGES)
-    )
+    asked = {"patient": one.patient_id, "issuer": one.issuer_of_patient_id or None}
     return [
-        model.PatientId(patient_id=row.prior_patient_id, issuer_of_patient_id=row.prior_issuer or None)
-        for row in c.execute(query)
+        model.PatientId(patient_id=row["prior_patient_id"], issuer_of_patient_id=row["prior_issuer"] or None)
+        for row in _BECAME_THIS.rows(c, asked)
     ]
+
+
+_BECAME_THIS = Prepared(
+    select(patient_alias.c.prior_patient_id, patient_alias.c.prior_issuer)
+    .where(
+        patient_alias.c.patient_id == bindparam("patient"),
+        patient_alias.c.issuer_of_patient_id.is_not_distinct_from(bindparam("issuer")),
+    )
+    .order_by(patient_alias.c.merged_at.desc())
+    .limit(_MOST_MERGES)
+)
 
 
 def give_verdict(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from prefetch import lifecycle, model, parts
 from prefetch.lifecycle import Step
@@ -15,7 +14,8 @@ from prefetch.model import Decision, RetrieveState, VerifiedBy
 from prefetch.store import documents, history
 from prefetch.store.dialects import upsert
 from prefetch.store.orders import RELEASED
-from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
+from prefetch.store.prepared import Prepared
+from prefetch.store.retrieves import BY_NUMBER, COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_state, orders, plans, retrieves, wants
 from prefetch.store.wants import judge_readiness, leave, orders_wanting, retime, wanted_by
 
@@ -49,13 +49,13 @@ _BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
 _PLANNED_WITH = ("planned_at", "planned_version", "plan_at", "plan_attempts", "plan_problem")
-_HOLD = (
+_HOLD = Prepared(
     select(orders.c.owner, orders.c.version, orders.c.planned_at)
     .where(orders.c.id == bindparam("order"))
     .with_for_update()
 )
-_KEEP = insert(plans)
-_PLANNED = (
+_KEEP = Prepared(insert(plans))
+_PLANNED = Prepared(
     update(orders)
     .where(orders.c.id == bindparam("order"))
     .values({**{name: bindparam(name) for name in _PLANNED_WITH}, "planned_segments": None, **RELEASED})
@@ -66,9 +66,9 @@ _OF_STUDIES = (
     .order_by(retrieves.c.id)
     .with_for_update()
 )
-_LIVE_OF = _OF_STUDIES.where(in_state(*lifecycle.LIVE))
-_VERIFIED_OF = _OF_STUDIES.where(in_state(RetrieveState.VERIFIED))
-_REFUSED_BY_HAND = (
+_LIVE_OF = Prepared(_OF_STUDIES.where(in_state(*lifecycle.LIVE)))
+_VERIFIED_OF = Prepared(_OF_STUDIES.where(in_state(RetrieveState.VERIFIED)))
+_REFUSED_BY_HAND = Prepared(
     select(retrieves.c.study_instance_uid, retrieves.c.destination)
     .join(wants, wants.c.retrieve_id == retrieves.c.id)
     .where(wants.c.order_id == bindparam("order"), wants.c.refused_by.is_not(None))
@@ -91,16 +91,16 @@ def save_plan(
     None where the order changed meanwhile or the claim on it is lost: the result is dropped, and the order is
     planned again by whoever claims it next.
     """
-    row = c.execute(_HOLD, {"order": plan.order_id}).one_or_none()
-    if row is None or row.owner != owner:
+    row = _HOLD.row(c, {"order": plan.order_id})
+    if row is None or row["owner"] != owner:
         return None
-    if row.version != plan.order_version:
+    if row["version"] != plan.order_version:
         c.execute(update(orders).where(orders.c.id == plan.order_id).values(**RELEASED))
         return None
     document = documents.write_plan(plan)
-    c.execute(_KEEP, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
+    _KEEP.run(c, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
     _finish_planning(c, plan, next_plan_at, attempts, now)
-    is_first = row.planned_at is None
+    is_first = row["planned_at"] is None
     before = [] if is_first else wanted_by(c, plan.order_id)
     refused = set() if is_first else _refused_by_hand(c, plan.order_id)
     created, joined = _queue_all(
@@ -136,7 +136,7 @@ def _finish_planning(
         "plan_attempts": attempts,
         "plan_problem": plan.problem,
     }
-    c.execute(_PLANNED, {"order": plan.order_id, **planned})
+    _PLANNED.run(c, {"order": plan.order_id, **planned})
 
 
 # --- the queue -------------------------------------------------------------------------------------
@@ -169,11 +169,11 @@ def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Targ
     return live | _find(c, brought, _VERIFIED_OF)
 
 
-def _find(c: Connection, targets: Collection[Target], query: Select[Any]) -> dict[Target, model.Retrieve]:
+def _find(c: Connection, targets: Collection[Target], query: Prepared) -> dict[Target, model.Retrieve]:
     """Hold the newest retrieve of each study and destination that a query finds by its `studies`."""
     if not targets:
         return {}
-    rows = c.execute(query, {"studies": sorted({study for study, _ in targets})}).mappings()
+    rows = query.rows(c, {"studies": sorted({study for study, _ in targets})})
     found = {(each.study_instance_uid, each.destination): each for each in map(as_retrieve, rows)}
     return {target: each for target, each in found.items() if target in targets}
 
@@ -184,16 +184,15 @@ def _join(
     """Bring a retrieve that was there up to what this plan knows of it; None where a new one is needed."""
     if known is None:
         return None
-    this = retrieves.c.id == known.id
+    this, numbers = retrieves.c.id == known.id, {"numbers": [known.id]}
     alone = orders_wanting(c, [known.id]) in ([], [order_id])
     if wish.decision is Decision.PRESENT and known.state in lifecycle.origins(Step.VERIFY):
         verified = {"verified_by": VerifiedBy.QUERY, "verified_at": now}
-        take_step(
-            c, Step.VERIFY, this, at=now, values=verified, detail={"because": wish.choice.reason.because}
-        )
+        because: dict[str, object] = {"because": wish.choice.reason.because}
+        take_step(c, Step.VERIFY, BY_NUMBER, at=now, parameters=numbers, values=verified, detail=because)
     elif wish.decision is Decision.QUARANTINED and alone and known.state in _NOT_BEGUN:
         # What was taken for this order alone is now found to conflict: it must not move.
-        take_step(c, Step.WITHDRAW, this, at=now, detail={"because": wish.because})
+        take_step(c, Step.WITHDRAW, BY_NUMBER, at=now, parameters=numbers, detail={"because": wish.because})
         return None
     elif known.state in {*_NOT_BEGUN, RetrieveState.QUARANTINED}:
         c.execute(update(retrieves).where(this).values(_merge(known, wish, alone=alone)))
@@ -202,9 +201,9 @@ def _join(
         c.execute(update(retrieves).where(this).values(_expected(known, wish, alone=False)))
     if wish.decision is Decision.TAKEN and alone and known.state is RetrieveState.QUARANTINED:
         # The conflict was this order's own and is gone; another order's conflict waits for a person.
-        take_step(
-            c, Step.RELEASE, this, at=now, values={"problem": None}, detail={"because": "no conflict now"}
-        )
+        gone = {"because": "no conflict now"}
+        no_problem = {"problem": None}
+        take_step(c, Step.RELEASE, BY_NUMBER, at=now, parameters=numbers, values=no_problem, detail=gone)
     return known
 
 
@@ -307,8 +306,8 @@ def _planned(retrieve_id: int, wish: model.Wanted, now: datetime) -> model.Happe
 
 def _refused_by_hand(c: Connection, order_id: int) -> set[Target]:
     """Give what a person has taken from this order: no plan brings it back."""
-    rows = c.execute(_REFUSED_BY_HAND, {"order": order_id})
-    return {(row.study_instance_uid, row.destination) for row in rows}
+    rows = _REFUSED_BY_HAND.rows(c, {"order": order_id})
+    return {(row["study_instance_uid"], row["destination"]) for row in rows}
 
 
 def _target(wish: model.Wanted) -> Target:

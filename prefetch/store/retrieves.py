@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, tuple_, update
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
 from prefetch.store import history
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import in_numbers, in_state, retrieves, wants
 
 _FIELDS = [field.name for field in fields(model.Retrieve)]
@@ -87,14 +87,14 @@ def take_step(
 ) -> list[model.Retrieve]:
     """Take a step with the retrieves that the conditions name and whose state allows it; gives them after it.
 
-    A step ends whatever lease there was; `values` gives a new one where a step begins it. Conditions that
-    stay the same and take `parameters` are cheaper: a statement of theirs is made once.
+    A step ends whatever lease there was; `values` gives a new one where a step begins it. The conditions stay
+    as they are and take `parameters`: a statement of theirs is made once.
     """
     written = {**_NO_LEASE, **(values or {})}
     computed = {name: value for name, value in written.items() if isinstance(value, ColumnElement)}
     plain = {f"{_WRITE}{name}": value for name, value in written.items() if name not in computed}
     statement = _step(step, conditions, tuple(plain), tuple(computed.items()))
-    taken = [as_retrieve(row) for row in c.execute(statement, {**plain, **(parameters or {})}).mappings()]
+    taken = [as_retrieve(row) for row in statement.rows(c, {**plain, **(parameters or {})})]
     if what := EVENTS.get(step):
         history.record(
             c,
@@ -116,11 +116,11 @@ def _step(
     conditions: tuple[ColumnElement[bool], ...],
     plain: tuple[str, ...],
     computed: tuple[tuple[str, ColumnElement[Any]], ...],
-) -> ReturningUpdate[Any]:
+) -> Prepared:
     """Make the statement of a step: from the states that allow it to the one that it leads to."""
     (state,) = {lifecycle.advance(origin, step) for origin in lifecycle.origins(step)}
     written: dict[str, Any] = {name.removeprefix(_WRITE): bindparam(name) for name in plain}
-    return (
+    return Prepared(
         update(retrieves)
         .where(in_state(*lifecycle.origins(step)), *conditions)
         .values({"state": state, **written, **dict(computed)})

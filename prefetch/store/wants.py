@@ -19,7 +19,8 @@ from prefetch.lifecycle import LIVE, Step, origins
 from prefetch.model import RetrieveState
 from prefetch.store import history
 from prefetch.store.dialects import is_shared
-from prefetch.store.retrieves import COLUMNS, as_retrieve, take_step
+from prefetch.store.prepared import Prepared
+from prefetch.store.retrieves import BY_NUMBER, COLUMNS, as_retrieve, take_step
 from prefetch.store.tables import in_numbers, in_state, orders, retrieves, wants
 
 _STANDS = wants.c.withdrawn.is_(False)
@@ -63,9 +64,12 @@ def withdraw_unwanted(
     may_end = [retrieve.id for retrieve in left if retrieve.state in origins(Step.WITHDRAW)]
     if not may_end:
         return []
-    wanted = exists().where(wants.c.retrieve_id == retrieves.c.id, _STANDS)
     nobody = {"because": "no order wants it any more"}
-    return take_step(c, Step.WITHDRAW, retrieves.c.id.in_(may_end), ~wanted, at=now, detail=nobody)
+    these = {"numbers": may_end}
+    return take_step(c, Step.WITHDRAW, BY_NUMBER, _UNWANTED, at=now, parameters=these, detail=nobody)
+
+
+_UNWANTED = ~exists().where(wants.c.retrieve_id == retrieves.c.id, _STANDS)
 
 
 # --- urgency ---------------------------------------------------------------------------------------
@@ -129,7 +133,9 @@ def _retime(c: Connection, retrieve: model.Retrieve, urgency: _Urgency, now: dat
     c.execute(update(retrieves).where(this).values(values))
     if retrieve.state is RetrieveState.DUE and start_at > now:
         put_off = {"because": "wanted later"}
-        take_step(c, Step.RETRY, this, at=now, values={"start_at": start_at}, detail=put_off)
+        numbers = {"numbers": [retrieve.id]}
+        start = {"start_at": start_at}
+        take_step(c, Step.RETRY, BY_NUMBER, at=now, parameters=numbers, values=start, detail=put_off)
     elif retrieve.state in {RetrieveState.WAITING, RetrieveState.QUARANTINED}:
         back_off = retrieve.start_at if retrieve.attempts else start_at
         c.execute(update(retrieves).where(this).values(start_at=max(start_at, back_off)))
@@ -138,14 +144,14 @@ def _retime(c: Connection, retrieve: model.Retrieve, urgency: _Urgency, now: dat
 # --- readiness -------------------------------------------------------------------------------------
 
 
-_WANTING = select(wants.c.order_id).where(in_numbers(wants.c.retrieve_id), _STANDS).distinct()
-_WANTED_BY = select(wants.c.retrieve_id).where(wants.c.order_id == bindparam("order"), _STANDS)
+_WANTING = Prepared(select(wants.c.order_id).where(in_numbers(wants.c.retrieve_id), _STANDS).distinct())
+_WANTED_BY = Prepared(select(wants.c.retrieve_id).where(wants.c.order_id == bindparam("order"), _STANDS))
 _TIMES = ("fetch_from", "ready_by", "ready_at")
-_TIMED = (
+_TIMED = Prepared(
     update(orders).where(orders.c.id == bindparam("order")).values({name: bindparam(name) for name in _TIMES})
 )
 _HOLD = select(orders.c.id).where(in_numbers(orders.c.id)).order_by(orders.c.id).with_for_update()
-_STANDING = (
+_STANDING = Prepared(
     select(
         orders.c.id,
         orders.c.fetch_from,
@@ -168,7 +174,7 @@ _STANDING = (
 
 def orders_wanting(c: Connection, retrieve_ids: Collection[int]) -> list[int]:
     """Give the orders that want any of the retrieves."""
-    return sorted(c.execute(_WANTING, {"numbers": retrieve_ids}).scalars())
+    return sorted(_WANTING.values(c, {"numbers": retrieve_ids}))
 
 
 def hold_orders(c: Connection, order_ids: Collection[int]) -> None:
@@ -187,15 +193,15 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
     """
     hold_orders(c, order_ids)
     just_ready: list[model.ReadyOrder] = []
-    for row in c.execute(_STANDING, {"numbers": order_ids}).all():
-        ready = row.wanted > 0 and row.verified == row.wanted and row.plan_problem is None
-        ready_at = (row.ready_at or now) if ready else None
-        after = (row.first_start, row.first_deadline, ready_at)
-        if after != (row.fetch_from, row.ready_by, row.ready_at):
-            c.execute(_TIMED, {"order": row.id, **dict(zip(_TIMES, after, strict=True))})
-        if ready and row.ready_at is None:
-            ready_order = model.ReadyOrder(id=row.id, name=model.name_of(row), ready_by=row.first_deadline)
-            just_ready.append(ready_order)
+    for row in _STANDING.rows(c, {"numbers": order_ids}):
+        ready = row["wanted"] > 0 and row["verified"] == row["wanted"] and row["plan_problem"] is None
+        ready_at = (row["ready_at"] or now) if ready else None
+        after = (row["first_start"], row["first_deadline"], ready_at)
+        if after != tuple(row[name] for name in _TIMES):
+            _TIMED.run(c, {"order": row["id"], **dict(zip(_TIMES, after, strict=True))})
+        if ready and row["ready_at"] is None:
+            name = model.name_of(row["id"], (row[one] for one in model.NAMING))
+            just_ready.append(model.ReadyOrder(id=row["id"], name=name, ready_by=row["first_deadline"]))
     events = (model.Happening(at=now, what="order_ready", order_id=order.id) for order in just_ready)
     history.record(c, *events)
     return just_ready
@@ -203,4 +209,4 @@ def judge_readiness(c: Connection, order_ids: Collection[int], *, now: datetime)
 
 def wanted_by(c: Connection, order_id: int) -> list[int]:
     """Give the retrieves that an order wants."""
-    return sorted(c.execute(_WANTED_BY, {"order": order_id}).scalars())
+    return sorted(_WANTED_BY.values(c, {"order": order_id}))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from prefetch import model
-from prefetch.store.dialects import insert_unless_known
+from prefetch.store.dialects import insert_if_new, insert_unless_known, is_shared
 from prefetch.store.tables import worklist_items, worklists
 
 REMEMBERED = timedelta(days=2)
@@ -45,7 +45,7 @@ class Row:
 
 def claim_poll(c: Connection, name: str, *, now: datetime, next_at: datetime) -> bool:
     """Take the turn to ask a worklist; false where another node has asked it, or asks it, for this time."""
-    c.execute(insert_unless_known(c, worklists), {"name": name})
+    insert_unless_known(c, worklists, [{"name": name}])
     due = or_(worklists.c.due_at.is_(None), worklists.c.due_at <= now)
     claimed = update(worklists).where(worklists.c.name == name, due).values(due_at=next_at)
     return c.execute(claimed).rowcount == 1
@@ -80,7 +80,7 @@ def keep_item(
         c.execute(update(worklist_items).where(worklist_items.c.id == known).values(**values))
         return
     new = {"worklist": name, "item_key": key, "first_seen": now, **values}
-    if c.execute(insert_unless_known(c, worklist_items).values(**new)).rowcount == 0:
+    if insert_if_new(worklist_items, shared=is_shared(c)).run(c, new) == 0:
         same = and_(worklist_items.c.worklist == name, worklist_items.c.item_key == key)
         c.execute(update(worklist_items).where(same).values(**values))
 

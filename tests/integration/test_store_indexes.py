@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Pool, event, select
 
 from prefetch.model import (
     Action,
@@ -36,6 +36,7 @@ from prefetch.store import (
     wants,
 )
 from prefetch.store.database import Database
+from prefetch.store.prepared import Prepared
 from prefetch.store.tables import MessageState
 from tests.queued import HOUR, LEASE, NOW, OWNER, Queue, wish
 
@@ -127,18 +128,31 @@ _OF_INTEREST = {
 def read_through() -> Iterator[set[str]]:
     """What statements read through row by row, as SQLite explains its plans (sqlite.org/eqp.html)."""
     found: set[str] = set()
+    statements: list[str] = []
 
-    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        one = parameters[0] if isinstance(parameters, list) else parameters
-        plans = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", one).fetchall()
-        for *_rest, plan in plans:
-            what, table, *index = plan.split(" ")
-            if what == "SCAN" and table in _TABLES and index[-1:] not in [[name] for name in _OF_INTEREST]:
-                found.add(plan)
+    def listen(connection: Any, *_: Any) -> None:
+        connection.set_trace_callback(statements.append)
 
-    event.listen(Engine, "before_cursor_execute", explain)
+    def explain(connection: Any, *_: Any) -> None:
+        connection.set_trace_callback(None)
+        while statements:
+            statement = statements.pop()
+            if statement.split(" ")[0] not in {"SELECT", "INSERT", "UPDATE", "DELETE"}:
+                continue
+            for *_rest, plan in connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall():
+                what, table, *index = plan.split(" ")
+                if (
+                    what == "SCAN"
+                    and table in _TABLES
+                    and index[-1:] not in [[name] for name in _OF_INTEREST]
+                ):
+                    found.add(plan)
+
+    event.listen(Pool, "checkout", listen)
+    event.listen(Pool, "reset", explain)
     yield found
-    event.remove(Engine, "before_cursor_execute", explain)
+    event.remove(Pool, "checkout", listen)
+    event.remove(Pool, "reset", explain)
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -152,3 +166,12 @@ def test_neither_does_the_whole_walk_of_an_order(queue: Queue, read_through: set
     """Planned, claimed, moved, looked for, verified and planned again."""
     walk(queue)
     assert set() == read_through
+
+
+def test_what_reads_through_a_table_is_seen(queue: Queue, read_through: set[str]) -> None:
+    """The test above would see it, whoever executes the statement."""
+    with queue.database.snapshot() as connection:
+        Prepared(select(tables.events.c.id).where(tables.events.c.what == "x")).rows(connection)
+    with queue.database.snapshot() as connection:
+        connection.execute(select(tables.orders.c.id).where(tables.orders.c.location == "x"))
+    assert {"SCAN events", "SCAN orders"} == read_through
