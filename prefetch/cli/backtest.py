@@ -88,14 +88,31 @@ def _moment(said: str, option: str, site: Config) -> datetime:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[int, int], None]]:
-    """How far it is, on a terminal."""
+    """How far it is: a bar on a terminal, and elsewhere a line for each tenth of a long run."""
     if not sys.stderr.isatty():
-        yield lambda _done, _of: None
+        yield _say_tenths()
         return
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("")
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+LONG = 2000
+"""From so many exams on somebody who reads a log wants to know how far it is."""
+
+
+def _say_tenths() -> Callable[[int, int], None]:
+    said = 0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal said
+        tenths = done * 10 // max(of, 1)
+        if of >= LONG and tenths > said:
+            said = tenths
+            terms.say(f"replaying: {done} of {of} exams")
+
+    return tell
 
 
 # --- all that is told ------------------------------------------------------------------------------
@@ -108,6 +125,7 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
     tally = result.tally
     traffic = difference.traffic(tally, site.limits)
     total = sum(traffic.values(), start=difference.Traffic())
+    archives = [_of_archive(name, moved, result.rates.get(name)) for name, moved in traffic.items()]
     return {
         "rules": str(asked.rules),
         "since": asked.since,
@@ -128,10 +146,10 @@ def _page(asked: Asked, result: Result, site: Config) -> dict[str, Any]:
             for rule, (gained, lost) in difference.by_rule(tally).items()
         ],
         "total": {
-            "more": _moved(total.more),
-            "less": _moved(total.less),
+            "more": _moved(total.more) | {"minutes": _all_minutes(archives, "more")},
+            "less": _moved(total.less) | {"minutes": _all_minutes(archives, "less")},
         },
-        "archives": [_of_archive(name, moved, result.rates.get(name)) for name, moved in traffic.items()],
+        "archives": archives,
         "not_judged": dict(tally.not_judged.most_common()),
         "not_judged_examples": tally.unjudged[: asked.examples],
         "not_replayed": dict(tally.not_replayed.most_common()),
@@ -167,6 +185,12 @@ def _volume(volume: Volume, rate: Rate | None) -> dict[str, Any]:
     return _moved(volume) | {"minutes": None if minutes is None else round(minutes, 1)}
 
 
+def _all_minutes(archives: list[dict[str, Any]], which: str) -> float | None:
+    """Those of all archives together; None where one of them is not known."""
+    each = [archive[which]["minutes"] for archive in archives]
+    return None if None in each else round(sum(each), 1)
+
+
 def _change(change: Change) -> dict[str, Any]:
     order, study = change.order, change.study
     _, destination = change.target
@@ -192,7 +216,12 @@ def _decision(candidate: model.Candidate) -> dict[str, Any]:
         {"rule": one.rule, "class": one.prior_class, "because": one.because, "place": one.place}
         for one in candidate.reasons
     ]
-    return {"decision": candidate.decision.value, "archive": candidate.study.archive, "reasons": reasons}
+    return {
+        "decision": candidate.decision.value,
+        "archive": candidate.study.archive,
+        "destination": candidate.destination,
+        "reasons": reasons,
+    }
 
 
 # --- for a person ----------------------------------------------------------------------------------
@@ -215,7 +244,7 @@ def _print(page: dict[str, Any], site: Config) -> None:
         typer.echo(f"not replayed     {number}: {why}")
     if len(page["archives"]) > 1:
         for which, volume in page["total"].items():
-            typer.echo(f"{which:<16} {_amount(volume)}")
+            typer.echo(f"{which:<16} {_amount(volume)}, {_minutes(volume)}")
     for archive in page["archives"]:
         for line in _archive_lines(archive, site):
             typer.echo(line)
@@ -230,14 +259,13 @@ def _archive_lines(archive: dict[str, Any], site: Config) -> Iterator[str]:
     for which in ("more", "less"):
         volume = archive[which]
         if volume["studies"]:
-            minutes = "unknown" if volume["minutes"] is None else volume["minutes"]
-            yield f"{which:<16} {name}: {_amount(volume)}, minutes of archive time: {minutes}"
+            yield f"{which:<16} {name}: {_amount(volume)}, {_minutes(volume)}"
             if volume["uncounted_studies"]:
                 each = site.limits.unknown_instances
                 uncounted = volume["uncounted_studies"]
                 yield f"{'':<16} {uncounted} of them without a count, taken as {each} instances each"
     if rate is None:
-        yield f"{'':<16} {name} has moved nothing of late, so nobody knows how quick it is"
+        yield f"{'':<16} {name} has moved nothing that went well, so nobody knows how quick it is"
         return
     since, until = (terms.local(archive[key], site.time_zone) for key in ("measured_from", "measured_to"))
     moves = archive["measured_moves"]
@@ -247,6 +275,10 @@ def _archive_lines(archive: dict[str, Any], site: Config) -> Iterator[str]:
 def _amount(volume: dict[str, Any]) -> str:
     number, size = volume["studies"], sizes.say_size(volume["bytes"])
     return f"{number} {'study' if number == 1 else 'studies'}, {volume['instances']} instances, about {size}"
+
+
+def _minutes(volume: dict[str, Any]) -> str:
+    return f"minutes of archive time: {'unknown' if volume['minutes'] is None else volume['minutes']}"
 
 
 def _print_examples(kind: str, rows: list[dict[str, Any]], total: int, site: Config) -> None:
@@ -263,7 +295,9 @@ def _print_examples(kind: str, rows: list[dict[str, Any]], total: int, site: Con
         )
         for word, key in (("was", "was"), ("would be", "would_be")):
             decision = row[key]
-            typer.echo(f"      {word} {decision['decision']}{_reasons(decision['reasons'])}")
+            elsewhere = decision["destination"] not in {None, row["destination"]}
+            where = f" for {decision['destination']}" if elsewhere else ""
+            typer.echo(f"      {word} {decision['decision']}{where}{_reasons(decision['reasons'])}")
 
 
 _SHOWN_REASONS = 3

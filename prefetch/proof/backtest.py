@@ -65,9 +65,10 @@ def run(
     processes: int | None = None,
 ) -> Result:
     """Replay the exams of a time."""
+    archives = _loaded(trial).archives
     with closing(Database.open(store)) as database, database.snapshot() as connection:
         numbers = recorded.order_numbers(connection, since=since, until=until)
-        rates = recorded.measure_rates(connection)
+        rates = recorded.measure_rates(connection, archives)
     parts = [numbers[first : first + TOGETHER] for first in range(0, len(numbers), TOGETHER)]
     tally, done = difference.Tally(), 0
     progress(0, len(numbers))

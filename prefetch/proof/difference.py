@@ -182,7 +182,9 @@ class Volume:
         )
 
     def minutes(self, rate: Rate | None) -> float | None:
-        """How long an archive is busy with it; None where its rate is not known."""
+        """How long an archive is busy with it; None where its rate is not known and there is something."""
+        if not self.instances:
+            return 0.0
         return None if rate is None else self.instances / rate.instances_a_second / 60
 
 

@@ -6,7 +6,7 @@ Only looks. Documents are read as text straight into nouns: a replay reads milli
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -214,33 +214,47 @@ class Rate:
 
 
 _RECENT = 20_000
-"""Retrieves that are looked at: some days of a large hospital."""
+"""Retrieves that are looked at, of each archive: some days of a large hospital."""
 
-_MOVES = (
+_SAID_NOTHING = (retrieves.c.last_outcome == model.Outcome.SUSPECT) & (
+    retrieves.c.state == model.RetrieveState.VERIFIED
+)
+"""A success without counts, of an archive that never gives any: what arrived tells that it went well."""
+
+_WENT_WELL = (
     select(
-        retrieves.c.archive,
+        retrieves.c.leader,
         retrieves.c.claimed_at,
         retrieves.c.moved_at,
-        func.sum(func.coalesce(retrieves.c.completed, retrieves.c.expected_instances)).label("instances"),
+        func.coalesce(
+            retrieves.c.completed, retrieves.c.expected_instances, retrieves.c.arrived_instances
+        ).label("instances"),
     )
     .where(
-        retrieves.c.id > select(func.coalesce(func.max(retrieves.c.id), 0) - _RECENT).scalar_subquery(),
-        retrieves.c.last_outcome == model.Outcome.SUCCESS,
+        retrieves.c.archive == bindparam("archive"),
+        retrieves.c.last_outcome.in_([model.Outcome.SUCCESS, model.Outcome.WARNING]) | _SAID_NOTHING,
         retrieves.c.claimed_at.is_not(None),
         retrieves.c.moved_at.is_not(None),
     )
-    .group_by(retrieves.c.archive, retrieves.c.leader, retrieves.c.claimed_at, retrieves.c.moved_at)
+    .order_by(retrieves.c.id.desc())
+    .limit(_RECENT)
+    .subquery()
 )
+
+_MOVES = select(
+    _WENT_WELL.c.claimed_at, _WENT_WELL.c.moved_at, func.sum(_WENT_WELL.c.instances).label("instances")
+).group_by(_WENT_WELL.c.leader, _WENT_WELL.c.claimed_at, _WENT_WELL.c.moved_at)
 """Each move once, however many studies it carried."""
 
 
-def measure_rates(c: Connection) -> dict[str, Rate]:
-    """Give each archive's rate in its recent moves that went well, from claim to its last word."""
-    moves: dict[str, list[Any]] = defaultdict(list)
-    for row in c.execute(_MOVES):
-        if row.instances and row.moved_at > row.claimed_at:
-            moves[row.archive].append(row)
-    return {name: _rate(rows) for name, rows in moves.items()}
+def measure_rates(c: Connection, archives: Iterable[str]) -> dict[str, Rate]:
+    """Give each archive's rate in its newest moves that went well, from claim to its last word."""
+    rates = {}
+    for name in archives:
+        rows = c.execute(_MOVES, {"archive": name}).all()
+        if measured := [row for row in rows if row.instances and row.moved_at > row.claimed_at]:
+            rates[name] = _rate(measured)
+    return rates
 
 
 def _rate(rows: Sequence[Any]) -> Rate:

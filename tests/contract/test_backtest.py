@@ -381,8 +381,8 @@ def test_only_exams_of_the_time_are_replayed(site: Site) -> None:
 # --- traffic and time ------------------------------------------------------------------------------
 
 
-def moved(site: Site, seconds: int) -> None:
-    """Move the first retrieve that is due, in so many seconds."""
+def moved(site: Site, seconds: int, **said: Any) -> None:
+    """Move the first retrieve that is due, in so many seconds; all its instances unless said otherwise."""
     with site.database.transaction() as connection:
         now = EXAM - timedelta(hours=1)
         claims.promote(connection, now)
@@ -395,9 +395,15 @@ def moved(site: Site, seconds: int) -> None:
             lease=recorded.LEASE,
             most=lambda _: together.ALONE,
         )
-        result = model.MoveResult(outcome=model.Outcome.SUCCESS, completed=100)
+        usual: dict[str, Any] = {"outcome": model.Outcome.SUCCESS, "completed": 100}
+        result = model.MoveResult(**(usual | said))
         step = queued.following(Step.MOVE)
         claims.finish_move(connection, claim.moving, result, step, now=now + timedelta(seconds=seconds))
+
+
+def rates(site: Site) -> dict[str, float]:
+    """The instances a second of each archive of which they are known."""
+    return {name: rate.instances_a_second for name, rate in site.replay(TWO_CTS).rates.items()}
 
 
 def test_minutes_of_archive_time_go_by_what_the_archive_did_of_late(site: Site) -> None:
@@ -415,6 +421,42 @@ def test_minutes_of_archive_time_go_by_what_the_archive_did_of_late(site: Site) 
         less.minutes(rate),
         less.minutes(None),
     )
+
+
+def test_a_move_long_ago_tells_as_well_how_quick_an_archive_is(site: Site) -> None:
+    """Whatever others have moved since: what is asked seldom is asked about most."""
+    site.plan({"main": [study("1", "2025-01-01"), study("2", "2024-01-01")]})
+    moved(site, 50)
+    with site.database.transaction() as connection:
+        rows = tables.retrieves
+        connection.execute(tables.wants.delete())
+        connection.execute(
+            rows.update().where(rows.c.moved_at.is_(None)).values(id=rows.c.id + 100_000, archive="offsite")
+        )
+    assert {"main": 2.0} == {
+        name: rate.instances_a_second for name, rate in site.replay(TWO_CTS).rates.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "known"),
+    [
+        (model.Outcome.WARNING, model.RetrieveState.MOVED, True),
+        (model.Outcome.SUSPECT, model.RetrieveState.MOVED, False),
+        (model.Outcome.SUSPECT, model.RetrieveState.VERIFIED, True),
+        (model.Outcome.PARTIAL, model.RetrieveState.VERIFIED, False),
+    ],
+)
+def test_an_archive_that_gives_no_counts_is_measured_by_what_arrived(
+    site: Site, outcome: model.Outcome, state: model.RetrieveState, known: bool
+) -> None:
+    """Where all of it did."""
+    site.plan({"main": [study("1", "2025-01-01")]})
+    moved(site, 50, outcome=outcome, completed=None)
+    with site.database.transaction() as connection:
+        arrived = {"state": state, "verified_by": model.VerifiedBy.QUERY, "arrived_instances": 100}
+        connection.execute(tables.retrieves.update().values(expected_instances=None, **arrived))
+    assert ({"main": 2.0} if known else {}) == rates(site)
 
 
 def test_what_was_at_the_workstation_anyway_saves_nothing(site: Site) -> None:

@@ -73,7 +73,7 @@ touched          1
 priors           1 gained, 0 lost, 0 otherwise
 more             main: 1 study, 500 instances, about 250MB, minutes of archive time: unknown
                  1 of them without a count, taken as 500 instances each
-                 main has moved nothing of late, so nobody knows how quick it is
+                 main has moved nothing that went well, so nobody knows how quick it is
 rule             ct: 1 gained, 0 lost
 
 gained
@@ -100,11 +100,13 @@ def test_a_script_gets_one_object(site: Path) -> None:
         *("not_judged_examples", "not_replayed", "gained", "lost", "otherwise"),
     ] == list(page)
     (archive,), (gained,) = page["archives"], page["gained"]
-    assert (1, None, None) == (
+    assert (1, None, 0.0, None) == (
         archive["more"]["uncounted_studies"],
         archive["more"]["minutes"],
+        archive["less"]["minutes"],
         archive["instances_a_second"],
     )
+    assert (None, 0.0) == (page["total"]["more"]["minutes"], page["total"]["less"]["minutes"])
     assert ("left", "taken") == (gained["was"]["decision"], gained["would_be"]["decision"])
 
 
@@ -119,6 +121,25 @@ def test_a_terminal_shows_how_far_it_is(site: Path) -> None:
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     assert (True, False) == ("replaying" in shown, b"replaying" in done.stdout)
+
+
+def test_a_log_hears_how_far_a_long_run_is(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each tenth; a short run says nothing."""
+    plan(site)
+    assert "replaying" not in run(site).stderr
+    monkeypatch.setattr("prefetch.cli.backtest.LONG", 1)
+    assert f"configuration: {site}\nreplaying: 1 of 1 exams\n" == run(site).stderr
+
+
+def test_another_destination_is_named(site: Path) -> None:
+    """A prior that goes elsewhere is gained there and lost here, and each says where it was or would be."""
+    site.write_text(SITE.replace("{room:", "{hall: {ae_title: HALL, verify: counters}, room:"))
+    for name, to in (("rules", "room"), ("others", "hall")):
+        said = RULES % 1
+        (site.parent / name / "a.yaml").write_text(said.replace("name: ct,", f"name: ct, to: {to},"))
+    plan(site)
+    lines = [line.strip() for line in run(site).stdout.splitlines()]
+    assert {"was taken for room", "would be taken", "was taken", "would be taken for hall"} <= {*lines}
 
 
 def test_as_many_examples_are_shown_as_are_asked_for(site: Path) -> None:
