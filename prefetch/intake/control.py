@@ -108,6 +108,11 @@ def order_effect(order_control: str, order_status: str) -> Effect:
     return told if effect is _CHANGE else effect
 
 
+def status_decides(order_control: str, order_status: str) -> bool:
+    """Whether what an order asks for is read in ORC-5, and not in ORC-1."""
+    return is_status(order_status) and ORDER_CONTROL.get(order_control.strip().upper(), _CHANGE) is _CHANGE
+
+
 def appointment_effect(trigger: str, filler_status: str) -> Effect:
     """What an SIU's trigger asks for; SCH-25 may refine a change, never contradict the trigger."""
     effect = APPOINTMENT.get(trigger, _CHANGE)

@@ -281,6 +281,24 @@ def test_every_value_knows_its_place() -> None:
     (origins,) = hl7.read_message(message(PID, ORC, OBR)).origins
     assert origins["patient_id"] == "PID-3"
     assert (origins["accession_number"], origins["procedure_description"]) == ("OBR-18.1", "OBR-4.2")
+    assert origins["message_time"] == "MSH-7"
+
+
+@pytest.mark.parametrize(
+    ("segments", "kind", "place"),
+    [
+        ((PID, ORC, OBR), "ORM^O01", "ORC-1"),
+        ((PID, "ORC|SC|P77|||CA", OBR), "ORM^O01", "ORC-5"),
+        ((PID, "ORC|CA|P77|||IP", OBR), "ORM^O01", "ORC-1"),
+        ((PID, OBR), "ORM^O01", ""),
+        (("SCH|1|2", PID), "SIU^S15", "MSH-9.2"),
+        ((PID, "MRG|9"), "ADT^A40", "MSH-9.2"),
+    ],
+)
+def test_what_is_asked_for_has_its_place_too(segments: tuple[str, ...], kind: str, place: str) -> None:
+    """That an order is cancelled may stand in its status, or in the trigger of the message."""
+    (origins,) = hl7.read_message(message(*segments, kind=kind)).origins
+    assert origins["action"] == place
 
 
 # --- patients ----------------------------------------------------------------------------------------

@@ -156,7 +156,9 @@ class _Reader:
             order_control, order_status = (self.search.text(scope, "ORC", number) for number in (1, 5))
             effect = control.order_effect(order_control, order_status)
             if effect.action is not Action.IGNORE or len(scopes) == 1:
-                ordered.append(self._of_order(effect, scope))
+                by_status = control.status_decides(order_control, order_status)
+                place = "ORC-5" if by_status else "ORC-1" if order_control else ""
+                ordered.append(self._of_order(effect, scope, place))
         yield from _tell_procedures_apart(ordered)
 
     def appointment(self) -> Iterator[_Said]:
@@ -166,7 +168,7 @@ class _Reader:
         status = next(filter(control.is_status, said), "")
         effect = control.appointment_effect(self.header.trigger, status)
         ends = self._services_that_end(scopes)
-        booked = [self._of_order(effect, scope) for scope in scopes]
+        booked = [self._of_order(effect, scope, "MSH-9.2") for scope in scopes]
         booked = [
             replace(said, event=replace(said.event, service_ends=end))
             for said, end in zip(booked, ends, strict=True)
@@ -191,7 +193,7 @@ class _Reader:
             if effect.moves:
                 prior, place = self.search.prior_ids(scopes[0])
                 values.take_id("prior_", next(iter(prior), None), place)
-            yield self._made(effect, values)
+            yield self._made(effect, values, "MSH-9.2")
             return
         for scope in scopes:
             yield from self._merges(effect, scope)
@@ -209,10 +211,10 @@ class _Reader:
             values = self.search.values(scope, mappings.PATIENT_FIELDS)
             values.take_id("", survivor, place)
             values.take_id("prior_", old, prior_place)
-            yield self._made(effect, values, problem)
+            yield self._made(effect, values, "MSH-9.2", problem)
 
-    def _of_order(self, effect: control.Effect, scope: Scope) -> _Said:
-        made = self._made(effect, self._values(scope, mappings.ALL_FIELDS))
+    def _of_order(self, effect: control.Effect, scope: Scope, place: str) -> _Said:
+        made = self._made(effect, self._values(scope, mappings.ALL_FIELDS), place)
         segments = keeping.keep(scope, self.header.delimiters)
         said = replace(made, event=replace(made.event, segments=segments))
         if said.event.identifies_an_order or effect.action is Action.IGNORE:
@@ -226,7 +228,10 @@ class _Reader:
         values.other_patient_ids = patient.others(ids)
         return values
 
-    def _made(self, effect: control.Effect, values: lookup.Values, problem: str | None = None) -> _Said:
+    def _made(
+        self, effect: control.Effect, values: lookup.Values, place: str, problem: str | None = None
+    ) -> _Said:
+        """The event that these values make; `place` is where it is read what they are to do."""
         sent = forms.time(self.header.message_time, self.header)
         status = effect.status
         # Some senders book with SC and "in process": an exam of tomorrow is not in progress.
@@ -246,7 +251,8 @@ class _Reader:
             other_patient_ids=values.other_patient_ids,
             **said,
         )
-        return _Said(event, values.origins, problem)
+        origins = {"action": place, **values.origins, "message_time": "MSH-7"}
+        return _Said(event, origins, problem)
 
     def _trigger(self) -> str:
         """MSH-9.2, or EVN-1 where that is empty: MSH-9 may be the type alone."""
