@@ -397,6 +397,18 @@ def test_merge_pairs_ids_of_one_authority() -> None:
     ) == [("A", "X", "C", "X"), ("B", "Y", "D", "Y")]
 
 
+@pytest.mark.parametrize(
+    ("pid", "mrg"),
+    [
+        ("PID|||A^^^X&1.2.3&ISO^MR", "MRG|B^^^&1.2.3&ISO^MR"),
+        ("PID|||A^^^&1.2.3&ISO^MR", "MRG|B^^^X&1.2.3&ISO^MR"),
+    ],
+)
+def test_an_authority_that_a_merge_names_once_is_known_by_that_name(pid: str, mrg: str) -> None:
+    """Where one side has its universal ID alone."""
+    assert merges(pid, mrg) == [("A", "X", "B", "X")]
+
+
 def test_leading_zeros_belong_to_an_id() -> None:
     """`09` and `9` are two IDs."""
     assert merges("PID|||9", "MRG|09") == [("9", None, "09", None)]

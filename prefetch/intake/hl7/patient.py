@@ -157,6 +157,8 @@ def read_merges(
     IDs of the hospital are paired first with those of the same authority and type; what is left over of the
     prior IDs belongs to the likeliest survivor, unless it is of a kind that archives do not know.
     """
+    names = {one.universal_id.upper(): one.issuer for one in (*surviving, *prior) if one.universal_id}
+    surviving, prior = ([_named(one, names) for one in ids] for ids in (surviving, prior))
     taken: set[PatientId] = set()
     for survivor in surviving:
         if survivor.rank > 1 and taken:
@@ -167,6 +169,12 @@ def read_merges(
                 yield survivor, old
     if not taken and surviving and prior:
         yield surviving[0], prior[0]  # an ID change across authorities (A47)
+
+
+def _named(one: PatientId, names: Mapping[str, str]) -> PatientId:
+    """An ID whose authority has only a universal ID, under the name that the message has for it elsewhere."""
+    universal = one.issuer.strip("&").partition("&")[0].upper() if one.issuer.startswith("&") else ""
+    return replace(one, issuer=names[universal]) if universal in names else one
 
 
 def _counterparts(survivor: PatientId, prior: Sequence[PatientId]) -> list[PatientId]:
