@@ -24,16 +24,47 @@ _CUT_OFF, _CUT_SHORT = 4, 6
 """The shortest word cut off at the end of a text, and the shortest that was cut anywhere: cervic."""
 _MISSPELT, _MISHEARD = 6, 5
 """The shortest word that is looked for with a slip, and with one in its vowels alone: tibea."""
+_STEM = 5
+"""The shortest stem in which letters may be doubled or exchanged, with no more than an ending behind."""
 _SKELETON = 4
 """The fewest consonants that tell a word whose vowels are left out: shldr."""
 _TAIL = 4
 """The shortest word that is looked for behind a stem: nieren-sonographie."""
 _ENDING = 4
 """The longest ending of a stem inside a compound: schulter-gelenk-es."""
+_STEM_ENDING = 5
+"""The longest ending of a stem before another word that was written on to it."""
 _PART = 4
 _EDGE = 3
 """The shortest part, and the shortest at either end: knie-mrt."""
-_SHORT_PARTS = frozenset({"ct", "mr", "us", "nm", "xr", "rx", "tc", "rm", "pa", "ap", "lt", "rt"})
+_SHORT_PARTS = frozenset(
+    [
+        "ct",
+        "mr",
+        "us",
+        "nm",
+        "xr",
+        "rx",
+        "tc",
+        "rm",
+        "pa",
+        "ap",
+        "lt",
+        "rt",
+        "fl",
+        "xa",
+        "rf",
+        "ir",
+        "dx",
+        "cr",
+        "mg",
+        "pt",
+        "tk",
+        "ul",
+        "wo",
+        "bx",
+    ]
+)
 _LINKS = ("", "s", "n", "en", "es", "e", "er", "o")
 """Letters between the parts of a compound: handgelenk-s-aufnahme; only behind a part of some length."""
 _LONGEST_SYLLABIC = 8
@@ -91,6 +122,10 @@ class Vocabulary:
                 return [after, *(self.behind(after, keys[0]) if keys[0] != after else ())]
             if parts := self._parts(after, 0, _PARTS - 1):
                 return parts
+        for start in range(1, _STEM_ENDING + 1):  # angiogra-fie-karotid
+            keys = self.keys(tail[start:])
+            if keys and len(keys[0]) > _TAIL and self._says(tail[start:]):
+                return [tail[start:]]
         return []
 
     def parts(self, word: str) -> list[str]:
@@ -118,7 +153,7 @@ class Vocabulary:
 
     def _is_part(self, piece: str, *, at_edge: bool) -> bool:
         if len(piece) < _EDGE:
-            return piece in _SHORT_PARTS
+            return at_edge and piece in _SHORT_PARTS
         if len(piece) < _PART and not at_edge:
             return False
         return piece in self.stems or (piece in self.words and piece not in self.shy)
@@ -146,7 +181,11 @@ class Vocabulary:
             return whole
         if len(word) >= _MISHEARD and (right := self._corrected(word)):
             return right
-        return self._filled(word)
+        return self._filled(word) or (self._retyped(word) if len(word) >= _MISSPELT else None)
+
+    def mistyped(self, word: str) -> str | None:
+        """The one whole known word that a long word is but for a slip, whatever else it may be taken for."""
+        return self._agreed(self._near(word)) if len(word) > _MISSPELT else None
 
     def _completed(self, word: str) -> str | None:
         """The known word that an unknown one was cut off from, if all such words say the same."""
@@ -160,21 +199,39 @@ class Vocabulary:
 
     def _corrected(self, word: str) -> str | None:
         """The known word that is one slip away, if all such words say the same; a short one begins alike."""
+        meant = self._near(word)
+        if len(word) < _MISSPELT:
+            skeleton = words.skeleton(word)
+            lost = [known for known in meant if len(known) > len(word) and known[0] == word[0]]
+            return self._agreed(lost + [known for known in meant if words.skeleton(known) == skeleton])
+        stems = self._neighbours.get(word[:_EDGE] + "*", ())
+        return self._agreed(meant or [stem for stem in stems if _begins_nearly(word, stem)])
+
+    def _near(self, word: str) -> list[str]:
+        """Known whole words that are one slip away."""
         if not self._neighbours:
             self._neighbours = self._index_neighbours()
         near = self._neighbours
         candidates = {*near.get(word[:_EDGE], ()), *near.get("-" + word[-_EDGE:], ())}
-        meant = [
+        return [
             known
             for known in candidates
             if words.within_one(word, known) and (len(known) >= _MISSPELT or known[0] == word[0])
         ]
-        if len(word) < _MISSPELT:
-            skeleton = words.skeleton(word)
-            return self._agreed([known for known in meant if words.skeleton(known) == skeleton])
-        return self._agreed(
-            meant or [stem for stem in near.get(word[:_EDGE] + "*", ()) if _begins_nearly(word, stem)]
-        )
+
+    def _retyped(self, word: str) -> str | None:
+        """The known stem that a word begins with once a letter doubled, or two exchanged, are put right."""
+        begun = []
+        for place in range(1, len(word)):
+            one, other = word[place - 1], word[place]
+            right = word[:place] + word[place + 1 :]
+            if one != other:
+                right = word[: place - 1] + other + one + word[place + 1 :]
+            keys = self.keys(right)
+            bare = len(keys[0].rstrip("*")) if keys else 0
+            if bare >= _STEM and (bare > _STEM or len(right) - bare < _EDGE) and self.senses(keys[0]):
+                begun.append(keys[0])
+        return self._agreed(begun)
 
     def _index_neighbours(self) -> dict[str, list[str]]:
         """Long words by their first and by their last letters: one slip cannot touch both ends."""

@@ -63,17 +63,26 @@ def read(text: str, vocabulary: Vocabulary) -> Reading:
 
 _ENDING = 2
 """Letters behind a stem that are no more than an ending."""
+_PART = 4
+"""The shortest part of a word that begins like one of a longer term."""
+_SHORT_STEM = 5
+"""A stem of so few letters, its star among them, is less of a witness than a whole word but for a slip."""
 
 
 def _tokens(word: str, vocabulary: Vocabulary, *, last: bool) -> list[_Token]:
     """A word as the vocabulary knows it: itself, its parts, or what was meant; nothing if it is not known."""
     keys = vocabulary.keys(word)
     if keys and (keys[0] == word or any(map(vocabulary.senses, keys))):
+        if keys[0] != word and len(keys[0]) <= _SHORT_STEM and (meant := vocabulary.mistyped(word)):
+            return [_Token(meant, vocabulary.keys(meant) + keys, guessed=True)]
         first = [_Token(word, keys)]
         if keys[0] == word or len(word) - len(keys[0]) < _ENDING:
             return first
         return first + _known(vocabulary.behind(word, keys[0]), vocabulary)
-    if not keys and (parts := vocabulary.parts(word)):
+    parts = vocabulary.parts(word)
+    if keys and min(map(len, parts), default=0) < _PART:
+        parts = []  # embol-us: a word of longer terms, and no compound
+    if parts and not vocabulary.mistyped(word):
         return _known(parts, vocabulary)
     return _mended(word, keys, vocabulary, last=last)
 

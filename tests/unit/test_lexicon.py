@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prefetch import relevance
 from prefetch.relevance import glossary
 from prefetch.relevance.lexicon import Vocabulary
 
@@ -64,6 +65,9 @@ def test_compounds_are_taken_apart(known: Vocabulary, word: str, parts: list[str
         ("bauchsonobiopsie", "bauch*", ["sonobiopsie", "biopsie"]),
         ("bauchkopfaufnahme", "bauch*", ["kopf", "aufnahme"]),
         ("bauchschmerz", "bauch*", []),
+        ("sonographischerthorax", "sono*", []),  # too much between them
+        ("lungenthorax", "lung*", ["thorax"]),
+        ("fingerlangesthorax", "fingerlang*", ["thorax"]),
     ],
 )
 def test_words_behind_a_stem_are_found(known: Vocabulary, word: str, stem: str, after: list[str]) -> None:
@@ -81,11 +85,30 @@ def test_words_behind_a_stem_are_found(known: Vocabulary, word: str, stem: str, 
         ("thoxar", None),
         ("sonograpie", "sonographie"),
         ("qwrtzuiop", None),
+        ("bacuhes", "bauch*"),  # two letters exchanged, two doubled, of a stem with no more than an ending
+        ("bauchhes", "bauch*"),
+        ("bacuhseite", None),
+        ("throax", "thorax"),
+        ("thoax", "thorax"),
+        ("horax", None),
     ],
 )
 def test_one_slip_is_mended(known: Vocabulary, word: str, meant: str | None) -> None:
     """In a long word; two slips, or a short word, may mean anything."""
     assert meant == known.meant(word, cut_off=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "regions"),
+    [
+        ("rundherdd kopf", ["head"]),  # a slip, and no compound of what may stand in it
+        ("kopfthorax", ["head", "chest"]),
+        ("thoraxs", ["chest"]),
+    ],
+)
+def test_a_slip_is_likelier_than_a_compound(known: Vocabulary, text: str, regions: list[str]) -> None:
+    """Where a whole word is but one letter away."""
+    assert regions == [str(region) for region in relevance.describe(text, vocabulary=known).regions]
 
 
 @pytest.mark.parametrize(
