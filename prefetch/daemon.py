@@ -75,6 +75,18 @@ class Daemon:
             if counts
         }
 
+    @property
+    def learnt(self) -> dict[str, list[str]]:
+        """What peers have let us know of their manners since the start: peer → in words."""
+        known = {
+            name: remote.learnt
+            for remotes in (self.archives, self.workstations, self.worklists)
+            for name, remote in remotes.items()
+        }
+        for name, mover_of_archive in self.movers.items():
+            known[name] += mover_of_archive.learnt
+        return {name: words for name, words in known.items() if words}
+
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again.
 

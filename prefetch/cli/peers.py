@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prefetch import errors
 from prefetch.cli import terms
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _COLUMNS = {
     "models": "models",
     "milliseconds": "ms",
     "knows": "knows",
+    "learnt": "learnt",
     "problem": "problem",
 }
 
@@ -34,7 +37,10 @@ def echo(
     config: terms.ConfigOption = None,
     json: terms.JsonOption = False,
 ) -> None:
-    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent."""
+    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent.
+
+    Beside it stands what the daemons that run have learnt of its manners, where their store can be read.
+    """
     site = terms.load_site(config)
     peers = [
         *(("worklist", name) for name in site.worklists),
@@ -45,7 +51,11 @@ def echo(
     unknown = [name for name in names or () if name not in known]
     if unknown:
         terms.stop(terms.Exit.WRONG_USE, f"no peer is called {unknown[0]!r}; there are: {', '.join(known)}")
-    rows = asyncio.run(_ask_all(site, [peer for peer in peers if not names or peer[1] in names]))
+    known_of = _learnt(site)
+    rows = [
+        row | {"learnt": known_of.get(row["peer"], [])}
+        for row in asyncio.run(_ask_all(site, [peer for peer in peers if not names or peer[1] in names]))
+    ]
     if json:
         terms.print_lines(rows)
     else:
@@ -54,6 +64,18 @@ def echo(
         terms.stop(terms.Exit.COULD_NOT_ASK)
     if any(row["problem"] for row in rows):
         terms.stop(terms.Exit.NO)
+
+
+def _learnt(site: Config) -> dict[str, list[str]]:
+    """What the daemons have learnt of their peers; a site is tried before it has a store, too."""
+    from prefetch.store import database, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    try:
+        with closing(database.Database.open(site.store)) as store, store.snapshot() as connection:
+            return nodes.learnt(connection)
+    except errors.StoreError as error:
+        terms.say(f"what a daemon has learnt of its peers is not known: {error}")
+        return {}
 
 
 async def _ask_all(site: Config, peers: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -140,4 +162,5 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "offers": ", ".join(row["offers"]),
         "models": ", ".join(row["models"]),
         "knows": ", ".join(f"{name}: {word}" for name, word in row["knows"].items()),
+        "learnt": "; ".join(row["learnt"]),
     }

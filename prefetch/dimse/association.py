@@ -103,6 +103,15 @@ class RemoteAE:
         """Whether it failed when it was last asked."""
         return self._breaker.is_in_doubt
 
+    @property
+    def learnt(self) -> list[str]:
+        """What it has let us know of its manners since we started, in words for the administrator."""
+        known = self._habits.words
+        if self._turns.is_limited:
+            known.append(f"no more than {self._turns.room} associations are opened for now: it rejects more")
+        known += sorted(f"we are not authorised to {_ASKS[kind]} (0x0124)" for kind in self._not_authorized)
+        return known
+
     def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
         log.warning(
             "peer_rests",

@@ -135,8 +135,19 @@ class Habits:
     def __init__(self, learnt: Learnt = lambda _level, _manner, _because: None) -> None:
         self._learnt = learnt
         self._taken: dict[str, Manner] = {}
+        self._why: dict[str, str] = {}
+        """Why another manner was not taken at a level."""
         self._last = MANNERS[0]
         self._in_vain: set[str] = set()
+
+    @property
+    def words(self) -> list[str]:
+        """What is known of it, for the administrator."""
+        taken = [
+            f"{level} is asked by {self._taken[level].words}, because of: {because}"
+            for level, because in tuple(self._why.items())
+        ]
+        return taken + [f"{level} is refused in every manner" for level in sorted(self._in_vain)]
 
     def manner(self, level: str, offered: Collection[UID]) -> Manner:
         """The manner to begin with."""
@@ -152,6 +163,7 @@ class Habits:
         """The archive took this one, where it refused another because of something."""
         news = manner not in (self._taken.get(level), self._last)
         self._taken[level] = self._last = manner
+        self._why[level] = because
         if news:
             self._learnt(level, manner, because)
 

@@ -58,6 +58,11 @@ class Turns:
         return self._room
 
     @property
+    def is_limited(self) -> bool:
+        """Whether the peer has let us have fewer than there might be, not long ago."""
+        return self.room < self._peer.max_associations
+
+    @property
     def for_moves(self) -> int:
         """How many of them may be moves."""
         return max(1, self.room - 1)

@@ -65,6 +65,14 @@ class Mover:
         self.under_way: set[int] = set()
         """Retrieves whose move has begun and is not written down yet."""
 
+    @property
+    def learnt(self) -> list[str]:
+        """What the archive has let us know of how it moves, in words for the administrator."""
+        if self._now() >= self._one_by_one_until:
+            return []
+        until = f"{self._one_by_one_until:%Y-%m-%d %H:%M} UTC"
+        return [f"studies are moved one by one until {until}: a list of them was not moved as asked"]
+
     def stop_claiming(self) -> None:
         """Let what is moving end, and begin nothing new."""
         self._closing = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -27,19 +27,39 @@ class Node:
     refused_because: str | None
     turned_away: Mapping[str, Mapping[str, int]]
     """What its listeners refused or kept waiting since it started: listener → cause → how often."""
+    learnt: Mapping[str, Sequence[str]]
+    """What its peers let it know of their manners since it started: peer → in words."""
 
 
 TurnedAway = Mapping[str, Mapping[str, int]]
 
 
 def see_node(
-    c: Connection, owner: str, now: datetime, *, turned_away: TurnedAway = MappingProxyType({})
+    c: Connection,
+    owner: str,
+    now: datetime,
+    *,
+    turned_away: TurnedAway = MappingProxyType({}),
+    learnt: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Write that a daemon is alive, and what its listeners turned away."""
-    known = {"owner": owner, "started_at": now, "seen_at": now, "turned_away": {}}
+    """Write that a daemon is alive, what its listeners turned away, and what it has learnt of its peers."""
+    known = {"owner": owner, "started_at": now, "seen_at": now, "turned_away": {}, "learnt": {}}
     insert_unless_known(c, nodes, [known])
-    seen = {"seen_at": now, "turned_away": {name: dict(counts) for name, counts in turned_away.items()}}
+    seen = {
+        "seen_at": now,
+        "turned_away": {name: dict(counts) for name, counts in turned_away.items()},
+        "learnt": {name: list(words) for name, words in learnt.items()},
+    }
     c.execute(update(nodes).where(nodes.c.owner == owner).values(seen))
+
+
+def learnt(c: Connection) -> dict[str, list[str]]:
+    """What the daemons have learnt of their peers, each thing once: peer → in words."""
+    known: dict[str, list[str]] = {}
+    for node in list_nodes(c):
+        for name, words in node.learnt.items():
+            known[name] = list(dict.fromkeys([*known.get(name, []), *words]))
+    return known
 
 
 def load_configuration(c: Connection, owner: str, *, now: datetime) -> None:

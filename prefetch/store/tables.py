@@ -397,6 +397,7 @@ nodes = Table(
     Column("refused_at", UTCDateTime),
     Column("refused_because", Words()),
     Column("turned_away", Document, nullable=False),
+    Column("learnt", Document, nullable=False),
 )
 
 # --- history ---------------------------------------------------------------------------------------

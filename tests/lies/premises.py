@@ -152,6 +152,11 @@ class Premises:
         assert result.exit_code in {0, 3}, f"{result.output}\n{result.exception!r}"
         return list(json.loads(result.stdout)["trouble"]) if result.exit_code == 0 else []
 
+    def learnt(self, key: str) -> list[str]:
+        """What `echo` says that the daemon has learnt of a peer."""
+        (row,) = map(json.loads, self._invoke("echo", self.names[key], "--json").stdout.splitlines())
+        return list(row["learnt"])
+
     def said(self) -> list[Row]:
         """The log so far."""
         return self.daemon.said()

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.Column("refused_at", UTCDateTime),
         sa.Column("refused_because", Words()),
         sa.Column("turned_away", Document, nullable=False),
+        sa.Column("learnt", Document, nullable=False),
     )
 
     op.create_table(
