@@ -156,14 +156,21 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
 def speaks_of_all(event: OrderEvent, order: Order) -> bool:
     """Whether an event is about all that shares a number with the order: a cancel, a new time.
 
-    The cancel of a booking may repeat a service, and is of all; that of an order is of what it names.
+    The cancel of a booking may repeat a service, and is of all; that of an order is of what it names, and of
+    all exams that the filler made of it where it names nothing but the placer's number.
     """
     names_one = event.procedure_code or event.procedure_description
     ends_a_booking = event.action is Action.CANCEL and any(
         getattr(event, key) for key in _APPOINTMENTS.values()
     )
     is_of_all = event.booked_service is None and (ends_a_booking or not names_one)
-    return is_of_all and order.booked_service is not None and _is_of_booking(event, order)
+    is_one_of_several = order.booked_service is not None or _ends_an_order(event)
+    return is_of_all and is_one_of_several and _is_of_booking(event, order)
+
+
+def _ends_an_order(event: OrderEvent) -> bool:
+    named = [key for key in (*_DECISIVE_OR_ACCESSION, *_APPOINTMENTS.values()) if getattr(event, key)]
+    return event.action is Action.CANCEL and named == ["placer_order_number"]
 
 
 def of_all(event: OrderEvent) -> OrderEvent:

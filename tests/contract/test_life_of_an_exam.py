@@ -154,6 +154,17 @@ def test_the_cancel_of_an_order_that_names_no_procedure_is_of_all(
     assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == exams(tell(database, *(told[nth] for nth in order)))
 
 
+def test_the_cancel_of_an_order_is_of_all_exams_that_the_filler_made_of_it(database: Database) -> None:
+    """The placer knows his own number only; who names the filler's cancels that exam."""
+    split = ordered(0, "NW", CT, MR).replace("OBR|1|P1|", "OBR|1|P1|F1").replace("OBR|2|P1|", "OBR|2|P1|F2")
+    cancelled, scheduled = OrderStatus.CANCELLED, OrderStatus.SCHEDULED
+    one = ordered(1, "CA").replace("ORC|CA|P1|", "ORC|CA|P1|F1")
+    found = exams(tell(database, split, one))
+    assert {"CTCHEST": cancelled, "MRHEAD": scheduled} == {name: told for name, (_, told) in found.items()}
+    found = exams(tell(database, ordered(2, "CA")))
+    assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == {name: told for name, (_, told) in found.items()}
+
+
 def test_an_order_that_gets_a_second_procedure_keeps_the_first(database: Database) -> None:
     """Wherever in the message it stands."""
     found = exams(tell(database, ordered(0, "NW", CT), ordered(1, "XO", MR, CT)))
