@@ -269,6 +269,15 @@ def _shadows(site: Site) -> Iterator[Problem]:
     return shadows.find_shadows(site.enabled)
 
 
+def _idle_cases(site: Site) -> Iterator[Problem]:
+    """Values of look-ups that never decide where anything goes."""
+    of_rules = ((one.document, (*one.where, "to"), one.rule.destinations) for one in site.enabled)
+    for document, where, to in (*of_rules, (site.document, ("planning", "to"), site.config.planning.to)):
+        for case, first in shadows.idle_cases(to) if isinstance(to, rules.Lookup) else ():
+            message = f"never decides: {first} before it fits whatever this fits; put this before that"
+            yield document.problem((*where, "map", case), message, at_key=True, severity="warning")
+
+
 def _unused_peers(site: Site) -> Iterator[Problem]:
     config, enabled = site.config, [source.rule for source in site.enabled if source.rule.priors]
     if not enabled:
@@ -384,6 +393,7 @@ CHECKS: tuple[Callable[[Site], Iterator[Problem]], ...] = (
     _domains_that_no_archive_knows,
     _no_limit,
     _shadows,
+    _idle_cases,
     _windows_that_may_not_open,
     _use_without_effect,
     _unused_peers,

@@ -25,6 +25,16 @@ def find_shadows(enabled: Sources) -> Iterator[Problem]:
         yield from _idle_classes(source)
 
 
+def idle_cases(to: rules.Lookup) -> Iterator[tuple[str, str]]:
+    """Values of a look-up of destinations that one before them decides, and which that is."""
+    before: list[str] = []
+    for case in to.cases:
+        wide = (one for one in before if coverage.patterns_cover([rules.Pattern(one)], [rules.Pattern(case)]))
+        if first := next(wide, None):
+            yield case, first
+        before.append(case)
+
+
 def _warn(source: rules.Source, *where: str | int, message: str) -> Problem:
     return source.problem(*where, message=message, severity="warning")
 

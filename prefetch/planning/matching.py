@@ -14,7 +14,7 @@ from prefetch.model import Order, Priority, Reason
 from prefetch.planning import conditions, named
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Exam
-from prefetch.planning.findings import Finding, alternatives
+from prefetch.planning.findings import Finding, alternatives, is_of_kind
 from prefetch.rules import Mode, Rule
 from prefetch.settings import Config
 
@@ -117,10 +117,16 @@ def _destinations(rule: Rule, exam: Exam, site: Config) -> tuple[tuple[str, ...]
         return tuple(dict.fromkeys(to)), ""
     values = conditions.values(to.by, exam)
     for case, names in to.cases.items():
-        if any(rules.Pattern(case).matches(str(value)) for value in values):
+        if any(_decides(case, value, to.by) for value in values):
             return tuple(dict.fromkeys(names)), ""
     said = ", ".join(map(str, values)) or "that is not said"
     return tuple(dict.fromkeys(to.otherwise)), f"no destination for {to.by} {said}"
+
+
+def _decides(case: str, value: object, by: rules.OrderValue) -> bool:
+    """Whether a case of a look-up is for a value; of modalities XR is CR, DX, RG and PX here too."""
+    is_kind = by.text == "modality" and is_of_kind(str(value), [case])
+    return is_kind or rules.Pattern(case).matches(str(value))
 
 
 # --- when ------------------------------------------------------------------------------------------

@@ -88,13 +88,17 @@ def _implies(narrow: Sequence[Atom], wide: Atom) -> bool:
 
 
 def _covers(wide: Atom, narrow: Atom) -> bool:
+    if wide.kind == "said" and _SAYS.get(narrow.key, narrow.key) == wide.key:
+        return narrow.is_about_a_value
     if wide.key != narrow.key:
         return False
-    if wide.kind == "said":
-        return narrow.is_about_a_value
     if wide.kind != narrow.kind or wide.kind in _COMPOUND:
         return wide == narrow
     return wide.kind == "unsaid" or _KINDS[wide.kind].covers(wide.values, narrow.values)
+
+
+_SAYS = {"time_of_day": "scheduled_start", "weekday": "scheduled_start"}
+"""Key that asks for a part of a value → the name of that value."""
 
 
 def _by_cases(narrow: Sequence[Atom], wide: Atom) -> bool:

@@ -34,7 +34,8 @@ class Lookup(PlacedModel):
     cases: Annotated[dict[Text, Texts], NotEmpty()] = Field(
         alias="map", examples=['{CT1: reading-room-1, "MR*": [reading-room-1, reading-room-2]}']
     )
-    """Value (`*` and `?` are wildcards) → a workstation or a list of them. The first that fits decides."""
+    """Value (`*` and `?` are wildcards) → a workstation or a list of them. The first that fits decides. Of
+    modalities XR stands for CR, DX, RG and PX, as everywhere."""
     otherwise: Texts = Field(default=(), examples=["reading-room-2"])
     """Workstations for any other value, and where the order says none. Left out: nothing is fetched then."""
 

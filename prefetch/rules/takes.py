@@ -107,10 +107,19 @@ def never_has_a_turn(classes: Iterable[PriorClass]) -> Iterable[tuple[int, str]]
     """Classes to which an earlier one leaves nothing: position, and the name of the earlier."""
     before: list[PriorClass] = []
     for position, one in enumerate(classes):
-        greedy = (each for each in before if each.is_unlimited and takes_no_less(each, one))
+        greedy = (each for each in before if _leaves_nothing(each, one))
         if first := next(greedy, None):
             yield position, first.name
         before.append(one)
+
+
+def _leaves_nothing(wide: PriorClass, narrow: PriorClass) -> bool:
+    """Whether a class takes every study that a later one asks for, wherever that has its turn."""
+    if wide.is_unlimited:
+        return takes_no_less(wide, narrow)
+    # Where it took fewer than its number, it took all there were.
+    is_short = narrow.if_fewer_than is not None and narrow.if_fewer_than <= (wide.newest or 0)
+    return is_short and wide.if_fewer_than is None and _fits_no_less(wide, narrow)
 
 
 # --- days ------------------------------------------------------------------------------------------

@@ -154,6 +154,7 @@ ROOMS = "planning: {to: [room-1, room-2, room-1]}\n"
         ),
         ("to: {by: station_ae_title, map: {'*': room-2}, otherwise: room-1}, ", {}, ("room-1",)),
         ("to: {by: modality, map: {MR: room-1, CT: [room-1, room-2]}}, ", {}, ("room-1", "room-2")),
+        ("to: {by: modality, map: {MR: room-1, XR: room-2}}, ", {"modality": "DX"}, ("room-2",)),
         ("to: {by: location, map: {A: room-1, 'A*': room-2}}, ", {"location": "A"}, ("room-1",)),
         ("to: {by: ZXX-2, map: {B: room-2}}, ", {"segments": (["ZXX", "A", ["C", "B"]],)}, ("room-2",)),
         (

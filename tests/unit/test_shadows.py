@@ -13,7 +13,7 @@ from prefetch import rules, shadows
 from prefetch.planning import conditions
 from prefetch.rules import coverage, takes
 from tests import choosing
-from tests.unit.test_crosscheck import warnings
+from tests.unit.test_crosscheck import SITE, warnings
 
 ONE = "priors: [{newest: 1}]"
 
@@ -23,6 +23,10 @@ ONE = "priors: [{newest: 1}]"
     [
         ("{modality: CT, not: {modality: [CT, MR]}}", "its `not` forbids what it asks for (modality)"),
         ("{not: {exists: sex}, sex: F}", "its `not` forbids what it asks for (sex)"),
+        (
+            "{not: {exists: scheduled_start}, weekday: mon-fri}",
+            "its `not` forbids what it asks for (scheduled_start)",
+        ),
         ("{sex: F, all: [{sex: M}]}", "sex cannot be both F and M"),
         ("{priority: stat, all: [{priority: [high, routine]}]}", "priority cannot be both stat and high or"),
         ("{side: left, all: [{side: right}]}", "side cannot be both left and right"),
@@ -126,6 +130,38 @@ def test_a_class_to_which_an_earlier_one_leaves_nothing_is_told(
     rule = f"{{name: a, limits: {{studies: 9}}, priors: [{{name: all, {greedy}}}, {{{later}}}]}}"
     (found,) = warnings(tmp_path, rule)
     assert "rules.0.priors.1: never takes a study: all before it takes all of these; put this class" in found
+
+
+@pytest.mark.parametrize(
+    ("first", "fill_up", "never"),
+    [
+        ("newest: 2", "modality: CT, if_fewer_than: 2, newest: 3", True),
+        ("modality: CT, newest: 2, oldest: 1", "modality: CT, within: 1y, if_fewer_than: 1, newest: 1", True),
+        ("newest: 1", "if_fewer_than: 2, newest: 1", False),
+        ("oldest: 2", "if_fewer_than: 2, newest: 1", False),
+        ("modality: CT, newest: 2", "if_fewer_than: 2, newest: 1", False),
+        ("modality: CT, newest: 2", "modality: MR, if_fewer_than: 1, newest: 1", False),
+    ],
+)
+def test_a_class_that_fills_up_with_what_is_there_already_is_told(
+    tmp_path: Path, first: str, fill_up: str, never: bool
+) -> None:
+    """Where the one before it took fewer, it took all there were; but the oldest without those of no date."""
+    found = warnings(tmp_path, f"{{name: a, priors: [{{name: all, {first}}}, {{{fill_up}}}]}}")
+    assert never is any("rules.0.priors.1: never takes a study: all before it" in one for one in found)
+
+
+def test_a_value_of_a_look_up_behind_a_pattern_is_told(tmp_path: Path) -> None:
+    """The first that fits decides."""
+    rule = f"{{name: a, to: {{by: station_name, map: {{%s}}, otherwise: room-2}}, {ONE}}}"
+    (found,) = warnings(tmp_path, rule % "CT1: room-1, 'CT*': room-2, CT2: room-1")
+    assert (
+        "rules.0.to.map.CT2: never decides: CT* before it fits whatever this fits; put this before" in found
+    )
+    assert [] == warnings(tmp_path, rule % "CT1: room-1, CT?: room-2, 'CT*': room-1, MR1: room-1")
+    of_site = SITE.replace("[room-1, room-2]", "{by: location, map: {'*': room-1, ICU: room-2}}")
+    (found,) = warnings(tmp_path, f"{{name: a, {ONE}}}", site=of_site)
+    assert "prefetch.yaml:9:50: planning.to.map.ICU: never decides: * before it" in found
 
 
 @pytest.mark.parametrize(
