@@ -120,6 +120,24 @@ def test_an_appointment_brings_its_order_the_time(database: Database) -> None:
     assert (HEARD + timedelta(hours=48), "A1") == (order.scheduled_start, order.accession_number)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "further"),
+    [
+        ("SCH|PA|FA" + "|" * 24 + "P1", ""),
+        ("SCH|PA|FA" + "|" * 25 + "F1", ""),
+        ("SCH|P1|FA", ""),
+        ("SCH|PA|F1", ""),
+        ("SCH|PA|FA", "OBR|1|||CTCHEST^CT Chest||||||||||||||A1\r"),
+    ],
+    ids=["placer number", "filler number", "SCH-1", "SCH-2", "accession number"],
+)
+def test_an_appointment_joins_its_order_by_any_number(database: Database, numbers: str, further: str) -> None:
+    """Whichever of them it names; its time is the order's."""
+    booked = siu(1).replace("SCH|PA|FA|||||CTCHEST^CT Chest||||^^^202603031200" + "|" * 15, numbers)
+    (order,) = tell(database, orm(0, start=""), booked.replace("RGS|1\r", f"{further}RGS|1\r"))
+    assert (HEARD + timedelta(hours=24), "A1") == (order.scheduled_start, order.accession_number)
+
+
 def ordered(minute: int, control: str, *procedures: str, start: str = "202603031000") -> str:
     """One order with these procedures, and no number but the placer's."""
     obrs = "".join(f"OBR|{nth}|P1||{each}\r" for nth, each in enumerate(procedures, 1))

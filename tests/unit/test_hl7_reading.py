@@ -572,6 +572,13 @@ def test_the_study_of_an_order_may_stand_in_an_observation(segment: str, expecte
     assert one(PID, ORC, OBR, segment).study_instance_uid == expected
 
 
+def test_several_studies_in_observations_are_none_of_its_own() -> None:
+    """They are to be compared with; the same one said twice is one."""
+    one_of_them, another = (f"OBX|{nth}|HD|110180^Study Instance UID^DCM||1.2.840.{nth}" for nth in (1, 2))
+    assert one(PID, ORC, OBR, one_of_them, another).study_instance_uid is None
+    assert one(PID, ORC, OBR, one_of_them, one_of_them).study_instance_uid == "1.2.840.1"
+
+
 # --- what is not understood --------------------------------------------------------------------------
 
 

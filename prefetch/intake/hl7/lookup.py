@@ -83,7 +83,8 @@ class Lookup:
         """The first value that is believed; the explicit null counts only where no place has one."""
         translate = self._mapping.values.get(name, {})
         for place in self._mapping.places[name]:
-            for sent in self._sent(scope, place):
+            said = list(self._sent(scope, place))
+            for sent in said if not place.alone or len(set(said)) == 1 else ():
                 if sent == fields.NULL:
                     values.cleared.add(name)
                 elif value := place.form(translate.get(sent.strip().upper(), sent), self._header):

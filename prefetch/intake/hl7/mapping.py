@@ -29,6 +29,8 @@ class Place:
     path: FieldPath
     form: forms.Form
     only: Believed | None = None
+    alone: bool = False
+    """Whether several different values are a list of something else, and none of them is meant."""
 
 
 def _fields(*paths: str) -> tuple[FieldPath, ...]:
@@ -84,7 +86,8 @@ _OF_ORDER = {
     "scheduled_procedure_step_id": _places(forms.text, "IPC-4", "OBR-20"),
     "study_instance_uid": (
         *_places(forms.uid, "IPC-3", "ZDS-1", "ZDS-2"),
-        *_places(forms.uid, "OBX-5", only=_names_the_study),
+        # Several are studies to compare with: see `named_in` of a class of priors.
+        Place(FieldPath.parse("OBX-5"), forms.uid, _names_the_study, alone=True),
     ),
     "procedure_code": (
         *_places(forms.code, "OBR-44", "OBR-4", "OBR-4.4", "IPC-6", "AIS-3", "AIS-3.4"),
