@@ -228,8 +228,11 @@ def _sex(text: str | None) -> str:
 
 
 _SEXES = {
-    **dict.fromkeys(("F", "FEMALE", "W", "WEIBLICH", "女"), "F"),
-    **dict.fromkeys(("M", "MALE", "MÄNNLICH", "男"), "M"),
+    **dict.fromkeys(("F", "FEMALE", "W", "WEIBLICH", "FÉMININ", "FEMENINO", "Ж", "ЖЕНСКИЙ", "女"), "F"),
+    **dict.fromkeys(
+        ("M", "MALE", "MÄNNLICH", "MASCULIN", "MASCULINO", "\N{CYRILLIC CAPITAL LETTER EM}", "МУЖСКОЙ", "男"),
+        "M",
+    ),
 }
 """As senders write it; what stands for one in one language and for the other in another is left out."""
 

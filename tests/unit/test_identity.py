@@ -91,7 +91,11 @@ def test_unknown_is_not_a_conflict(said: dict[str, Any], because: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sex", "same"), [("Female", True), ("w", True), ("女", True), ("male", False), ("男", False)]
+    ("sex", "same"),
+    [
+        *(("Female", True), ("w", True), ("女", True), ("ж", True), ("Féminin", True)),
+        *(("male", False), ("男", False), ("\N{CYRILLIC CAPITAL LETTER EM}", False), ("Masculino", False)),
+    ],
 )
 def test_a_sex_in_words_is_one(sex: str, same: bool) -> None:
     """As senders write it who know no table."""
