@@ -115,3 +115,30 @@ def refusal(hospital: Hospital) -> str:
     with pytest.raises(ris.NotAcknowledgedError, match=r"^AE: not stored, send again: ") as told:
         hospital.send(*messages)
     return str(told.value)
+
+
+@pytest.fixture
+def disk(hospital: Hospital) -> Iterator[Path]:
+    """An ext4 file system of its own."""
+    image, disk = hospital.directory / "image", hospital.directory / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    made = f"/usr/sbin/mkfs.ext4 -q {image} && /usr/bin/mount -o loop {image} {disk}"
+    if subprocess.run(["/bin/sh", "-c", made], capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a file system")
+    yield disk
+    subprocess.run(["/usr/bin/umount", "--lazy", disk], check=True)
+
+
+def test_disk_that_gives_up_needs_a_hand(hospital: Hospital, disk: Path) -> None:
+    """After an error ext4 takes no writes: AE and why, each time; the daemon lives, and ends when told."""
+    hospital.workstation(peers.Storescp)
+    hospital.archive(peers.Dcmqrscp)
+    hospital.open(store=f"sqlite:///{disk / 'prefetch.db'}")
+    hospital.book(hospital.exam("A1"))
+    hospital.await_order("A1", readiness="nothing to fetch")
+    subprocess.run(["/usr/bin/mount", "-o", "remount,abort", disk], check=True)
+    for _ in range(2):
+        assert "the disk reports an error; look into the system's log" in refusal(hospital)
+    assert hospital.close() == 3

@@ -310,6 +310,24 @@ def test_a_database_that_must_not_be_used_is_refused(
     assert "Traceback" not in done.stderr
 
 
+def test_a_database_on_a_network_file_system_is_refused(tmp_path: Path) -> None:
+    """As the kernel tells it (`/proc/mounts`, here a file in its place): status 3, and what to do instead."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "all.yaml").write_text(RULES)
+    (tmp_path / "prefetch.yaml").write_text(SITE)
+    (tmp_path / "mounts").write_text(f"filer:/pacs {tmp_path} nfs4 rw,vers=4.2 0 0\n")
+    running = f"exec {sys.executable} -m prefetch run --config {tmp_path / 'prefetch.yaml'}"
+    script = f"mount --bind {tmp_path / 'mounts'} /proc/$$/mounts && {running}"
+    command = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if "mount: " in done.stderr or "unshare: " in done.stderr:
+        pytest.skip("may not make a mount namespace")
+    assert done.returncode == 3
+    assert "lies on a network file system (nfs4)" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "prefetch.db").exists()
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     """The operator learns which port, and the command ends with status 3."""
     with socket.socket() as taken:
