@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -180,11 +181,27 @@ def planner_of(
     return planner.Planner(site=site, store=store, asking=asking, owner="here", now=lambda: NOW, bells=bells)
 
 
-def decisions(plan: model.Plan) -> dict[str, Decision]:
+@dataclass(frozen=True)
+class Decided:
+    """What a plan says of a study, but for the words, in which an archive is quoted."""
+
+    decision: Decision
+    destination: str | None
+    classes: tuple[str | None, ...]
+    """Of each reason."""
+    grade: int | None
+
+
+def decisions(plan: model.Plan) -> dict[str, Decided]:
     """What was decided of each of her studies, and of any other that was not left."""
     own = {each.study_instance_uid for each in HELD if each.patient is ANNE}
     return {
-        candidate.study.study_instance_uid: candidate.decision
+        candidate.study.study_instance_uid: Decided(
+            decision=candidate.decision,
+            destination=candidate.destination,
+            classes=tuple(reason.prior_class for reason in candidate.reasons),
+            grade=candidate.relevance.grade if candidate.relevance else None,
+        )
         for candidate in plan.candidates
         if candidate.study.study_instance_uid in own or candidate.decision is not Decision.LEFT
     }
@@ -193,7 +210,7 @@ def decisions(plan: model.Plan) -> dict[str, Decision]:
 def test_the_plan_is_worth_comparing(made: Plans) -> None:
     """Of the studies some are taken for each reason, and some are left."""
     usual = decisions(made["faithful"])
-    taken = {uid for uid, decision in usual.items() if decision is Decision.TAKEN}
+    taken = {uid for uid, decided in usual.items() if decided.decision is Decision.TAKEN}
     numbers = {number for number in range(50) if studies.made_up_uid("ABC01", number) in taken}
     assert ({1, 2, 4, 5, 7, 16}, len(HELD) - 1) == (numbers, len(usual))
 
