@@ -154,10 +154,9 @@ def _invert(gathered: dict[Key, list[Sense]], vocabulary: Vocabulary) -> None:
     Not if its words say as much alone, as chest port does, or each names a region: brain orbit is two.
     """
     for keys, found in [item for item in gathered.items() if len(item[0]) == _INVERTED]:
-        one, other = keys
-        if len(other) < _SHORTEST_FIRST:
+        if len(keys[1]) < _SHORTEST_FIRST or not found[0].bits & senses.ANY_REGION:
             continue
-        inverted = (other, one)
+        inverted = keys[::-1]
         if inverted in gathered or (inverted not in vocabulary.inverted and vocabulary.senses(*inverted)):
             continue
         alone = [gathered.get((key,)) or vocabulary.senses(key) for key in keys]

@@ -20,8 +20,10 @@ LONGEST_TERM = 3
 # From how many letters on a word that is not known may stand for one that is.
 _COMPOUND, _PARTS = 5, 4
 """The shortest compound, and the most parts that it is taken into."""
-_CUT_OFF, _CUT_SHORT = 4, 6
+_CUT_OFF, _CUT_SHORT = 4, 5
 """The shortest word cut off at the end of a text, and the shortest that was cut anywhere: cervic."""
+_LACKING = 5
+"""The most letters of a stem, its star among them, that a cut-off word may lack."""
 _MISSPELT, _MISHEARD = 6, 5
 """The shortest word that is looked for with a slip, and with one in its vowels alone: tibea."""
 _STEM = 5
@@ -190,19 +192,22 @@ class Vocabulary:
     def _completed(self, word: str) -> str | None:
         """The known word that an unknown one was cut off from, if all such words say the same."""
         if not self._sorted:
-            self._sorted = sorted(known for known in self.words if known.isascii() and len(known) > _CUT_OFF)
+            all_known = (*self.words, *(stem + "*" for stem in self.stems))
+            self._sorted = sorted(known for known in all_known if known.isascii() and len(known) > _CUT_OFF)
         first = bisect.bisect_left(self._sorted, word)
         begin_alike = itertools.takewhile(
             lambda known: known.startswith(word), itertools.islice(self._sorted, first, first + _SEVERAL)
         )
-        return self._agreed(list(begin_alike))
+        likely = [known for known in begin_alike if known[-1] != "*" or len(known) - len(word) <= _LACKING]
+        return self._agreed(likely)
 
     def _corrected(self, word: str) -> str | None:
         """The known word that is one slip away, if all such words say the same; a short one begins alike."""
         meant = self._near(word)
         if len(word) < _MISSPELT:
             skeleton = words.skeleton(word)
-            lost = [known for known in meant if len(known) > len(word) and known[0] == word[0]]
+            lost = [known for known in meant if len(known) > len(word) and known[:-1] != word]
+            lost = [known for known in lost if known[0] == word[0]]
             return self._agreed(lost + [known for known in meant if words.skeleton(known) == skeleton])
         stems = self._neighbours.get(word[:_EDGE] + "*", ())
         return self._agreed(meant or [stem for stem in stems if _begins_nearly(word, stem)])

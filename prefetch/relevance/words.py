@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+_FIRST_SYLLABLE = "\u3040"
 SYLLABLES = "぀-ヿㇰ-ㇿ㐀-鿿豈-﫿가-힣々〆"
 """Scripts that are written without blanks between words."""
 
@@ -52,7 +53,7 @@ def cut(text: str) -> list[str]:
 
 def is_syllabic(word: str) -> bool:
     """Whether the word is of a script without blanks."""
-    return word[0] >= "\u3040"
+    return word[0] >= _FIRST_SYLLABLE
 
 
 def is_hangul(word: str) -> bool:
@@ -64,7 +65,9 @@ def spellings(term: str) -> set[str]:
     """The forms of a vocabulary term, cut as texts are: `Schädel` is also typed Schaedel, `hånd` haand."""
     if _PLAIN_TERM.fullmatch(term):
         return {term}
-    lowered = _SYLLABIC.sub(r" \g<0> ", term.casefold()).replace(" *", "*").strip()  # x光 is cut in two
+    lowered = term.casefold()
+    if max(lowered) >= _FIRST_SYLLABLE:
+        lowered = _SYLLABIC.sub(r" \g<0> ", lowered).replace(" *", "*").strip()  # x光 is cut in two
     typed_out = lowered.translate(_TYPED_OUT)
     return {_as_cut(lowered)} if typed_out == lowered else {_as_cut(lowered), _as_cut(typed_out)}
 
