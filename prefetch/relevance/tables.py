@@ -21,6 +21,8 @@ EVERYWHERE = -1
 
 Families = frozenset[str] | None
 """Families of modalities; None for `any`."""
+_FILM = ("XR",)
+"""What an exam is taken for that names no modality, where two must be of the same."""
 _Read = Callable[["Table", list[str]], None]
 """Reads the cells of a line into the table; a `ValueError` says what is wrong."""
 
@@ -40,9 +42,12 @@ class Near:
         """Whether the line speaks of an order and a study of these modalities."""
         if self.vessels != "-" and not (study.vessels and (order.vessels or self.vessels == "study")):
             return False
-        if self.same and set(order.modalities).isdisjoint(study.modalities):
-            return False
-        return _is_among(order.modalities, self.order) and _is_among(study.modalities, self.study)
+        one, other = order.modalities, study.modalities
+        if self.same:
+            one, other = one or _FILM, other or _FILM
+            if set(one).isdisjoint(other):
+                return False
+        return _is_among(one, self.order) and _is_among(other, self.study)
 
 
 @dataclass(frozen=True, slots=True)
