@@ -37,7 +37,9 @@ class Database:
 
     def __init__(self, connections: Engine, place: str, lock: int | None) -> None:
         self._engine = connections
-        self._looking = engine.looking(connections)
+        # Who looks has connections of his own: SQLite forgets the pages that it has read whenever another
+        # connection has written, and so would the writer's if they took turns.
+        self._looking = engine.looking(engine.make_engine(connections.url))
         self._lock = lock
         self._writer = writer.Writer(connections, place)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prefetch-store-reader")
@@ -158,6 +160,7 @@ class Database:
         self._writer.close()
         self._readers.shutdown()
         self._engine.dispose()
+        self._looking.dispose()
         _unlock(self._lock)
         self._lock = None
 

@@ -83,8 +83,9 @@ def test_what_was_written_is_there_for_others(database: Database, url: str) -> N
     other.close()
 
 
-def test_what_meets_shares_a_commit(database: Database) -> None:
+def test_what_meets_shares_a_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many writers pay for fewer fsyncs than they are."""
+    monkeypatch.setattr(writer, "FILLED_FOR", 60.0)
     writes = [lambda name=str(number): database.write(add, name) for number in range(30)]
     asyncio.run(together(database, *writes))
     assert len(names(database)) == 30
