@@ -46,7 +46,7 @@ _WINDOWS = {
 def wide(raw: bytes) -> str | None:
     """The codec of a text in UTF-16, told by its first three letters; None for any other.
 
-    MLLP has no room for it, but editors save so, and some senders frame so.
+    Editors save so. MLLP has no room for it: in U+041C stands the byte that ends a frame.
     """
     if re.match(rb"(?:\xff\xfe)?(?:[A-Z]\0){3}", raw):
         return "utf_16_le"

@@ -188,8 +188,8 @@ def without_marks(raw: bytes) -> bytes:
 
 def why_unreadable(raw: bytes) -> str:
     """Why no header was read in this, for the sender and in the dead letters."""
-    if re.search(rb"M\0S\0H", raw[:_LONGEST_LINE]):
-        return "its characters have 16 bits and are not whole (UTF-16): have the sender write UTF-8"
+    if b"M\0S\0H" in raw[:_LONGEST_LINE]:
+        return "its text is UTF-16, for which MLLP has no room: have the sender write UTF-8"
     return "no MSH segment at the beginning: not an HL7 v2 message"
 
 

@@ -19,7 +19,7 @@ from datetime import datetime
 import structlog
 
 from prefetch import errors, timing
-from prefetch.intake import acknowledging, header, mllp
+from prefetch.intake import acknowledging, charset, header, mllp
 from prefetch.intake.admission import Admission
 from prefetch.intake.connection import CHUNK, Answer, Connection, Peer, Shared
 from prefetch.intake.header import AcknowledgmentCode
@@ -309,7 +309,7 @@ class Listener:
     ) -> _Verdict:
         if isinstance(event, mllp.Oversized):
             return _rejected(Cause.SIZE, f"message longer than {self._limits.max_message_bytes} bytes")
-        if read is None:
+        if read is None or charset.wide(event.payload):
             because = header.why_unreadable(event.payload)
             await self._keep_unreadable(self._name, event.payload, because)
             return _rejected(Cause.UNREADABLE, because)

@@ -206,6 +206,15 @@ def test_what_has_no_header_is_refused_and_kept_to_be_seen(site: Site) -> None:
     assert "hello" in site.run("dead-letters", "show", str(letter["message"])).stdout
 
 
+def test_a_message_in_16_bits_is_refused_with_what_is_to_be_done(site: Site) -> None:
+    """In the 16 bits of its sender; the next message is heard."""
+    wide = NUMBERLESS.encode("utf-16-le")
+    first, last = asyncio.run(site.hear(wide, NUMBERLESS.encode()))
+    assert "MSA|AR|" in first[1:].decode("utf-16-le", "ignore")
+    assert b"MSA|AA|" in last
+    assert any("have the sender write UTF-8" in letter["problem"] for letter in site.letters())
+
+
 def test_the_time_zone_of_a_sender_places_its_times(site: Site) -> None:
     """Half past nine of a sender in Lisbon is half past ten in Berlin."""
     site.file.write_text(f"{SITE}senders: {{old: {{application: OLDRIS, time_zone: Europe/Lisbon}}}}\n")

@@ -159,7 +159,7 @@ class _Reader:
                 by_status = control.status_decides(order_control, order_status)
                 place = "ORC-5" if by_status else "ORC-1" if order_control else ""
                 ordered.append(self._of_order(effect, scope, place))
-        yield from _tell_procedures_apart(ordered)
+        yield from _tell_procedures_apart(ordered) if len(ordered) > 1 else ordered
 
     def appointment(self) -> Iterator[_Said]:
         """SIU: an event a booked service."""
