@@ -137,7 +137,7 @@ def examine(path: Path, *, rules_directory: Path | None = None) -> Report:
     directory = rules_directory or path.parent / _rules_directory(config, document)
     files, sources, problems = rules.read(directory)
     problems = [*document.problems, *problems]
-    if not files:
+    if not files and (rules_directory or path.is_file()):
         problems.append(document.problem(("rules",), f"there are no rules: no *.yaml in {directory}"))
     site = None
     if config is not None:

@@ -627,9 +627,11 @@ def test_a_site_without_rules_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
-    """As a problem like any other."""
-    with pytest.raises(errors.ConfigurationError, match="cannot be read: No such file or directory"):
+    """As a problem like any other, and as the only one: nobody knows where its rules would be."""
+    with pytest.raises(errors.ConfigurationError) as raised:
         config.load(tmp_path / "none.yaml")
+    (problem,) = raised.value.problems
+    assert f"{tmp_path}/none.yaml:1:1: cannot be read: No such file or directory" == str(problem)
 
 
 def test_the_example_of_one_node_is_right(tmp_path: Path) -> None:
