@@ -103,7 +103,7 @@ def _read_key(said: str, password: bytes | None) -> PrivateKeyTypes:
         return load_pem_private_key(_read(said), password)
     except TypeError as error:
         words = (
-            "is encrypted: name the file of its password"
+            "is encrypted: name the file of its password as key_password, or write it without one"
             if password is None
             else "is not encrypted, and key_password opens nothing"
         )
@@ -133,8 +133,12 @@ def find_flaws(files: Files, now: datetime) -> list[Flaw]:
 def find_client_flaws(
     *, ca: str | None, certificate: str | None, key: str | None, now: datetime
 ) -> list[Flaw]:
-    """The same of the files of a client; among many authorities some may be past their time."""
-    examination = _Examination(now)
+    """The same of the files of a client.
+
+    A certificate that is past its time is told and used all the same: one peer that may refuse it must not
+    keep us from all others. Among many authorities some may be past theirs.
+    """
+    examination = _Examination(now, untimely="warning")
     if certificate and key:
         examination.pair(certificate, key)
     if ca is not None:
@@ -147,8 +151,10 @@ def find_client_flaws(
 class _Examination:
     """Collects the flaws of one set of files."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, *, untimely: str = "error") -> None:
         self._now = now
+        self._untimely = untimely
+        """How severe it is that a certificate is not in its time."""
         self.flaws: list[Flaw] = []
         self.hopeless = False
         """Whether a file cannot be used, or not be looked at."""
@@ -214,9 +220,9 @@ class _Examination:
         name = certificate.subject.rfc4514_string()
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if end <= self._now:
-            self.find(which, f"expired on {end:%Y-%m-%d} ({name})")
+            self.find(which, f"expired on {end:%Y-%m-%d} ({name})", self._untimely)
         elif begin > self._now:
-            self.find(which, f"is not valid before {begin:%Y-%m-%d} ({name})")
+            self.find(which, f"is not valid before {begin:%Y-%m-%d} ({name})", self._untimely)
         elif end - self._now < EXPIRES_SOON:
             self.find(which, f"expires on {end:%Y-%m-%d} ({name})", severity="warning")
 

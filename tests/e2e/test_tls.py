@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests import peers, worklists
-from tests.authorities import DAY, NOW, Authority
+from tests.authorities import Authority
 from tests.e2e.hospital import Hospital, holds_exactly, is_called, soon
 from tests.tunnel import Tunnel
 
@@ -81,7 +82,7 @@ def test_worklist_queries_moves_and_the_look_at_the_workstation(
 def test_reload_shows_renewed_certificates(
     hospital: Hospital, authority: Authority, before: ExitStack, tmp_path: Path
 ) -> None:
-    """To archives and workstations from the next association on; one that has expired refuses the reload."""
+    """To archives and workstations from the next association on; one without its key refuses the reload."""
     workstation = hospital.workstation(peers.Orthanc)
     archive = hospital.archive(peers.Dcmqrscp)
     hospital.study(archive)
@@ -97,10 +98,10 @@ def test_reload_shows_renewed_certificates(
     hospital.book(hospital.exam("A1"))
     hospital.await_ready("A1")
 
-    authority.issue("ours", until=NOW - DAY / 2)
+    shutil.copy(authority.issue("another").key, tmp_path / "ours.key")
     hospital.reload()
     (refused,) = hospital.said("configuration_refused")
-    assert "archives.main.tls.certificate" in refused["problems"][0]
+    assert "archives.main.tls.key" in refused["problems"][0]
     shown.append(authority.issue("ours").certificate.read_text().replace("\r", ""))
     hospital.reload()
     assert hospital.said("configuration_loaded")

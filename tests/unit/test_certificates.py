@@ -131,18 +131,18 @@ def test_a_key_that_everybody_may_read_is_told(files: Files) -> None:
 
 
 def test_what_a_client_shows_has_its_time_and_its_key(authority: Authority, files: Files) -> None:
-    """Among the authorities that it trusts some may be past theirs."""
+    """One that is past its time is told, and keeps nobody from other peers; authorities may be past it."""
     old, other = authority.issue("old", until=NOW - DAY), authority.issue("other")
 
-    def found(ca: Path, certificate: Path | str, key: Path | str) -> list[str]:
+    def found(ca: Path, certificate: Path | str, key: Path | str) -> list[tuple[str, str]]:
         said = {"ca": str(ca), "certificate": str(certificate), "key": str(key)}
-        return [flaw.which for flaw in certificates.find_client_flaws(**said, now=NOW)]
+        return [(flaw.which, flaw.severity) for flaw in certificates.find_client_flaws(**said, now=NOW)]
 
     assert [] == found(authority.file, files.certificate, files.key)
     assert [] == found(old.certificate, files.certificate, files.key)
-    assert ["certificate"] == found(authority.file, old.certificate, old.key)
-    assert ["key"] == found(authority.file, files.certificate, other.key)
-    assert ["ca"] == found(other.key, files.certificate, files.key)
+    assert [("certificate", "warning")] == found(authority.file, old.certificate, old.key)
+    assert [("key", "error")] == found(authority.file, files.certificate, other.key)
+    assert [("ca", "error")] == found(other.key, files.certificate, files.key)
 
 
 def test_an_encrypted_key_opens_with_its_password(files: Files, tmp_path: Path) -> None:
@@ -157,7 +157,10 @@ def test_an_encrypted_key_opens_with_its_password(files: Files, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("password", "message"),
     [
-        (None, "is encrypted: name the file of its password"),
+        (
+            None,
+            "is encrypted: name the file of its password as key_password, or write it without one",
+        ),
         ("wrong", "does not open with key_password"),
     ],
 )
