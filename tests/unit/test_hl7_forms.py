@@ -82,6 +82,7 @@ def test_time_before_the_message_is_not_to_come(sent: str, expected: str | None)
         ("1970", "1970"),
         ("01/31/1970", "19700131"),
         ("02/03/1970", None),
+        ("99990101", "99990101"),
         ("700131", None),
         ("190131", None),
         ("00000000", None),

@@ -135,10 +135,11 @@ def time_to_come(value: str, header: Header) -> str | None:
 def date(value: str, _header: Header) -> str | None:
     """A date of birth as `YYYY[MM[DD]]`; one that begins with two digits of the year is none."""
     found = _BIRTH_DATE.match(_year_first(value))
-    return found[0].replace("-", "") if found else None
+    digits = found[0].replace("-", "") if found else ""
+    return digits if digits.strip("0") else None
 
 
-_BIRTH_DATE = re.compile(r"(?=1[89]|20)\d{4}(?:-?(?:0\d|1[0-2])(?:-?\d\d|(?!-?\d))|(?!-?\d))")
+_BIRTH_DATE = re.compile(r"\d{4}-?\d\d-?\d\d|(?=1[89]|20)\d{4}(?:-?(?:0\d|1[0-2]))?(?!-?\d)")
 
 
 def priority(value: str, header: Header) -> str | None:
