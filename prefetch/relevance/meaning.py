@@ -33,9 +33,11 @@ _NECK, _CHEST, _BREAST = _BIT[Region.NECK], _BIT[Region.CHEST], _BIT[Region.BREA
 _HEART = _BIT[Region.HEART]
 _ARM, _LEG = _BIT[Region.ARM], _BIT[Region.LEG]
 _LONG_BONES = _ARM | _LEG
-_HIP = _BIT[Region.HIP]
-_ABOUT_HIP = _HIP | _BIT[Region.PELVIS] | _BIT[Region.LEG]
-_TRUNK = _CHEST | _BIT[Region.ABDOMEN] | _BIT[Region.PELVIS]
+_HIP, _PELVIS = _BIT[Region.HIP], _BIT[Region.PELVIS]
+_OF_A_FETUS = _BIT[Region.HEAD] | _BIT[Region.FACE] | _NECK | anatomy.SPINE | anatomy.LIMBS
+"""Beside a pregnancy these are parts of the child, which lies in the pelvis."""
+_ABOUT_HIP = _HIP | _PELVIS | _LEG
+_TRUNK = _CHEST | _BIT[Region.ABDOMEN] | _PELVIS
 
 _PLAIN = {"XR"}
 _DENSITY = ("DXA",)
@@ -144,6 +146,8 @@ def regions(sums: Sums, stated: tuple[str, ...]) -> int:
     if named & anatomy.LIMBS:
         beside &= ~_LONG_BONES  # a joint with the end of its long bone stays the joint's film
     named |= beside
+    if "obstetric" in sums.facets and named & _PELVIS:
+        named &= ~_OF_A_FETUS
     if not named:
         named = sums.bits >> senses.SUGGESTED & senses.REGIONS
     if not named and sums.bits & _SPINE_HINT:
