@@ -211,15 +211,15 @@ _OF_ONE_SERVICE = ("procedure_code", "procedure_description", "modality", "stati
 
 def _is_of_booking(event: OrderEvent, order: Order) -> bool:
     """Whether they share the number of a booking, or of an order that holds several procedures."""
-    if _differ(event.filler_order_number, order.filler_order_number) and not _is_appointment(
-        event, "filler_order_number"
-    ):
-        return False
-    same = any(
-        (value := getattr(event, key)) and value == getattr(order, key)
-        for key in (*_APPOINTMENTS.values(), "placer_order_number")
+    booked = any(
+        (value := getattr(event, key)) and value == getattr(order, key) for key in _APPOINTMENTS.values()
     )
-    return same and not patients.are_others(patients.said_by(event), order.patient.ids)
+    placed = (
+        event.placer_order_number is not None
+        and event.placer_order_number == order.placer_order_number
+        and not _differ(event.filler_order_number, order.filler_order_number)
+    )
+    return (booked or placed) and not patients.are_others(patients.said_by(event), order.patient.ids)
 
 
 def _is_same_procedure(event: OrderEvent, order: Order) -> bool:

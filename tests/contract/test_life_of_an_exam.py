@@ -268,6 +268,14 @@ def test_a_cancelled_booking_cancels_all_its_exams(database: Database, services:
     assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == found
 
 
+def test_a_cancel_that_names_an_order_too_is_of_the_booking(database: Database) -> None:
+    """What its services were not told apart by before."""
+    cancel = booking(1, "S15").replace("^^^202603031200", "^^^202603031200" + "|" * 15 + "P9|F9")
+    found = exams(tell(database, booking(0, "S12", CT, MR), cancel))
+    cancelled = ("03 12:00", OrderStatus.CANCELLED)
+    assert {"CTCHEST": cancelled, "MRHEAD": cancelled} == found
+
+
 @pytest.mark.parametrize("services", [(), (CT,), (MR, CT)])
 def test_a_cancel_that_comes_before_its_booking_cancels_all_its_exams(
     database: Database, services: tuple[str, ...]

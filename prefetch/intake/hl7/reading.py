@@ -305,11 +305,6 @@ def _is_ordered(event: OrderEvent) -> bool:
     )
 
 
-def _is_later(start: str | None, sent: str | None) -> bool:
-    length = len("2026-01-31T08:30")
-    return bool(start and sent and start[:length] > sent[:length])
-
-
 def _why_no_merge(surviving: Sequence[patient.PatientId], prior: Sequence[patient.PatientId]) -> str:
     if not prior:
         return "merges nothing: no prior patient ID (MRG-1)"
