@@ -78,12 +78,12 @@ async def _serve(running: Daemon, path: Path) -> None:
     await running.store.write(_take_over, running=running, now=timing.now())
     async with _heard() as signals, asyncio.TaskGroup() as group:
         workers = start_stages(running, group)
-        workers.append(group.create_task(_reload_on_request(running, path, signals)))
         clock = chores.start_clock(running)
         try:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
             health.notify_ready(_status(running.site))
+            workers.append(group.create_task(_reload_on_request(running, path, signals)))
             await asyncio.to_thread(_warm_up, running.site)
             await signals.stop.wait()
         finally:
@@ -267,6 +267,7 @@ async def _heard() -> AsyncIterator[Signals]:
     }
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `prefetch run` has it wait while it starts
     try:
         yield signals
     finally:

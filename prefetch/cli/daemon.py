@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 from prefetch import errors, logs
@@ -15,6 +16,8 @@ association, or a RIS that waits for its acknowledgement, and each exchange take
 
 def run(*, config: terms.ConfigOption = None) -> None:
     """Run the daemon until SIGTERM; a second SIGTERM does not wait for what is under way."""
+    # A reload that is asked for while the daemon starts would end it; it waits until it is listened to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     site = terms.load_site(config)
     logs.configure(
         level=site.logging.level,

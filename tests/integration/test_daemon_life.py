@@ -55,11 +55,15 @@ class Running:
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        """Start it, as a service manager with a watchdog does, and wait until it is ready."""
+        """Start it, and wait until it is ready."""
+        self.launch()
+        self.wait_for("daemon_ready")
+
+    def launch(self) -> None:
+        """Start it, as a service manager with a watchdog does."""
         told = {"NOTIFY_SOCKET": str(self.directory / "notify"), "WATCHDOG_USEC": f"{WATCHDOG}000000"}
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(self._command("run"), stderr=log, env=os.environ | told)
-        self.wait_for("daemon_ready")
 
     def stop(self) -> int:
         """End it in order; gives its exit status."""
@@ -208,6 +212,19 @@ def test_a_good_reload_is_in_force_at_once(running: Running) -> None:
     assert running.wait_for("configuration_loaded")["rules"] == 2
     (daemon,) = running.ask("status", "--json")["daemons"]
     assert (daemon["last_reload_successful"], daemon["configuration_refused_at"]) == (True, None)
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_is_done_then(running: Running) -> None:
+    """The signal waits until the daemon listens to it, and does not end it."""
+    running.stop()
+    running.launch()
+    log = running.directory / "log"
+    wait_until(lambda: [{"line": line} for line in log.read_text().splitlines() if "configuration: " in line])
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("configuration_loaded")
+    events = [line["event"] for line in running.lines()]
+    assert events.index("daemon_ready") < events.index("configuration_loaded")
+    assert running.stop() == 0
 
 
 def test_a_bad_file_leaves_the_last_good_rules_in_force(running: Running) -> None:
