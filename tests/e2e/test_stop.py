@@ -66,8 +66,11 @@ def test_second_sigterm_does_not_wait(hospital: Hospital) -> None:
     archive = hospital.archive(peers.Dcmqrscp, options=VERBOSE)
     prior = hospital.study(archive)
     hospital.open(drain=NEVER)
-    workstation.freeze()
+    hospital.run("pause", "main")
     hospital.book(hospital.exam("A1"))
+    hospital.await_retrieve("A1", prior, "due")
+    workstation.freeze()
+    hospital.run("resume", "main")
     hospital.await_that(lambda: moves_asked(archive), "the move to begin")
     assert hospital.daemon is not None
     os.kill(hospital.daemon.process_id, signal.SIGTERM)
