@@ -31,12 +31,17 @@ _ASCII_WORD = re.compile(r"[a-z]{1,3}\d{1,2}(?![a-z0-9])|\d+[a-z](?![a-z0-9])|[a
 
 def fold(text: str) -> str:
     """Lower case without accents, wide letters made narrow: `Schädel` gives schadel, `ＣＴ` gives ct."""
-    if text.isascii():
-        return text.lower()
+    if (plain := text.lower().translate(_LATIN)).isascii():
+        return plain
     lowered = text.casefold().lower()  # Cherokee folds to its capitals
     marked = unicodedata.normalize("NFKD", lowered).translate(_DIGRAPHS)
     bare = "".join([letter for letter in marked if not unicodedata.combining(letter)]).lower()  # 𝐀 gives A
     return unicodedata.normalize("NFC", bare)  # NFKD took Hangul syllables apart
+
+
+_LATIN: dict[int, str] = {}
+"""Letters of Europe → what they are folded to: most texts need no more."""
+_LATIN.update({letter: fold(chr(letter)) for letter in range(0xC0, 0x180)})
 
 
 def cut(text: str) -> list[str]:
