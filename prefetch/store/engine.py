@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from prefetch import errors
+from prefetch.store.prepared import call_driver
 
 _READS_ONLY = "prefetch_reads_only"
 """Execution option of a connection that only looks: SQLite then begins without taking the write lock."""
@@ -132,13 +133,12 @@ def _make_sqlite(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if options.get(_READS_ONLY):
-            connection.exec_driver_sql("BEGIN")
+            call_driver(connection, "BEGIN")
             return
-        cursor = connection.connection.cursor()
-        cursor.execute(f"PRAGMA synchronous={'NORMAL' if options.get(_MAY_BE_UNDONE) else 'FULL'}")
-        cursor.close()
+        waits = "NORMAL" if options.get(_MAY_BE_UNDONE) else "FULL"
+        call_driver(connection, f"PRAGMA synchronous={waits}")
         # IMMEDIATE: one that read first and then wrote could not wait for another (SQLITE_BUSY_SNAPSHOT).
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        call_driver(connection, "BEGIN IMMEDIATE")
 
     return made
 

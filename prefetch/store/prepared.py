@@ -39,7 +39,7 @@ class Prepared:
         if c.dialect.name != "sqlite":
             return [dict(row) for row in c.execute(self._statement, asked).mappings()]
         made = self._make(c.dialect, asked)
-        found = _execute(c, made.text_for(asked), made.arguments(asked)).fetchall()
+        found = call_driver(c, made.text_for(asked), made.arguments(asked)).fetchall()
         return [made.read(row) for row in found]
 
     def row(self, c: Connection, parameters: Parameters | None = None) -> dict[str, Any] | None:
@@ -57,7 +57,7 @@ class Prepared:
         if c.dialect.name != "sqlite":
             return int(c.execute(self._statement, asked).rowcount)
         made = self._make(c.dialect, asked)
-        return int(_execute(c, made.text_for(asked), made.arguments(asked)).rowcount)
+        return int(call_driver(c, made.text_for(asked), made.arguments(asked)).rowcount)
 
     def run_all(self, c: Connection, rows: Sequence[Parameters]) -> None:
         """Execute it for each of some rows, which have the same columns."""
@@ -68,7 +68,7 @@ class Prepared:
             return
         made = self._make(c.dialect, rows[0])
         text = made.text_for(rows[0])
-        _execute(c, text, [made.arguments(row) for row in rows], many=True)
+        call_driver(c, text, [made.arguments(row) for row in rows], many=True)
 
     def _make(self, dialect: Dialect, parameters: Parameters) -> _Made:
         names = tuple(parameters)
@@ -168,8 +168,8 @@ def _flat(members: Iterable[Any]) -> list[Any]:
     return [value for member in members for value in (member if isinstance(member, tuple) else (member,))]
 
 
-def _execute(c: Connection, text: str, arguments: Sequence[Any], *, many: bool = False) -> Any:
-    """Call the driver in the transaction that is under way; its errors are what SQLAlchemy makes of them."""
+def call_driver(c: Connection, text: str, arguments: Sequence[Any] = (), *, many: bool = False) -> Any:
+    """Have SQLite's driver execute a text as it is; its errors are what SQLAlchemy makes of them."""
     cursor = c.connection.cursor()
     try:
         if many:
