@@ -45,6 +45,9 @@ class Words(TypeDecorator[str]):
         return None if value is None else str(value)
 
 
+_ZERO = "+00:00"
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """An instant: aware in, aware (UTC) out.
 
@@ -65,17 +68,17 @@ class UTCDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"a time without a zone cannot be stored: {value}")
-        instant = value.astimezone(UTC)
+        instant = value if value.tzinfo is UTC else value.astimezone(UTC)
         if dialect.name == "postgresql":
             return instant
-        return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        return f"{instant.isoformat(timespec='microseconds').removesuffix(_ZERO)}Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (theirs)
         """Give the instant in UTC."""
         if value is None:
             return None
         instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return instant.astimezone(UTC)
+        return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 class Numbered(TypeDecorator[IntEnum]):
