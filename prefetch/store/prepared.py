@@ -23,6 +23,8 @@ from sqlalchemy.types import TypeEngine
 
 Parameters = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
+_MOST_TEXTS = 100
+"""Of one statement: few lengths of lists are usual."""
 
 
 class Prepared:
@@ -140,6 +142,8 @@ class _Made:
         lengths = tuple(len(parameters[name]) for name in self.lists)
         text = self.texts.get(lengths)
         if text is None:
+            if len(self.texts) >= _MOST_TEXTS:
+                self.texts.clear()
             text = self.texts[lengths] = self._write(parameters)
         return text
 
