@@ -41,11 +41,22 @@ class Beside:
         found = [every(row) if row else _ANY for row in rows]
         if not asked.exclude:
             return found
-        excluded = zip(*(map(every, self._rows(_STUDY_TESTS, one)) for one in asked.exclude), strict=True)
+        excluded = zip(*(self._excluded(one) for one in asked.exclude), strict=True)
         return [
             fits if fits.holds is False else every((*row, _not_excluded(some(out))))
             for fits, row, out in zip(found, rows, excluded, strict=True)
         ]
+
+    def _excluded(self, asked: rules.StudyCondition) -> _Column:
+        """Whether each study is one to leave out.
+
+        What an archive does not say excludes nothing. What the order does not say, so that nobody can tell
+        what is the same as it, excludes whatever it might: an order that says less chooses no more.
+        """
+        found = [every(row) for row in self._rows(_STUDY_TESTS, asked)]
+        if not _leaves_unsaid(self._exam, asked):
+            return found
+        return [Finding(True, f"perhaps, as {one.because}") if one.holds is None else one for one in found]
 
     def may_be(self, asked: rules.PriorClass, number: int) -> bool:
         """Whether what was not said of a study, by its number, could make it one that the class asks for."""
@@ -78,6 +89,16 @@ class Beside:
 
 
 _ANY = Finding(True, "any study")
+
+
+def _leaves_unsaid(exam: Exam, asked: rules.StudyCondition) -> bool:
+    """Whether a block asks for what is the same as of the order, and the order does not say what that is."""
+    return (
+        (rules.SAME in asked.modality and not exam.kinds)
+        or (rules.SAME in asked.region and not exam.said.regions)
+        or (rules.SAME in asked.side and not exam.said.laterality)
+        or (any(one.text == rules.SAME for one in asked.procedure_code) and not exam.order.procedure_code)
+    )
 
 
 def _not_excluded(excluded: Finding) -> Finding:

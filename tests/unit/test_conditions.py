@@ -375,6 +375,28 @@ def test_what_is_missing_never_makes_any_rule_match_more(
     assert silent is None or silent is conditions.order_matches(asked, exam(order_saying(said))).holds
 
 
+@pytest.mark.parametrize(
+    ("asked", "of_order", "because"),
+    [
+        ("{modality: same}", {"modality": None}, "the order's modality is not said, so none is the same"),
+        ("{region: same}", {}, "the order names no region, so none is the same"),
+        ("{side: same}", {}, "the order names no side, so none is the same"),
+        ("{procedure_code: same}", {}, "the order's procedure code is not said, so none is the same"),
+        ("{modality: US, side: same}", {}, None),
+        ("{modality: CT, description: '*head*', side: same}", {}, None),
+    ],
+)
+def test_an_exclusion_of_the_same_as_an_order_that_does_not_say_it_excludes_what_it_might(
+    asked: str, of_order: dict[str, Any], because: str | None
+) -> None:
+    """An order that says less chooses no more; what is surely not excluded stays."""
+    unsaid: dict[str, Any] = {"procedure_description": None, "procedure_code": None}
+    said = {"description": "CT knee left", "procedure_codes": ("K1",)}
+    found = fits(f"exclude: {asked}", said, **unsaid, **of_order)
+    excluded = Finding(NO, f"excluded: perhaps, as {because}")
+    assert found == (excluded if because else Finding(YES, "not excluded"))
+
+
 def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Finding:
     """What is found of a study."""
     beside = exam(order(**of_order))
@@ -391,8 +413,8 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
         ("modality: [PT, MR]", {}, NO, "modality is CT, not MR or PT"),
         ("modality: XR", {"modalities": ("CR",)}, YES, "modality is CR"),
         ("modality: CT", {"modalities": ()}, UNSAID, "the archive does not say the modalities"),
-        ("modality: same", {}, YES, "modality is CT"),
-        ("modality: same", {"modalities": ("MR",)}, NO, "modality is MR, not CT"),
+        ("{modality: same}", {}, YES, "modality is CT"),
+        ("{modality: same}", {"modalities": ("MR",)}, NO, "modality is MR, not CT"),
         ("modality: [same, MR]", {"modalities": ("MR",)}, YES, "modality is MR"),
         ("description: '*chest*'", {}, YES, "the study description is “CT chest”"),
         (
@@ -402,9 +424,9 @@ def fits(asked: str, said: dict[str, Any] | None = None, **of_order: Any) -> Fin
             "the study description is “CT chest”, not *head* or skull",
         ),
         ("description: '*head*'", {"description": None}, UNSAID, "the study description is not said"),
-        ("region: same", {}, YES, "the study's region is chest"),
+        ("{region: same}", {}, YES, "the study's region is chest"),
         ("region: [same, neck]", {"description": "MR neck"}, YES, "the study's region is neck"),
-        ("region: same", {"description": "CT head"}, NO, "the study's region is head, not chest"),
+        ("{region: same}", {"description": "CT head"}, NO, "the study's region is head, not chest"),
         ("region: chest", {"description": "CT"}, UNSAID, "the study's region is not said"),
         ("side: left", {"description": "MR left knee"}, YES, "the side is left"),
         ("side: left", {"description": "MR both knees"}, YES, "the side is both"),
