@@ -89,7 +89,7 @@ class OrderEvent:
     placer_appointment_id: str | None = None
     filler_appointment_id: str | None = None
     booked_service: str | None = None
-    """Which of several services of a booking, where no order number tells them apart."""
+    """Which of several services of a booking, or procedures of an order, that no number tells apart."""
     service_ends: bool = False
     """Whether this service is taken out of a booking that goes on with others (SIU S20 to S22, AIS-2 D)."""
     procedure_code: str | None = None
@@ -198,7 +198,7 @@ class Order:
     placer_appointment_id: str | None = None
     filler_appointment_id: str | None = None
     booked_service: str | None = None
-    """Which of several services of its booking; `None` where there is one, or an order number names it."""
+    """Which of several services of its booking, or procedures of its order; `None` where numbers say it."""
     study_instance_uid: str | None = None
     procedure_code: str | None = None
     procedure_description: str | None = None
