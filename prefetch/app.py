@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ async def _serve(running: Daemon, path: Path) -> None:
             health.notify_ready(_status(running.site))
             workers.append(group.create_task(_reload_on_request(running, path, signals)))
             await asyncio.to_thread(_warm_up, running.site)
+            _keep_for_good()
             await signals.stop.wait()
         finally:
             health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)
@@ -119,6 +121,17 @@ def _warm_up(site: config.Config) -> None:
     fields.read_field("1^2", "PID_3", header.Delimiters())
 
 
+def _keep_for_good() -> None:
+    """Have the garbage collector pass over what lives as long as the rules in force.
+
+    Vocabulary, configuration and libraries are 150,000 objects: each full collection would stop everything
+    for some 75 ms to find that they are still there (docs.python.org/3/library/gc.html#gc.freeze).
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def _status(site: config.Config) -> str:
     return f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
 
@@ -141,6 +154,9 @@ async def _reload_on_request(running: Daemon, path: Path, signals: Signals) -> N
         signals.reload.clear()
         health.notify_reloading()
         loaded = await reload(running, path)
+        if loaded:
+            await asyncio.to_thread(_warm_up, running.site)
+            _keep_for_good()
         health.notify_ready(_status(running.site) if loaded else f"{_status(running.site)}; {REFUSED}")
 
 

@@ -43,6 +43,8 @@ def opposite(finding: Finding) -> Finding:
 def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
     """Those that are not as the others decide, else those that cannot be told."""
     findings = tuple(findings)
+    if len(findings) == 1:
+        return findings[0]
     decides: bool | None = not otherwise
     deciding = [because for holds, because in findings if holds is decides]
     if not deciding:
@@ -51,7 +53,7 @@ def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
     if not deciding:
         decides = otherwise
         deciding = [because for _, because in findings]
-    return Finding(decides, deciding[0] if len(deciding) == 1 else "; ".join(deciding))
+    return Finding(decides, "; ".join(deciding))
 
 
 # --- a value among those asked for -----------------------------------------------------------------
