@@ -5,6 +5,9 @@ together. Where a piece of work fails, all are run again, each in a savepoint: o
 
 What a peer waits for goes first, and no commit is filled for much longer than it takes: a RIS whose message
 is acknowledged after the commit should not wait for all that the other stages have to write.
+
+Where many peers are answered at once they come back one by one, and the first would have a slow disk to
+himself while all others wait for it. So a commit waits a little for as many as there were lately.
 """
 
 from __future__ import annotations
@@ -35,6 +38,13 @@ PAUSE = (0.01, 0.1)
 
 FILLED_FOR = 0.003
 """Seconds for which a commit is filled, where there is so much to do; longer where the last took longer."""
+
+LATELY = 4
+"""Commits that tell how many peers wait at the same time."""
+PATIENCE = 0.25
+"""How long as many are waited for, of what a commit takes that the disk has."""
+WORTH_WAITING = 0.001
+"""Seconds of such a commit below which nobody is waited for: it is over before they come."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -84,6 +94,10 @@ class Writer:
         self._closed = False
         self._commit_took = 0.0
         """Seconds of the last commit itself, the work in it not counted."""
+        self._durable_took = 0.0
+        """Seconds of the last one that waited for the disk."""
+        self._served: deque[int] = deque(maxlen=LATELY)
+        """How many peers waited for each of the last commits that any waited for."""
         self.commits = 0
         """Transactions that were committed; less than the pieces of work where some shared one."""
 
@@ -104,10 +118,22 @@ class Writer:
             self._thread.join()
 
     def _write_all(self) -> None:
-        while batch := self._waiting.take(MOST_IN_A_COMMIT):
+        while batch := self._waiting.take(MOST_IN_A_COMMIT, expected=self._expected, patience=self._patience):
             done = self._commit(batch)
             self._waiting.put_back(batch[len(done) :], done=done)
             _tell(done, self._place)
+            if peers := sum(work.first for work in done):
+                self._served.append(peers)
+
+    @property
+    def _expected(self) -> int:
+        """How many peers will probably wait for the next commit."""
+        return max(self._served, default=1)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for which they are waited for; one alone is never kept."""
+        return self._durable_took * PATIENCE if self._durable_took > WORTH_WAITING else 0.0
 
     def _commit(self, batch: Sequence[Work]) -> Sequence[Work]:
         """Run a batch, or so much of it as fits, in one transaction; gives what was done.
@@ -137,8 +163,9 @@ class Writer:
         """Run a batch in one transaction; gives what was run of it, and why it failed as a whole."""
         done: list[Work] = []
         full_at = time.monotonic() + max(FILLED_FOR, self._commit_took)
+        connections = self._engine_for(batch)
         try:
-            with self._engine_for(batch).begin() as connection:
+            with connections.begin() as connection:
                 for work in batch:
                     done.append(work)
                     run(work, connection)
@@ -148,6 +175,8 @@ class Writer:
             # Where there was not even a transaction to begin, it is everybody's.
             return done or batch, failure
         self._commit_took = time.monotonic() - began
+        if connections is self._engine:
+            self._durable_took = self._commit_took
         self.commits += 1
         return done, None
 
@@ -165,12 +194,15 @@ class Waiting:
         self._passed_over = False
         """Whether the last commit had no room for anything that no peer waits for."""
         self._ended = False
+        self._enough = 1
+        """How many peers must wait before the taker is woken."""
 
     def put(self, work: Work) -> None:
         """Add a piece of work."""
         with self._changed:
             (self._first if work.first else self._then).append(work)
-            self._changed.notify()
+            if self._enough == 1 or len(self._first) >= self._enough:
+                self._changed.notify()
 
     def put_back(self, left: Sequence[Work], *, done: Sequence[Work]) -> None:
         """Add what was taken and not done, before all that came since."""
@@ -185,14 +217,20 @@ class Waiting:
             self._ended = True
             self._changed.notify()
 
-    def take(self, most: int) -> list[Work]:
+    def take(self, most: int, *, expected: int = 1, patience: float = 0.0) -> list[Work]:
         """Take what waits, waiting for the first; nothing at the end.
 
         What was passed over by the last commit has a piece done by this one, before all else: however many
         messages wait to be acknowledged, leases are renewed, and what was acknowledged is read.
+
+        Where a peer waits, as many as are expected are waited for, for so many seconds at most.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._first or self._then or self._ended)
+            if patience and 0 < len(self._first) < expected:
+                self._enough = expected
+                self._changed.wait_for(lambda: len(self._first) >= expected or self._ended, patience)
+                self._enough = 1
             taken = _popped(self._then, 1 if self._passed_over else 0)
             taken += _popped(self._first, most - len(taken))
             return [*taken, *_popped(self._then, most - len(taken))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
@@ -70,6 +71,36 @@ def test_no_more_is_taken_than_is_asked_for(loop: asyncio.AbstractEventLoop) -> 
     for each in peers:
         waiting.put(each)
     assert [[peers[0]], peers[1:]] == [waiting.take(1), waiting.take(ALL)]
+
+
+def test_as_many_peers_as_there_were_lately_share_a_commit(loop: asyncio.AbstractEventLoop) -> None:
+    """The first that comes back does not have the disk to himself."""
+    waiting = Waiting()
+    peers = [work(loop, first=True) for _ in range(3)]
+    with ThreadPoolExecutor(1) as writer:
+        taken = writer.submit(waiting.take, ALL, expected=3, patience=60.0)
+        for each in peers:
+            waiting.put(each)
+        assert taken.result(timeout=60) == peers
+
+
+def test_nobody_is_waited_for_without_end(loop: asyncio.AbstractEventLoop) -> None:
+    """Who does not come back keeps nobody; and what no peer waits for, waits for no peer."""
+    waiting = Waiting()
+    peer, stage = work(loop, first=True), work(loop)
+    waiting.put(peer)
+    assert waiting.take(ALL, expected=3, patience=0.01) == [peer]
+    waiting.put(stage)
+    assert waiting.take(ALL, expected=3, patience=60.0) == [stage]
+
+
+def test_an_end_is_not_put_off(loop: asyncio.AbstractEventLoop) -> None:
+    """What waits is taken at once where nothing more will come."""
+    waiting = Waiting()
+    peer = work(loop, first=True)
+    waiting.put(peer)
+    waiting.end()
+    assert waiting.take(ALL, expected=3, patience=60.0) == [peer]
 
 
 def test_at_the_end_there_is_nothing(loop: asyncio.AbstractEventLoop) -> None:
