@@ -92,10 +92,8 @@ class Writer:
         self._waiting = Waiting()
         self._thread: Thread | None = None
         self._closed = False
-        self._commit_took = 0.0
-        """Seconds of the last commit itself, the work in it not counted."""
-        self._durable_took = 0.0
-        """Seconds of the last one that waited for the disk."""
+        self._took = {True: 0.0, False: 0.0}
+        """Whether a commit waited for the disk → seconds of the last such one, the work in it not counted."""
         self._served: deque[int] = deque(maxlen=LATELY)
         """How many peers waited for each of the last commits that any waited for."""
         self.commits = 0
@@ -133,7 +131,8 @@ class Writer:
     @property
     def _patience(self) -> float:
         """Seconds for which they are waited for; one alone is never kept."""
-        return self._durable_took * PATIENCE if self._durable_took > WORTH_WAITING else 0.0
+        took = self._took[True]
+        return took * PATIENCE if took > WORTH_WAITING else 0.0
 
     def _commit(self, batch: Sequence[Work]) -> Sequence[Work]:
         """Run a batch, or so much of it as fits, in one transaction; gives what was done.
@@ -162,26 +161,26 @@ class Writer:
     ) -> tuple[Sequence[Work], Exception | None]:
         """Run a batch in one transaction; gives what was run of it, and why it failed as a whole."""
         done: list[Work] = []
-        full_at = time.monotonic() + max(FILLED_FOR, self._commit_took)
-        connections = self._engine_for(batch)
+        durable = any(work.durable for work in batch)
+        peers = sum(work.first for work in batch)
+        began = time.monotonic()
+        longest = max(FILLED_FOR, self._took[durable])
+        # What no peer waits for is not to keep those who do.
+        full_at, for_others = began + longest, began + (FILLED_FOR if peers else longest)
         try:
-            with connections.begin() as connection:
+            with (self._engine if durable else self._hasty).begin() as connection:
                 for work in batch:
                     done.append(work)
                     run(work, connection)
-                    if (began := time.monotonic()) > full_at:
+                    peers -= work.first
+                    if (began := time.monotonic()) > (full_at if peers else for_others):
                         break
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
             # Where there was not even a transaction to begin, it is everybody's.
             return done or batch, failure
-        self._commit_took = time.monotonic() - began
-        if connections is self._engine:
-            self._durable_took = self._commit_took
+        self._took[durable] = time.monotonic() - began
         self.commits += 1
         return done, None
-
-    def _engine_for(self, batch: Sequence[Work]) -> Engine:
-        return self._engine if any(work.durable for work in batch) else self._hasty
 
 
 class Waiting:
