@@ -48,9 +48,15 @@ def wide(raw: bytes) -> str | None:
 
     Editors save so. MLLP has no room for it: in U+041C stands the byte that ends a frame.
     """
+    if b"\0" not in raw[:_BEGINNING]:
+        return None
     if re.match(rb"(?:\xff\xfe)?(?:[A-Z]\0){3}", raw):
         return "utf_16_le"
     return "utf_16_be" if re.match(rb"(?:\xfe\xff)?(?:\0[A-Z]){3}", raw) else None
+
+
+_BEGINNING = 8
+"""Bytes that a mark and three letters of 16 bits take."""
 
 
 def narrow(raw: bytes) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from prefetch import model, orders
 from prefetch.intake import charset, control
@@ -154,6 +155,7 @@ def read_header(raw: bytes) -> Header | None:
     )
 
 
+@lru_cache(maxsize=64)
 def read_delimiters(separator: str, encoding_characters: str) -> Delimiters:
     r"""Delimiters from MSH-1 and MSH-2, mended where senders shorten, double or spoil them.
 
@@ -198,7 +200,7 @@ def _header_line(raw: bytes) -> bytes | None:
     if body.startswith(_BATCH):
         found = re.search(rb"[\r\n]\s*(MSH)", body)
         body = body[found.start(1) :] if found else b""
-    line = re.split(rb"[\r\n]", body[:_LONGEST_LINE], maxsplit=1)[0]
+    line = body[:_LONGEST_LINE].partition(b"\r")[0].partition(b"\n")[0]
     return line if _MSH.match(line) else None
 
 
@@ -308,7 +310,7 @@ def glance(raw: bytes) -> Glance:
     if line is None:
         return Glance()
     separator, component = line[3:4], line[4:5] or b"^"
-    lines = re.split(rb"[\r\n]+", charset.narrow(raw[:_GLANCED]))
+    lines = charset.narrow(raw[:_GLANCED]).splitlines()
     seen = [line.split(separator) for line in lines if line[:3] in _SEEN and line[3:4] == separator]
     is_emergency = any(map(orders.is_emergency_class, _values(seen, _PATIENT_CLASS, component)))
     said = map(orders.read_priority, _values(seen, _PRIORITY, component))
