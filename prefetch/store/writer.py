@@ -173,7 +173,8 @@ class Writer:
                     done.append(work)
                     run(work, connection)
                     peers -= work.first
-                    if (began := time.monotonic()) > (full_at if peers else for_others):
+                    began = time.monotonic()
+                    if began > (full_at if peers else for_others) or (not peers and self._waiting.peer_waits):
                         break
         except Exception as failure:  # noqa: BLE001 (it goes to those who asked)
             # Where there was not even a transaction to begin, it is everybody's.
@@ -195,6 +196,11 @@ class Waiting:
         self._ended = False
         self._enough = 1
         """How many peers must wait before the taker is woken."""
+
+    @property
+    def peer_waits(self) -> bool:
+        """Whether anything waits that a peer waits for."""
+        return bool(self._first)
 
     def put(self, work: Work) -> None:
         """Add a piece of work."""

@@ -108,6 +108,32 @@ def test_what_a_peer_waits_for_goes_first(database: Database, monkeypatch: pytes
     assert [*(f"peer {number}" for number in range(5)), *(f"stage {number}" for number in range(5))] == done
 
 
+def test_a_commit_in_which_no_peer_waits_ends_when_one_comes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the stages write for each other goes on after it."""
+    monkeypatch.setattr(writer, "FILLED_FOR", 60.0)
+    done: list[str] = []
+
+    def note(_: Connection, name: str) -> None:
+        done.append(name)
+
+    async def come_in_between() -> None:
+        first, then = Held(), Held()
+        writing = [asyncio.ensure_future(database.write(held.hold)) for held in (first, then)]
+        writing += [asyncio.ensure_future(database.write(note, f"stage {number}")) for number in range(3)]
+        await asyncio.sleep(0.05)
+        first.let_go()
+        await asyncio.sleep(0.05)
+        writing.append(asyncio.ensure_future(database.write_first(note, "peer")))
+        await asyncio.sleep(0.05)
+        then.let_go()
+        await asyncio.gather(*writing)
+
+    asyncio.run(come_in_between())
+    assert ["peer", "stage 0", "stage 1", "stage 2"] == done
+
+
 def test_only_what_must_be_durable_waits_for_the_disk(database: Database, url: str) -> None:
     """What would be done again does not, unless it shares a commit with what must not be lost."""
     if not url.startswith("sqlite"):
