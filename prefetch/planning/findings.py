@@ -27,33 +27,24 @@ class Finding(NamedTuple):
 
 def every(findings: Iterable[Finding]) -> Finding:
     """All of them: one that does not hold decides, else one that cannot be told."""
-    return _decide(findings, otherwise=True)
+    findings = tuple(findings)
+    if len(findings) == 1:
+        return findings[0]
+    if against := [because for holds, because in findings if holds is False]:
+        return Finding(False, "; ".join(against))
+    if unsaid := [because for holds, because in findings if holds is None]:
+        return Finding(None, "; ".join(unsaid))
+    return Finding(True, "; ".join([because for _, because in findings]))
 
 
 def some(findings: Iterable[Finding]) -> Finding:
     """Any of them: one that holds decides, else one that cannot be told."""
-    return _decide(findings, otherwise=False)
+    return opposite(every([opposite(finding) for finding in findings]))
 
 
 def opposite(finding: Finding) -> Finding:
     """None of it: what cannot be told stays so."""
     return Finding(None if finding.holds is None else not finding.holds, finding.because)
-
-
-def _decide(findings: Iterable[Finding], *, otherwise: bool) -> Finding:
-    """Those that are not as the others decide, else those that cannot be told."""
-    findings = tuple(findings)
-    if len(findings) == 1:
-        return findings[0]
-    decides: bool | None = not otherwise
-    deciding = [because for holds, because in findings if holds is decides]
-    if not deciding:
-        decides = None
-        deciding = [because for holds, because in findings if holds is None]
-    if not deciding:
-        decides = otherwise
-        deciding = [because for _, because in findings]
-    return Finding(decides, "; ".join(deciding))
 
 
 # --- a value among those asked for -----------------------------------------------------------------
