@@ -42,6 +42,11 @@ class Tunnel:
         self._thread.join()
         self._loop.close()
 
+    @property
+    def is_called(self) -> bool:
+        """Whether anybody is connected."""
+        return bool(self._open)
+
     async def _end(self) -> None:
         self._door.close()
         for writer in self._open:
