@@ -438,7 +438,9 @@ class Verdict(StrEnum):
     """It is another's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, though nobody changes one: a plan of 200 studies makes 1,600, and a frozen one costs twice as
+# much.
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Reason:
     """Why: in words, with the rule and the place in its file where one decided."""
 

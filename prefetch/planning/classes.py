@@ -122,11 +122,9 @@ class Choosing:
     def _class(self, asked: PriorClass, laid: Laid, *, taken: frozenset[str]) -> Iterator[Wish]:
         """What one class wants, the newest first; `taken` is what the classes before it took."""
         barred = self._barred(asked) | taken
-        found = [
-            (uid, holding, finding)
-            for uid, holding, finding in zip(laid.uids, laid.holdings, laid.beside.of(asked), strict=True)
-            if uid not in barred
-        ]
+        found = list(zip(laid.uids, laid.holdings, laid.beside.of(asked), strict=True))
+        if barred:
+            found = [one for one in found if one[0] not in barred]
         parts: dict[str, tuple[Series, ...]] = {}
         if asked.series:
             found, parts = _narrow(asked.series, found)
