@@ -85,8 +85,7 @@ async def _serve(running: Daemon, path: Path) -> None:
             log.info("daemon_ready", listeners=ports, **_portrait(running.site))
             health.notify_ready(_status(running.site))
             workers.append(group.create_task(_reload_on_request(running, path, signals)))
-            await asyncio.to_thread(_warm_up, running.site)
-            _keep_for_good()
+            await _settle(running.site)
             await signals.stop.wait()
         finally:
             health.notify_stopping(running.site.drain.total_seconds() + IN_ORDER)
@@ -114,22 +113,23 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
     return [group.create_task(worker) for worker in work]
 
 
+async def _settle(site: config.Config) -> None:
+    """Load what the rules in force need, and have the garbage collector pass over it while they are.
+
+    Vocabulary, configuration and libraries are 150,000 objects: each full collection would stop everything
+    for some 75 ms to find that they are still there (docs.python.org/3/library/gc.html#gc.freeze).
+    """
+    await asyncio.to_thread(_warm_up, site)
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 def _warm_up(site: config.Config) -> None:
     """Load what is loaded when it is first asked for: else the first order waits, and all else with it."""
     nothing = site.comparison.describe("")
     site.comparison.grade(nothing, nothing, age_days=None)
     fields.read_field("1^2", "PID_3", header.Delimiters())
-
-
-def _keep_for_good() -> None:
-    """Have the garbage collector pass over what lives as long as the rules in force.
-
-    Vocabulary, configuration and libraries are 150,000 objects: each full collection would stop everything
-    for some 75 ms to find that they are still there (docs.python.org/3/library/gc.html#gc.freeze).
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def _status(site: config.Config) -> str:
@@ -155,8 +155,7 @@ async def _reload_on_request(running: Daemon, path: Path, signals: Signals) -> N
         health.notify_reloading()
         loaded = await reload(running, path)
         if loaded:
-            await asyncio.to_thread(_warm_up, running.site)
-            _keep_for_good()
+            await _settle(running.site)
         health.notify_ready(_status(running.site) if loaded else f"{_status(running.site)}; {REFUSED}")
 
 

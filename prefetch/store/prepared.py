@@ -41,8 +41,7 @@ class Prepared:
         if c.dialect.name != "sqlite":
             return [dict(row) for row in c.execute(self._statement, asked).mappings()]
         made = self._make(c.dialect, asked)
-        found = call_driver(c, made.text_for(asked), made.arguments(asked)).fetchall()
-        return [made.read(row) for row in found]
+        return [made.read(row) for row in made.text(asked).execute(c, asked).fetchall()]
 
     def row(self, c: Connection, parameters: Parameters | None = None) -> dict[str, Any] | None:
         """Execute it and give its first row, if it has any."""
@@ -59,7 +58,7 @@ class Prepared:
         if c.dialect.name != "sqlite":
             return int(c.execute(self._statement, asked).rowcount)
         made = self._make(c.dialect, asked)
-        return int(call_driver(c, made.text_for(asked), made.arguments(asked)).rowcount)
+        return int(made.text(asked).execute(c, asked).rowcount)
 
     def run_all(self, c: Connection, rows: Sequence[Parameters]) -> None:
         """Execute it for each of some rows, which have the same columns."""
@@ -69,8 +68,7 @@ class Prepared:
             c.execute(self._statement, rows)
             return
         made = self._make(c.dialect, rows[0])
-        text = made.text_for(rows[0])
-        call_driver(c, text, [made.arguments(row) for row in rows], many=True)
+        made.text(rows[0]).execute_all(c, rows)
 
     def _make(self, dialect: Dialect, parameters: Parameters) -> _Made:
         names = tuple(parameters)
@@ -88,6 +86,23 @@ class _Text:
     places: Sequence[tuple[str, _Convert | None]]
     lists: Mapping[str, Sequence[str]]
     """Parameter that is a list → the names under which its members stand."""
+    constants: Parameters
+    """What stands in the statement itself."""
+
+    def execute(self, c: Connection, parameters: Parameters) -> Any:
+        """Have the driver execute it; gives the driver's cursor."""
+        return call_driver(c, self.text, self._arguments(parameters))
+
+    def execute_all(self, c: Connection, rows: Iterable[Parameters]) -> None:
+        """Have the driver execute it for each row."""
+        call_driver(c, self.text, [self._arguments(row) for row in rows], many=True)
+
+    def _arguments(self, parameters: Parameters) -> list[Any]:
+        """Give what stands in the places, as the driver takes it."""
+        values = {**self.constants, **parameters}
+        for name, members in self.lists.items():
+            values.update(zip(members, _flat(parameters[name]), strict=True))
+        return [values[name] if keep is None else keep(values[name]) for name, keep in self.places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +134,6 @@ class _Made:
             readers=[(name, read) for name, read in readers if read is not None],
         )
 
-    def text_for(self, parameters: Parameters) -> str:
-        """Give the text that takes these parameters."""
-        return self._text(parameters).text
-
-    def arguments(self, parameters: Parameters) -> list[Any]:
-        """Give what stands in the places of the text, as the driver takes it."""
-        text = self._text(parameters)
-        values = {**self.constants, **parameters}
-        for name, members in text.lists.items():
-            values.update(zip(members, _flat(parameters[name]), strict=True))
-        return [values[name] if keep is None else keep(values[name]) for name, keep in text.places]
-
     def read(self, row: Sequence[Any]) -> dict[str, Any]:
         """Give a row by the names of its columns, each value as Python has it."""
         values = dict(zip(self.columns, row, strict=True))
@@ -138,7 +141,8 @@ class _Made:
             values[name] = read(values[name])
         return values
 
-    def _text(self, parameters: Parameters) -> _Text:
+    def text(self, parameters: Parameters) -> _Text:
+        """Give the text that takes these parameters."""
         lengths = tuple(len(parameters[name]) for name in self.lists)
         text = self.texts.get(lengths)
         if text is None:
@@ -154,7 +158,8 @@ class _Made:
         lists = {name: state.parameter_expansion.get(name, ()) for name in self.lists}
         keep |= {member: keep[name] for name, members in lists.items() for member in members}
         names = state.positiontup or ()
-        return _Text(text=state.statement, places=[(name, keep[name]) for name in names], lists=lists)
+        places = [(name, keep[name]) for name in names]
+        return _Text(text=state.statement, places=places, lists=lists, constants=self.constants)
 
 
 def _keeper(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
