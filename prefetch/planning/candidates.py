@@ -54,7 +54,7 @@ class Beside:
         what is the same as it, excludes whatever it might: an order that says less chooses no more.
         """
         found = [every(row) for row in self._rows(_STUDY_TESTS, asked)]
-        if not _leaves_unsaid(self._exam, asked):
+        if not any(_is_unsaid(key, asked, self._exam) for key in _OF_ORDER):
             return found
         return [Finding(True, f"perhaps, as {one.because}") if one.holds is None else one for one in found]
 
@@ -91,14 +91,18 @@ class Beside:
 _ANY = Finding(True, "any study")
 
 
-def _leaves_unsaid(exam: Exam, asked: rules.StudyCondition) -> bool:
-    """Whether a block asks for what is the same as of the order, and the order does not say what that is."""
-    return (
-        (rules.SAME in asked.modality and not exam.kinds)
-        or (rules.SAME in asked.region and not exam.said.regions)
-        or (rules.SAME in asked.side and not exam.said.laterality)
-        or (any(one.text == rules.SAME for one in asked.procedure_code) and not exam.order.procedure_code)
-    )
+_OF_ORDER: Mapping[str, Callable[[Exam], object]] = {
+    "modality": attrgetter("kinds"),
+    "region": attrgetter("said.regions"),
+    "side": attrgetter("said.laterality"),
+    "procedure_code": attrgetter("order.procedure_code"),
+}
+"""Key that may ask for the `same` → what the order says of it."""
+
+
+def _is_unsaid(key: str, asked: rules.StudyCondition, exam: Exam) -> bool:
+    """Whether a key asks for the `same` as of the order, and the order does not say what that is."""
+    return any(str(one) == rules.SAME for one in getattr(asked, key)) and not _OF_ORDER[key](exam)
 
 
 def _not_excluded(excluded: Finding) -> Finding:
@@ -116,7 +120,7 @@ def _has_modality(asked: rules.StudyCondition, exam: Exam) -> _Test:
     same = exam.kinds if rules.SAME in asked.modality else frozenset()
     wanted = same.union(*(modalities.members(name) for name in asked.modality if name != rules.SAME))
     others = alternatives(sorted(wanted))
-    is_unsaid = rules.SAME in asked.modality and not exam.kinds
+    is_unsaid = _is_unsaid("modality", asked, exam)
 
     def test(said: tuple[str, ...]) -> Finding:
         if not said:
@@ -135,7 +139,7 @@ def _has_region(asked: rules.StudyCondition, exam: Exam) -> _Test:
     own = exam.said.regions if rules.SAME in asked.region else ()
     wanted = [*own, *(name for name in asked.region if name != rules.SAME)]
     unsaid = Finding(None, "the order names no region, so none is the same")
-    is_unsaid = rules.SAME in asked.region and not own
+    is_unsaid = _is_unsaid("region", asked, exam)
 
     def test(regions: tuple[str, ...]) -> Finding:
         if not wanted:
@@ -151,7 +155,7 @@ def _has_side(asked: rules.StudyCondition, exam: Exam) -> _Test:
     wanted = [*own, *(rules.Side(name).laterality for name in asked.side if name != rules.SAME)]
     sides = alternatives(_SIDES[one] for one in wanted)
     unsaid = Finding(None, "the order names no side, so none is the same")
-    is_unsaid = rules.SAME in asked.side and not own
+    is_unsaid = _is_unsaid("side", asked, exam)
 
     def test(has: Laterality | None) -> Finding:
         if not wanted:
