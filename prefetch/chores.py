@@ -96,7 +96,14 @@ async def _forget(daemon: Daemon) -> None:
 
 
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
-    nodes.see_node(connection, daemon.owner, now, turned_away=daemon.turned_away, learnt=daemon.learnt)
+    nodes.see_node(
+        connection,
+        daemon.owner,
+        now,
+        turned_away=daemon.turned_away,
+        learnt=daemon.learnt,
+        refusals=daemon.refusals,
+    )
     lease = daemon.site.retrieval.lease
     under_way = [number for worker in daemon.movers.values() for number in worker.under_way]
     claims.renew_leases(connection, daemon.owner, now=now, lease=lease)

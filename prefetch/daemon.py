@@ -87,6 +87,12 @@ class Daemon:
             known[name] += mover_of_archive.learnt
         return {name: words for name, words in known.items() if words}
 
+    @property
+    def refusals(self) -> dict[str, list[str]]:
+        """What peers refuse us every time: peer → sentences that say what to do."""
+        remotes = {**self.archives, **self.workstations, **self.worklists}
+        return {name: remote.refusals for name, remote in remotes.items() if remote.refusals}
+
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again.
 

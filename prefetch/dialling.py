@@ -51,6 +51,7 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         send_issuer=False,
         answer_limit=site.planning.answer_limit,
         rest=_rest(said.rest),
+        is_destination=True,
     )
 
 

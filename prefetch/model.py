@@ -359,6 +359,8 @@ class FindResult:
     because: str = ""
     unwell: bool = False
     """It speaks of the archive and not of what was asked: no association, silence, out of resources."""
+    refused: bool = False
+    """The peer let us in and broke off before any answer, or did not let us in: it may not know us."""
     milliseconds: float = 0.0
 
 
@@ -381,6 +383,8 @@ class MoveResult:
     """The destination itself was asked and did not answer: nothing is said of the study or the archive."""
     tries: int | None = None
     """How many attempts its status is worth; None where our patience alone says so."""
+    refused: bool = False
+    """As of a `FindResult`."""
     milliseconds: float = 0.0
 
 
@@ -409,6 +413,8 @@ class WorklistAnswer:
     items: tuple[Mapping[str, Any], ...] = ()
     status: int | None = None
     because: str = ""
+    refused: bool = False
+    """As of a `FindResult`."""
     milliseconds: float = 0.0
 
 

@@ -16,7 +16,7 @@ VERBS: dict[str, str] = {
     "test": "prefetch.cli.ruletests",
     "backtest": "prefetch.cli.backtest",
     "schema": "prefetch.cli.rules",
-    "echo": "prefetch.cli.peers",
+    "echo": "prefetch.cli.echo",
     "read": "prefetch.cli.messages",
     "submit": "prefetch.cli.feed",
     "dead-letters": "prefetch.cli.letters",

@@ -32,6 +32,7 @@ from prefetch.dimse import (
     manner,
     move,
     peer,
+    permission,
     second_look,
     status,
     turns,
@@ -50,7 +51,6 @@ Job = Callable[[Association], T]
 _FIND = (wire.FIND, wire.PATIENT_ROOT_FIND)
 _MOVE = (wire.MOVE, wire.PATIENT_ROOT_MOVE)
 """SOP Classes of which one must be offered."""
-_ASKS = {Kind.QUERY: "query", Kind.MOVE: "move"}
 Instead = Callable[[status.Verdict], T]
 """Makes the result of a call that could not be made."""
 
@@ -65,8 +65,7 @@ class RemoteAE:
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
-        self._not_authorized: set[Kind] = set()
-        """What it has refused us, as nobody who may, since it last answered that."""
+        self._permissions = permission.Permissions(remote)
         self._breaker = breaker.Breaker(remote, rests=self._log_rest, answers=self._log_answers)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
@@ -109,8 +108,12 @@ class RemoteAE:
         known = self._habits.words
         if self._turns.is_limited:
             known.append(f"no more than {self._turns.room} associations are opened for now: it rejects more")
-        known += sorted(f"we are not authorised to {_ASKS[kind]} (0x0124)" for kind in self._not_authorized)
-        return known
+        return known + self._permissions.learned
+
+    @property
+    def refusals(self) -> list[str]:
+        """What it refuses every time, and what to do about it, in words for the administrator."""
+        return self._permissions.refusals
 
     def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
         log.warning(
@@ -152,7 +155,10 @@ class RemoteAE:
             ),
             needs=_FIND,
             instead=lambda verdict: model.FindResult(
-                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
             ),
         )
 
@@ -223,7 +229,9 @@ class RemoteAE:
         return await self._run(
             partial(worklist.find_items, asked=asked, of=self.peer),
             needs=(wire.WORKLIST,),
-            instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
+            instead=lambda verdict: model.WorklistAnswer(
+                outcome=verdict.outcome, because=verdict.because, refused=verdict.refused
+            ),
         )
 
     async def move_studies(
@@ -258,7 +266,10 @@ class RemoteAE:
             ),
             needs=_MOVE,
             instead=lambda verdict: model.MoveResult(
-                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
             ),
             kind=Kind.MOVE,
         )
@@ -274,6 +285,20 @@ class RemoteAE:
             of=self.peer,
         )
         return await self._run(probing, needs=_MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
+
+    async def probe_query(self) -> model.FindResult | model.WorklistAnswer:
+        """Ask by C-FIND for a patient ID that nobody has, as a daemon asks for a real one.
+
+        A refusal may be chance, so it is asked twice.
+        """
+        result = await self._query_for_nobody()
+        return await self._query_for_nobody() if result.refused else result
+
+    async def _query_for_nobody(self) -> model.FindResult | model.WorklistAnswer:
+        nobody = _nobodies()["nobody_ae_title"]
+        if self.peer.is_worklist:
+            return await self.find_worklist(model.WorklistKeys(patient_id=nobody))
+        return await self.find_studies(patient_id=nobody, only_held=self.peer.is_destination)
 
     async def echo(self) -> echo.EchoResult:
         """Whether it is there, and what it offers."""
@@ -317,21 +342,9 @@ class RemoteAE:
         if refused is not None:
             return instead(refused)
         with self._breaker.watching() as tell:
-            result = await self._when_it_is_our_turn(job, needs, kind)
+            result = self._permissions.hear(kind, await self._when_it_is_our_turn(job, needs, kind))
             tell(result)
-        if isinstance(result, model.FindResult | model.MoveResult) and result.status is not None:
-            self._hear_of_rights(kind, result.status)
         return instead(result) if isinstance(result, status.Verdict) else result
-
-    def _hear_of_rights(self, kind: Kind, said: int) -> None:
-        """Raise the alarm once where we are not authorised: nothing but its configuration helps."""
-        if said != status.NOT_AUTHORIZED:
-            self._not_authorized.discard(kind)
-        elif kind not in self._not_authorized:
-            self._not_authorized.add(kind)
-            whom, us = self.peer.ae_title, self.peer.calling_ae_title
-            because = f"{whom} does not let {us} {_ASKS[kind]} (0x0124)"
-            log.error("not_authorized", peer=self.peer.name, because=because)
 
     async def _when_it_is_our_turn(self, job: Job[T], needs: Sequence[UID], kind: Kind) -> T | status.Verdict:
         """Run a job; where it was one association too many, wait for the next turn."""
@@ -437,7 +450,8 @@ class RemoteAE:
         """The job's result, or why it could not be done."""
         if use.interrupted:
             return INTERRUPTED
-        association = self._reuse() or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
+        used_before = self._reuse()
+        association = used_before or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
         if isinstance(association, status.Verdict):
             return association if use.let_go() else INTERRUPTED
         use.hold(association, end=wire.interrupt)
@@ -449,7 +463,9 @@ class RemoteAE:
                 self._keep(association)
             else:
                 wire.discard(association)
-        return result if finished else INTERRUPTED
+        if not finished:
+            return INTERRUPTED
+        return _excused(result) if used_before is not None else result
 
     def _offered(self, association: Association, job: Job[T], needs: Sequence[UID]) -> T | status.Verdict:
         """Run the job if the peer accepted one of the contexts that serve it."""
@@ -458,7 +474,7 @@ class RemoteAE:
             return job(association)
         offers = ", ".join(sorted(uid.name for uid in offered)) or "nothing"
         because = f"{self.peer.ae_title} does not offer {needs[0].name}; it offers {offers}"
-        return status.Verdict(outcome=Outcome.PERMANENT, because=because)
+        return status.Verdict(outcome=Outcome.PERMANENT, because=because, refused=True)
 
     def _reuse(self) -> Association | None:
         """The association that was used last and is still open."""
@@ -484,6 +500,13 @@ class RemoteAE:
             use.hold(association, end=wire.cut)
             wire.release(association)
             use.let_go()
+
+
+def _excused(result: T | status.Verdict) -> T | status.Verdict:
+    """Take no end of an association that had served before for a refusal: a peer may close what is idle."""
+    if isinstance(result, model.FindResult | model.MoveResult | model.WorklistAnswer) and result.refused:
+        return replace(result, refused=False)
+    return result
 
 
 def _asked_from_a_thread(question: Callable[[], Awaitable[bool]]) -> Callable[[], bool]:

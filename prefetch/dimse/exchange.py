@@ -39,6 +39,8 @@ class Last:
     """Whether we gave up waiting."""
     sent: bool = True
     """Whether the request went out at all."""
+    refused: bool = False
+    """Whether the peer ended the association before it had answered anything."""
 
 
 class Exchange:
@@ -53,6 +55,7 @@ class Exchange:
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
+        self._has_answered = False
         self.keys_unsupported = False
         """Whether an answer said that some of the keys are not supported (0xFF01)."""
 
@@ -100,6 +103,7 @@ class Exchange:
                     if self.last.status in status.OUT_OF_STEP or line.says_more:
                         self._association.abort(block=False)
                     return
+                self._has_answered = True
                 self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED
                 yield self._decoded(response)
 
@@ -114,7 +118,12 @@ class Exchange:
                 return response
         self._association.abort(block=False)
         waited = time.monotonic() - began
-        self.last = Last(lost=self._why_lost(waited=waited, wait=wait), silent=waited >= wait)
+        silent = waited >= wait
+        self.last = Last(
+            lost=self._why_lost(waited=waited, wait=wait),
+            silent=silent,
+            refused=not silent and not self._has_answered,
+        )
         return None
 
     def _decoded(self, response: Response) -> Dataset | None:

@@ -143,6 +143,7 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
         status=asked.status,
         because=asked.verdict.because,
         unwell=asked.verdict.unwell,
+        refused=asked.verdict.refused,
         milliseconds=asked.milliseconds,
     )
 
@@ -357,6 +358,8 @@ def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:
     verdict = status.classify_find(last.status, comment=last.comment, lost=last.lost)
     if last.silent or last.status == status.OUT_OF_RESOURCES:
         return replace(verdict, unwell=True)
+    if last.refused:
+        return replace(verdict, refused=True)
     if verdict.outcome is Outcome.SUCCESS and not readable:
         because = "Success, but there were answers that cannot be decoded or name nothing"
         return status.Verdict(outcome=Outcome.WARNING, because=because)

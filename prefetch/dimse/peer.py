@@ -65,5 +65,7 @@ class Peer:
     """None for a peer that is asked however often it has failed."""
     tls: Tls | None = None
     """None for a peer that speaks none."""
+    is_destination: bool = False
+    """Whether it is a workstation, which receives whatever it lets us ask."""
     is_worklist: bool = False
     """Whether it is asked for its worklist, and for nothing else."""

@@ -33,6 +33,8 @@ class Verdict:
     """It speaks of the peer and not of what was asked, and counts for its rest (`breaker`)."""
     crowded: bool = False
     """An association was rejected for the time being: the peer has as many as it wants."""
+    refused: bool = False
+    """The peer does not let us in, or not ask this, or broke off before any answer: it may not know us."""
 
 
 # PS3.7 Annex C: statuses that any operation may end with. Those that a new association or a second try may
@@ -194,6 +196,7 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",
         unwell=not transient,
         crowded=transient,
+        refused=not transient,
     )
 
 

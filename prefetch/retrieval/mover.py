@@ -20,7 +20,7 @@ import structlog
 from prefetch import bell, config, health, lifecycle, model, together
 from prefetch.dimse import association, status
 from prefetch.model import Outcome
-from prefetch.store import claims, database, retrieves
+from prefetch.store import claims, database, destinations, retrieves
 from prefetch.timing import Now
 
 log = structlog.get_logger()
@@ -62,6 +62,11 @@ class Mover:
         """Whether something waited for a slot when we last looked."""
         self._reached: set[str] = set()
         """Destinations at which something has arrived from this archive."""
+        self._written_as_reached: set[str] = set()
+        """Those of which the store says so."""
+        self._refused_lists: dict[str, str] = {}
+        """Destination → why a list of studies of which nothing was sent failed there, until one study alone
+        shows whether it was the list."""
         self.under_way: set[int] = set()
         """Retrieves whose move has begun and is not written down yet."""
 
@@ -115,7 +120,8 @@ class Mover:
     def _most(self, leader: model.Retrieve) -> together.Most:
         """How much may go with a retrieve: nothing where the destination cannot say what has arrived."""
         destination = self.site.workstations[leader.destination]
-        if self._now() < self._one_by_one_until or destination.verify is config.Verify.COUNTERS:
+        is_alone = self._now() < self._one_by_one_until or leader.destination in self._refused_lists
+        if is_alone or destination.verify is config.Verify.COUNTERS:
             return together.ALONE
         studies = self.site.archives[self._archive].studies_per_move
         return together.Most(studies=studies, instances=together.INSTANCES)
@@ -127,9 +133,7 @@ class Mover:
             result = await self._send(moving, destination)
         if result.completed:
             self._reached.add(moving[0].destination)
-        if len(moving) > 1 and not result.destination_silent and not together.is_understood(moving, result):
-            result = together.read(moving, result)
-            self._go_one_by_one(moving, result)
+        result = self._learn_of_lists(moving, result)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim_again())
         return following
@@ -165,15 +169,35 @@ class Mover:
             self._reached.add(destination)
         return destination not in self._reached
 
-    def _go_one_by_one(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> None:
+    def _learn_of_lists(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> model.MoveResult:
+        """Learn whether the archive moves lists; gives the result as it is to be read.
+
+        A list of which nothing was sent may have failed for its destination: the next study that is moved
+        there alone tells.
+        """
+        destination = moving[0].destination
+        if len(moving) == 1:
+            reason = self._refused_lists.pop(destination, None)
+            if reason is not None and (result.completed or result.warning):
+                self._go_one_by_one(reason, completed=0)
+            return result
+        if result.destination_silent or together.is_understood(moving, result):
+            return result
+        result = together.read(moving, result)
+        if result.completed or result.warning:
+            self._go_one_by_one(result.because, completed=result.completed)
+        else:
+            self._refused_lists[destination] = result.because
+        return result
+
+    def _go_one_by_one(self, reason: str, *, completed: int | None) -> None:
         """The archive has not done with a list what it should; what is not sent yet is asked for again."""
         self._one_by_one_until = self._now() + ONE_BY_ONE_FOR
         log.warning(
             "studies_moved_one_by_one",
             archive=self._archive,
-            studies=len(moving),
-            completed=result.completed,
-            because=f"a list of studies was not moved as asked: {result.because}",
+            completed=completed,
+            because=f"a list of studies was not moved as asked: {reason}",
             until=self._one_by_one_until,
         )
 
@@ -185,7 +209,8 @@ class Mover:
         for retrieve in moved:
             by_step[self._what_follows(retrieve, result, destination, len(moved), now)].append(retrieve)
         await asyncio.gather(
-            *(self._write(some, result, following, now) for following, some in by_step.items())
+            *(self._write(some, result, following, now) for following, some in by_step.items()),
+            self._keep_in_mind(moved[0].destination, result, now),
         )
 
     def _what_follows(
@@ -251,6 +276,43 @@ class Mover:
         self._bells.verifiers[moved[0].destination].ring_in((following.at - self._now()).total_seconds())
         if following.archive is not None:
             self._bells.movers[following.archive].ring()
+
+    async def _keep_in_mind(self, destination: str, result: model.MoveResult, now: datetime) -> None:
+        """Write what a move has shown: whether the archive knows the destination."""
+        pair = self._archive, destination
+        if result.completed and destination not in self._written_as_reached:
+            await self._store.write_soon(destinations.mark_reached, *pair, now=now)
+            self._written_as_reached.add(destination)
+        if result.outcome is not Outcome.UNKNOWN_DESTINATION or result.destination_silent:
+            return
+        self._written_as_reached.discard(destination)
+        remedy = _remedy(self.site.archives[self._archive], self.site.workstations[destination])
+        row = await self._store.write_soon(
+            destinations.mark_unknown, *pair, reason=result.because, remedy=remedy, now=now
+        )
+        if row.failures >= destinations.CERTAIN:
+            log.warning(
+                "destination_unknown",
+                archive=self._archive,
+                destination=destination,
+                failures=row.failures,
+                because=result.because,
+                remedy=remedy,
+            )
+
+
+def _remedy(archive: config.Archive, destination: config.Workstation) -> str:
+    """What an administrator does where an archive does not know a Move Destination."""
+    is_other = destination.query_ae_title not in {None, destination.ae_title}
+    place = (
+        "its own host and port"
+        if destination.host is None or is_other
+        else f"host {destination.host}, port {destination.port}"
+    )
+    return (
+        f"make the workstation's AE title known to the archive: register at {archive.ae_title} "
+        f"({archive.host}:{archive.port}) the AE title {destination.ae_title}, {place}"
+    )
 
 
 async def _silence(at: association.RemoteAE) -> str | None:

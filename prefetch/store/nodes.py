@@ -29,6 +29,8 @@ class Node:
     """What its listeners refused or kept waiting since it started: listener → cause → how often."""
     learnt: Mapping[str, Sequence[str]]
     """What its peers let it know of their manners since it started: peer → in words."""
+    refusals: Mapping[str, Sequence[str]]
+    """What its peers refuse it every time: peer → sentences that say what to do."""
 
 
 TurnedAway = Mapping[str, Mapping[str, int]]
@@ -41,14 +43,23 @@ def see_node(
     *,
     turned_away: TurnedAway = MappingProxyType({}),
     learnt: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    refusals: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Write that a daemon is alive, what its listeners turned away, and what it has learnt of its peers."""
-    known = {"owner": owner, "started_at": now, "seen_at": now, "turned_away": {}, "learnt": {}}
+    known = {
+        "owner": owner,
+        "started_at": now,
+        "seen_at": now,
+        "turned_away": {},
+        "learnt": {},
+        "refusals": {},
+    }
     insert_unless_known(c, nodes, [known])
     seen = {
         "seen_at": now,
         "turned_away": {name: dict(counts) for name, counts in turned_away.items()},
         "learnt": {name: list(words) for name, words in learnt.items()},
+        "refusals": {name: list(words) for name, words in refusals.items()},
     }
     c.execute(update(nodes).where(nodes.c.owner == owner).values(seen))
 

@@ -387,6 +387,20 @@ pairs = Table(
     Column("because", Words(), nullable=False),
 )
 
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("archive", Name, primary_key=True),
+    Column("destination", Name, primary_key=True),
+    Column("reached_at", UTCDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failed_since", UTCDateTime),
+    Column("failed_at", UTCDateTime),
+    Column("reason", Words()),
+    Column("remedy", Words()),
+)
+"""Whether an archive knows a Move Destination, as moves have shown; `pairs` are those that wait now."""
+
 nodes = Table(
     "nodes",
     metadata,
@@ -398,6 +412,7 @@ nodes = Table(
     Column("refused_because", Words()),
     Column("turned_away", Document, nullable=False),
     Column("learnt", Document, nullable=False),
+    Column("refusals", Document, nullable=False),
 )
 
 # --- history ---------------------------------------------------------------------------------------

@@ -113,7 +113,12 @@ def walk(queue: Queue) -> None:
     queue.plan(order, wish("1", decision=Decision.PRESENT), wish("2"))
 
 
-_TABLES = {table.name for table in tables.metadata.sorted_tables} - {"archives", "pairs", "nodes"}
+_TABLES = {table.name for table in tables.metadata.sorted_tables} - {
+    "archives",
+    "pairs",
+    "destinations",
+    "nodes",
+}
 """Those that grow with the days."""
 _OF_INTEREST = {
     str(index.name)
