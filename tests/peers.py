@@ -286,10 +286,15 @@ class Dcmqrscp(Server):
         knows: Iterable[Addressed] = (),
         as_shipped: bool = False,
         options: Sequence[str] = (),
+        lets_in_anyone: bool = True,
     ) -> None:
-        """`options` are dcmqrscp's own, such as `--verbose`."""
+        """`options` are dcmqrscp's own, such as `--verbose`.
+
+        Without `lets_in_anyone` it accepts associations of those only that it knows.
+        """
         super().__init__(ae_title=ae_title, directory=directory, knows=knows, as_shipped=as_shipped)
         self._options = options
+        self.lets_in_anyone = lets_in_anyone
 
     def load(self, paths: Iterable[Path]) -> None:
         """Put the files into its storage area and register them in its index."""
@@ -315,11 +320,15 @@ class Dcmqrscp(Server):
 
     def _arguments(self) -> Sequence[str]:
         configuration = self.directory / "dcmqrscp.cfg"
-        hosts = "\n".join(f"h{n} = ({p.ae_title}, {p.host}, {p.port})" for n, p in enumerate(self.knows))
+        names = [f"h{n}" for n, _ in enumerate(self.knows)]
+        hosts = "\n".join(
+            f"{name} = ({p.ae_title}, {p.host}, {p.port})" for name, p in zip(names, self.knows, strict=True)
+        )
+        callers = "ANY" if self.lets_in_anyone else ", ".join(names)
         configuration.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
             f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-            f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) ANY\nAETable END\n"
+            f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) {callers}\nAETable END\n"
         )
         return ["--config", str(configuration), *self._options]
 

@@ -1,9 +1,11 @@
-"""The verb `echo`: who answers, what they offer, and which archive knows which workstation."""
+"""The verb `echo`: who answers, what they offer and let us do, and which archive knows which workstation."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,20 +14,13 @@ from prefetch import errors
 from prefetch.cli import terms
 
 if TYPE_CHECKING:
+    from prefetch import model
     from prefetch.config import Config
+    from prefetch.dimse import association, move, peer
+    from prefetch.dimse.echo import EchoResult
+    from prefetch.store.destinations import DestinationRow
 
-_COLUMNS = {
-    "peer": "peer",
-    "ae_title": "AE title",
-    "address": "address",
-    "answers": "answers",
-    "offers": "offers",
-    "models": "models",
-    "milliseconds": "ms",
-    "knows": "knows",
-    "learnt": "learnt",
-    "problem": "problem",
-}
+Row = dict[str, Any]
 
 
 def echo(
@@ -35,52 +30,92 @@ def echo(
     ] = None,
     *,
     config: terms.ConfigOption = None,
+    patient: Annotated[
+        str | None,
+        typer.Option(
+            "--patient",
+            metavar="ID",
+            help="Show instead what each archive answers to this patient under each way of asking.",
+        ),
+    ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option("--issuer", metavar="ISSUER", help="Who issued the patient's ID, as the feed names it."),
+    ] = None,
     json: terms.JsonOption = False,
 ) -> None:
-    """Ask each peer by C-ECHO, and each archive whether it knows each workstation; nothing is sent.
+    """Ask each peer by C-ECHO and C-FIND, and each archive whether it knows each workstation.
 
-    Beside it stands what the daemons that run have learnt of its manners, where their store can be read.
+    Nothing is sent, and the C-FIND is for a patient ID that nobody has. Beside it stands what the daemons
+    that run have learnt of a peer, and whether moves have shown that an archive knows a workstation, where
+    their store can be read.
     """
     site = terms.load_site(config)
+    if patient is not None:
+        from prefetch.cli import echo_patient  # noqa: PLC0415 (for this option only)
+
+        echo_patient.show(site, _of_those(site.archives, names, "archive"), patient, issuer, json=json)
+        return
+    if issuer is not None:
+        terms.stop(terms.Exit.WRONG_USE, "--issuer goes with --patient")
     peers = [
         *(("worklist", name) for name in site.worklists),
         *(("archive", name) for name in site.archives),
         *(("workstation", name) for name in site.workstations),
     ]
-    known = [name for _, name in peers]
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        terms.stop(terms.Exit.WRONG_USE, f"no peer is called {unknown[0]!r}; there are: {', '.join(known)}")
-    known_of = _learnt(site)
-    rows = [
-        row | {"learnt": known_of.get(row["peer"], [])}
-        for row in asyncio.run(_ask_all(site, [peer for peer in peers if not names or peer[1] in names]))
-    ]
+    chosen = _of_those([name for _, name in peers], names, "peer")
+    stored = _read_store(site)
+    rows = asyncio.run(_ask_all(site, [peer for peer in peers if peer[1] in chosen], stored))
     if json:
         terms.print_lines(rows)
     else:
-        terms.print_table(map(_line, rows), _COLUMNS)
+        terms.print_blocks(map(_block, rows))
     if any(row["reachable"] is False for row in rows):
         terms.stop(terms.Exit.COULD_NOT_ASK)
     if any(row["problem"] for row in rows):
         terms.stop(terms.Exit.NO)
 
 
-def _learnt(site: Config) -> dict[str, list[str]]:
-    """What the daemons have learnt of their peers; a site is tried before it has a store, too."""
-    from prefetch.store import database, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+def _of_those(there: Any, names: list[str] | None, kind: str) -> list[str]:
+    """The peers that are meant, all where none is named; ends the command for a name that is none."""
+    for name in names or ():
+        if name not in there:
+            terms.stop(terms.Exit.WRONG_USE, f"no {kind} is called {name!r}; there are: {', '.join(there)}")
+    return [name for name in there if not names or name in names]
+
+
+# --- what the store tells --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What the daemons have found out; empty for a site that has no store yet."""
+
+    learned: Mapping[str, list[str]] = field(default_factory=dict)
+    destinations: Mapping[tuple[str, str], DestinationRow] = field(default_factory=dict)
+
+
+def _read_store(site: Config) -> _Stored:
+    from prefetch.store import database, destinations, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     try:
         with closing(database.Database.open(site.store)) as store, store.snapshot() as connection:
-            return nodes.learnt(connection)
+            rows = destinations.list_destinations(connection)
+            return _Stored(
+                learned=nodes.learnt(connection),
+                destinations={(row.archive, row.destination): row for row in rows},
+            )
     except errors.StoreError as error:
         terms.say(f"what a daemon has learnt of its peers is not known: {error}")
-        return {}
+        return _Stored()
 
 
-async def _ask_all(site: Config, peers: list[tuple[str, str]]) -> list[dict[str, Any]]:
+# --- asking ----------------------------------------------------------------------------------------
+
+
+async def _ask_all(site: Config, peers: list[tuple[str, str]], stored: _Stored) -> list[Row]:
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_ask(site, kind, name)) for kind, name in peers]
+        asking = [group.create_task(_ask(site, kind, name, stored)) for kind, name in peers]
     return [task.result() for task in asking]
 
 
@@ -90,37 +125,37 @@ _NEEDED = {
     "workstation": ("C-FIND",),
 }
 """Kind of peer → the services without which it is of no use."""
+_QUERIED_BY = {"worklist": "Modality Worklist", "archive": "C-FIND", "workstation": "C-FIND"}
 
 
-async def _ask(site: Config, kind: str, name: str) -> dict[str, Any]:
+async def _ask(site: Config, kind: str, name: str, stored: _Stored) -> Row:
     from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.dimse import association  # noqa: PLC0415 (the same)
 
     dial = {"worklist": dialling.worklist, "archive": dialling.archive, "workstation": dialling.workstation}
     remote = dial[kind](site, name)
+    learned = stored.learned.get(name, [])
     if remote is None:
-        return _silent(site, name)
+        return _silent(site, name) | {"learnt": learned}
     async with association.RemoteAE(remote) as ae:
         answer = await ae.echo()
-        knows = {}
-        if kind == "archive" and answer.reachable:
-            knows = {
-                workstation: await ae.knows_destination(said.ae_title)
-                for workstation, said in site.workstations.items()
-            }
-    offers = {
-        "C-ECHO": answer.verified,
-        "C-FIND": answer.find,
-        "C-MOVE": answer.move,
-        "Modality Worklist": answer.worklist,
+        offers = _offers(answer)
+        query = await ae.probe_query() if offers[_QUERIED_BY[kind]] else None
+        introductions = await _introduce(site, ae) if kind == "archive" and offers["C-MOVE"] else {}
+    knows = {
+        workstation: _knowledge(site, name, workstation, introduction, stored)
+        for workstation, introduction in introductions.items()
     }
+    refused = _refused(remote, kind, query, introductions)
     missing = [
         f"does not offer {service}" for service in _NEEDED[kind] if answer.reachable and not offers[service]
     ]
-    strangers = [
-        f"does not know {workstation} ({site.workstations[workstation].ae_title}): {introduction.because}"
-        for workstation, introduction in knows.items()
-        if introduction.acquaintance.value == "unknown"
+    problems = [
+        _echo_problem(remote, answer),
+        *refused.values(),
+        *missing,
+        _query_problem(kind, query),
+        *(knowledge.problem for knowledge in knows.values()),
     ]
     return {
         "peer": name,
@@ -129,15 +164,89 @@ async def _ask(site: Config, kind: str, name: str) -> dict[str, Any]:
         "host": remote.host,
         "port": remote.port,
         "reachable": answer.reachable,
-        "offers": [service for service, offered in offers.items() if offered],
+        "offers": [service for service, offered in offers.items() if offered and service not in refused],
         "models": list(answer.roots),
         "milliseconds": round(answer.milliseconds, 1),
-        "knows": {workstation: each.acquaintance.value for workstation, each in knows.items()},
-        "problem": answer.problem or "; ".join((*missing, *strangers)) or None,
+        "query": _query(query),
+        "knows": {workstation: knowledge.word for workstation, knowledge in knows.items()},
+        "knows_because": {workstation: knowledge.reason for workstation, knowledge in knows.items()},
+        "problem": "; ".join(problem for problem in problems if problem) or None,
+        "learnt": learned,
     }
 
 
-def _silent(site: Config, name: str) -> dict[str, Any]:
+def _offers(answer: EchoResult) -> dict[str, bool]:
+    return {
+        "C-ECHO": answer.verified,
+        "C-FIND": answer.find,
+        "C-MOVE": answer.move,
+        "Modality Worklist": answer.worklist,
+    }
+
+
+async def _introduce(site: Config, ae: association.RemoteAE) -> dict[str, move.Introduction]:
+    return {
+        name: await ae.knows_destination(workstation.ae_title)
+        for name, workstation in site.workstations.items()
+    }
+
+
+def _echo_problem(remote: peer.Peer, answer: EchoResult) -> str | None:
+    """What is wrong with the association or the C-ECHO."""
+    if not answer.refused:
+        return answer.problem
+    us, them = remote.calling_ae_title, remote.ae_title
+    return f"refuses our associations: is {us} registered there, and {them} its AE title? ({answer.problem})"
+
+
+def _refused(
+    remote: peer.Peer,
+    kind: str,
+    query: model.FindResult | model.WorklistAnswer | None,
+    introductions: Mapping[str, move.Introduction],
+) -> dict[str, str]:
+    """What it offers and does not let us do: service → the sentence that says so."""
+    from prefetch.dimse import permission, status  # noqa: PLC0415 (DICOM is imported only by who speaks it)
+    from prefetch.dimse.turns import Kind  # noqa: PLC0415 (the same)
+
+    refused = {}
+    if query is not None and (query.refused or query.status == status.NOT_AUTHORIZED):
+        refused[_QUERIED_BY[kind]] = permission.question(remote, Kind.QUERY, query.because)
+    for introduction in introductions.values():
+        if introduction.refused:
+            refused["C-MOVE"] = permission.question(remote, Kind.MOVE, introduction.because)
+    return refused
+
+
+def _query(query: model.FindResult | model.WorklistAnswer | None) -> Row | None:
+    """What came of the C-FIND for nobody; None where it could not be asked."""
+    if query is None:
+        return None
+    return {
+        "outcome": query.outcome.value,
+        "refused": query.refused,
+        "answers": _count(query),
+        "milliseconds": round(query.milliseconds, 1),
+        "because": query.because,
+    }
+
+
+def _count(query: model.FindResult | model.WorklistAnswer) -> int:
+    return len(getattr(query, "studies", ()) or getattr(query, "items", ()))
+
+
+def _query_problem(kind: str, query: model.FindResult | model.WorklistAnswer | None) -> str | None:
+    """What is wrong with the answer to the C-FIND, where it was let in and answered."""
+    if query is None or query.refused:
+        return None
+    if query.outcome.value not in {"success", "warning"}:
+        return f"did not answer our query: {query.because}"
+    if kind == "worklist" or not _count(query):  # many worklists heed no key but the date
+        return None
+    return f"answers {_count(query)} studies to a patient ID that nobody has: it does not heed Patient ID"
+
+
+def _silent(site: Config, name: str) -> Row:
     """A workstation that is not asked anything: verified by counters."""
     return {
         "peer": name,
@@ -149,18 +258,86 @@ def _silent(site: Config, name: str) -> dict[str, Any]:
         "offers": [],
         "models": [],
         "milliseconds": None,
+        "query": None,
         "knows": {},
+        "knows_because": {},
         "problem": None,
     }
 
 
-def _line(row: dict[str, Any]) -> dict[str, Any]:
-    answers = {True: "yes", False: "no", None: "not asked (verify: counters)"}[row["reachable"]]
-    return row | {
-        "address": "" if row["host"] is None else f"{row['host']}:{row['port']}",
-        "answers": answers,
-        "offers": ", ".join(row["offers"]),
-        "models": ", ".join(row["models"]),
-        "knows": ", ".join(f"{name}: {word}" for name, word in row["knows"].items()),
-        "learnt": "; ".join(row["learnt"]),
-    }
+# --- which archive knows which workstation ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Knowledge:
+    """Whether an archive knows a workstation, and how that is known."""
+
+    word: str
+    reason: str
+    problem: str | None = None
+
+
+def _knowledge(
+    site: Config, archive: str, workstation: str, introduction: move.Introduction, stored: _Stored
+) -> _Knowledge:
+    """What the probe told; where it could not, what moves have shown."""
+    from prefetch.retrieval import destinations  # noqa: PLC0415 (for who speaks DICOM)
+
+    word, reason = introduction.acquaintance.value, introduction.because
+    row = stored.destinations.get((archive, workstation))
+    if word == "cannot tell" and not introduction.refused:
+        word, reason = _shown_by_moves(row, site)
+    if word != "unknown":
+        return _Knowledge(word=word, reason=reason)
+    remedy = destinations.registration(site.archives[archive], site.workstations[workstation])
+    ae_title = site.workstations[workstation].ae_title
+    return _Knowledge(
+        word=word, reason=reason, problem=f"does not know {workstation} ({ae_title}): {reason}; {remedy}"
+    )
+
+
+def _shown_by_moves(row: DestinationRow | None, site: Config) -> tuple[str, str]:
+    """A word and a reason from what is stored of a pair."""
+    if row is not None and row.failures:
+        times = "a move" if row.failures == 1 else f"{row.failures} moves in a row"
+        at = terms.local(row.failed_at, site.time_zone)
+        return "unknown", f"{times} failed for it, last at {at}: {row.reason}"
+    if row is not None and row.reached_at is not None:
+        return "known", f"it has sent images there, seen at {terms.local(row.reached_at, site.time_zone)}"
+    return "cannot tell", "not told by this archive before the first move"
+
+
+# --- for a person ----------------------------------------------------------------------------------
+
+
+def _block(row: Row) -> terms.Block:
+    state = {
+        True: "answers",
+        False: "DOES NOT ANSWER",
+        None: "not asked (verify: counters)",
+    }[row["reachable"]]
+    refused = row["query"] is not None and row["query"]["refused"]
+    if refused:
+        state = "REFUSES OUR QUERIES"
+    address = "" if row["host"] is None else f" at {row['host']}:{row['port']}"
+    head = f"{row['kind']} {row['peer']}: {row['ae_title']}{address}, {state}"
+    return terms.Block(head=head, lines=tuple(_details(row)))
+
+
+def _details(row: Row) -> Iterator[tuple[str, str]]:
+    """The lines below a peer's head: a word and what it says."""
+    if row["reachable"]:
+        yield "offers", ", ".join(row["offers"]) or "nothing"
+        if row["models"]:
+            yield "models", ", ".join(row["models"])
+        yield "C-ECHO", f"{row['milliseconds']:.0f} ms"
+    if row["query"] is not None and not row["query"]["refused"]:
+        query = row["query"]
+        yield "query", f"{query['because']}, for a patient ID that nobody has, {query['milliseconds']:.0f} ms"
+    for workstation, word in row["knows"].items():
+        answer = {"known": "yes", "unknown": "NO"}.get(word, "")
+        yield f"knows {workstation}", ": ".join(filter(None, (answer, row["knows_because"][workstation])))
+    for words in row["learnt"]:
+        yield "learnt", words
+    if row["problem"]:
+        yield "!", row["problem"]

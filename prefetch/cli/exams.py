@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prefetch import readiness, timing
-from prefetch.cli import terms, worklists
+from prefetch.cli import refusals, terms, worklists
 from prefetch.model import RetrieveState
 
 if TYPE_CHECKING:
@@ -217,7 +217,12 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
                 f"{archive.name} rests until {archive.resting_until:%H:%M:%S} UTC and is tried again then: "
                 f"{archive.resting_because}; `prefetch echo {archive.name}` tries it now"
             )
+    yield from refusals.refused_requests(connection, heard_since=now - UNHEARD)
+    unknown = refusals.unknown_destinations(connection, now)
+    yield from unknown.values()
     for pair in archives.parked_pairs(connection, now):
+        if (pair.archive, pair.destination) in unknown:
+            continue
         yield (
             f"moves from {pair.archive} to {pair.destination} wait until {pair.parked_until:%H:%M:%S} UTC: "
             f"{pair.because}; `prefetch echo` says whether the workstation answers, and whether the archive "

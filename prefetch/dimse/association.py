@@ -162,6 +162,31 @@ class RemoteAE:
             ),
         )
 
+    async def find_studies_under(
+        self, root: UID, *, patient_id: str, issuer_of_patient_id: str | None
+    ) -> model.FindResult:
+        """The answer to one query for a patient's studies under one root, with these keys and no others.
+
+        Raises `UnsafeKeyError` for a key never sent.
+        """
+        query = identifier.studies(
+            patient_id=patient_id,
+            issuer_of_patient_id=issuer_of_patient_id,
+            character_set=self.peer.character_set,
+        )
+        return await self._run(
+            lambda association: find.find_studies_under(
+                self._asker(association, patient_id), query, root=root
+            ),
+            needs=(root,),
+            instead=lambda verdict: model.FindResult(
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
+            ),
+        )
+
     async def find_held(self, *, patient_id: str, study_instance_uids: Sequence[str]) -> model.FindResult:
         """What it holds of some studies: one query by their patient's ID, or by UIDs where that is no key."""
         try:
@@ -275,7 +300,14 @@ class RemoteAE:
         )
 
     async def knows_destination(self, destination_ae_title: str) -> move.Introduction:
-        """Whether it knows a Move Destination; nothing is sent to anyone."""
+        """Whether it knows a Move Destination; nothing is sent to anyone.
+
+        A refusal may be chance, so it is asked twice.
+        """
+        introduction = await self._probe_destination(destination_ae_title)
+        return await self._probe_destination(destination_ae_title) if introduction.refused else introduction
+
+    async def _probe_destination(self, destination_ae_title: str) -> move.Introduction:
         nobodies = _nobodies()
         probing = partial(
             move.probe_destination,
@@ -289,10 +321,10 @@ class RemoteAE:
     async def probe_query(self) -> model.FindResult | model.WorklistAnswer:
         """Ask by C-FIND for a patient ID that nobody has, as a daemon asks for a real one.
 
-        A refusal may be chance, so it is asked twice.
+        No answer may be chance, so it is asked once more, over a new association.
         """
         result = await self._query_for_nobody()
-        return await self._query_for_nobody() if result.refused else result
+        return await self._query_for_nobody() if result.status is None else result
 
     async def _query_for_nobody(self) -> model.FindResult | model.WorklistAnswer:
         nobody = _nobodies()["nobody_ae_title"]
@@ -305,7 +337,9 @@ class RemoteAE:
         return await self._run(
             partial(echo.echo, of=self.peer),
             needs=(),
-            instead=lambda verdict: echo.EchoResult(reachable=False, problem=verdict.because),
+            instead=lambda verdict: echo.EchoResult(
+                reachable=False, refused=verdict.refused, problem=verdict.because
+            ),
         )
 
     def interrupt_all(self) -> None:

@@ -148,6 +148,22 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
     )
 
 
+def find_studies_under(asker: Asker, query: Dataset, *, root: UID) -> model.FindResult:
+    """Ask once under one root, whatever manner the archive likes, and read its first answer."""
+    read = partial(answer.read_study, archive=asker.of.name, character_set=asker.of.character_set)
+    put = manner.put(query, manner.Manner(root=root), patient_id=asker.patient_id)
+    asked = ask(asker.association, put, root, of=asker.of, read=read, limit=asker.of.answer_limit)
+    return model.FindResult(
+        outcome=asked.verdict.outcome,
+        studies=answer.collapse(asked.read),
+        status=asked.status,
+        because=asked.verdict.because,
+        unwell=asked.verdict.unwell,
+        refused=asked.verdict.refused,
+        milliseconds=asked.milliseconds,
+    )
+
+
 def _say_whose(studies: tuple[model.Study, ...], asker: Asker) -> tuple[model.Study, ...]:
     """Under Patient Root a study may not say whose it is: then the PATIENT level does, of one person."""
     if asker.patient_id is None:

@@ -2,7 +2,8 @@
 
 An archive that does not know our AE title rejects the association (dcmqrscp: as "called AE Title not
 recognized"), refuses with 0x0124, or accepts the association and aborts it at the first request (Orthanc).
-An abort or a rejection may be chance: the second in a row is none. Lives on the event loop and knows no association.
+An abort or a rejection may be chance: the second in a row is none. Lives on the event loop and knows no
+association.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import structlog
 from prefetch import model
 from prefetch.dimse import peer, status
 from prefetch.dimse.turns import Kind
-from prefetch.model import Outcome
 
 log = structlog.get_logger()
 
@@ -87,8 +87,8 @@ class Permissions:
             self._hear_of_rights(kind, result)
             if _is_refusal(result):
                 self._count(kind, result.because)
-            elif result.outcome is not Outcome.CANCELLED:
-                self._forget(kind, answered=_status_of(result) is not None)
+            elif _status_of(result) is not None:
+                self._forget(kind)
         if not isinstance(result, model.FindResult) or not result.refused or self._peer.is_destination:
             return result
         return replace(result, unwell=result.unwell or self._refusals[kind].count >= _NO_CHANCE)
@@ -110,9 +110,9 @@ class Permissions:
                 remedy=remedy(self._peer, kind),
             )
 
-    def _forget(self, kind: Kind, *, answered: bool) -> None:
+    def _forget(self, kind: Kind) -> None:
         refusal = self._refusals.pop(kind, None)
-        if answered and refusal is not None and refusal.count >= _NO_CHANCE:
+        if refusal is not None and refusal.count >= _NO_CHANCE:
             log.info("requests_accepted_again", peer=self._peer.name, service=_SERVICE_NAMES[kind])
 
     def _hear_of_rights(self, kind: Kind, result: Outcomes) -> None:

@@ -20,6 +20,7 @@ import structlog
 from prefetch import bell, config, health, lifecycle, model, together
 from prefetch.dimse import association, status
 from prefetch.model import Outcome
+from prefetch.retrieval import destinations as move_destinations
 from prefetch.store import claims, database, destinations, retrieves
 from prefetch.timing import Now
 
@@ -286,7 +287,8 @@ class Mover:
         if result.outcome is not Outcome.UNKNOWN_DESTINATION or result.destination_silent:
             return
         self._written_as_reached.discard(destination)
-        remedy = _remedy(self.site.archives[self._archive], self.site.workstations[destination])
+        archive, workstation = self.site.archives[self._archive], self.site.workstations[destination]
+        remedy = move_destinations.registration(archive, workstation)
         row = await self._store.write_soon(
             destinations.mark_unknown, *pair, reason=result.because, remedy=remedy, now=now
         )
@@ -299,20 +301,6 @@ class Mover:
                 because=result.because,
                 remedy=remedy,
             )
-
-
-def _remedy(archive: config.Archive, destination: config.Workstation) -> str:
-    """What an administrator does where an archive does not know a Move Destination."""
-    is_other = destination.query_ae_title not in {None, destination.ae_title}
-    place = (
-        "its own host and port"
-        if destination.host is None or is_other
-        else f"host {destination.host}, port {destination.port}"
-    )
-    return (
-        f"make the workstation's AE title known to the archive: register at {archive.ae_title} "
-        f"({archive.host}:{archive.port}) the AE title {destination.ae_title}, {place}"
-    )
 
 
 async def _silence(at: association.RemoteAE) -> str | None:
