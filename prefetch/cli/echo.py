@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -130,14 +130,14 @@ _QUERIED_BY = {"worklist": "Modality Worklist", "archive": "C-FIND", "workstatio
 
 async def _ask(site: Config, kind: str, name: str, stored: _Stored) -> Row:
     from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
-    from prefetch.dimse import association  # noqa: PLC0415 (the same)
+    from prefetch.dimse import association, permission  # noqa: PLC0415 (the same)
 
     dial = {"worklist": dialling.worklist, "archive": dialling.archive, "workstation": dialling.workstation}
     remote = dial[kind](site, name)
     learned = stored.learned.get(name, [])
     if remote is None:
         return _silent(site, name) | {"learnt": learned}
-    async with association.RemoteAE(remote) as ae:
+    async with association.RemoteAE(replace(remote, rest=None), log=permission.SILENT) as ae:
         answer = await ae.echo()
         offers = _offers(answer)
         query = await ae.probe_query() if offers[_QUERIED_BY[kind]] else None
@@ -285,8 +285,9 @@ def _knowledge(
 
     word, reason = introduction.acquaintance.value, introduction.because
     row = stored.destinations.get((archive, workstation))
-    if word == "cannot tell" and not introduction.refused:
-        word, reason = _shown_by_moves(row, site)
+    if word == "cannot tell":
+        refused = "not told: it refuses our C-MOVE"
+        word, reason = (word, refused) if introduction.refused else _shown_by_moves(row, site)
     if word != "unknown":
         return _Knowledge(word=word, reason=reason)
     remedy = destinations.registration(site.archives[archive], site.workstations[workstation])
@@ -335,8 +336,8 @@ def _details(row: Row) -> Iterator[tuple[str, str]]:
         query = row["query"]
         yield "query", f"{query['because']}, for a patient ID that nobody has, {query['milliseconds']:.0f} ms"
     for workstation, word in row["knows"].items():
-        answer = {"known": "yes", "unknown": "NO"}.get(word, "")
-        yield f"knows {workstation}", ": ".join(filter(None, (answer, row["knows_because"][workstation])))
+        reason = row["knows_because"][workstation]
+        yield f"knows {workstation}", {"known": f"yes: {reason}", "unknown": "NO"}.get(word, reason)
     for words in row["learnt"]:
         yield "learnt", words
     if row["problem"]:

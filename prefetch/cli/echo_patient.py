@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -93,12 +93,13 @@ async def _ask_all(site: Config, names: Sequence[str], patient: model.PatientId)
 async def _ask(site: Config, name: str, patient: model.PatientId) -> list[Row]:
     """Ask one archive in every way that it offers."""
     from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
-    from prefetch.dimse import association, wire  # noqa: PLC0415 (the same)
+    from prefetch.dimse import association, permission, wire  # noqa: PLC0415 (the same)
     from prefetch.planning import keys  # noqa: PLC0415 (the same)
 
     uids = {"Study Root": wire.FIND, "Patient Root": wire.PATIENT_ROOT_FIND}
     chosen = keys.keys_for([patient], site.archives[name])
-    async with association.RemoteAE(dialling.archive(site, name)) as ae:
+    remote = replace(dialling.archive(site, name), rest=None)
+    async with association.RemoteAE(remote, log=permission.SILENT) as ae:
         offered = (await ae.echo()).roots or ("Study Root",)
         results = [
             _Result(
@@ -192,11 +193,12 @@ def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None
     """Whether another way finds studies where the daemon's finds none."""
     failed = used.result.outcome not in {model.Outcome.SUCCESS, model.Outcome.WARNING, model.Outcome.PARTIAL}
     if failed:
-        return f"{name} did not answer: {used.result.because}"
+        question = ": is our AE title registered there?" if used.result.refused else ""
+        return f"it did not answer{question} ({used.result.because})"
     others = [each for each in results if each.result.studies]
     if used.result.studies or not others:
         return None
-    better = max(others, key=lambda each: len(each.result.studies))
+    better = max(others, key=lambda other: (len(other.result.studies), *_likeness(other.way, used.way)))
     way = better.way
     found = f"{len(better.result.studies)} studies"
     if way.patient_id != used.way.patient_id:
@@ -219,6 +221,11 @@ def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None
     return f"that finds nothing, and {way.root} finds {found}"
 
 
+def _likeness(way: Way, used: Way) -> tuple[bool, bool, bool]:
+    """What makes a way the simplest change from the one that is used."""
+    return way.patient_id == used.patient_id, way.root == used.root, way.issuer_of_patient_id is None
+
+
 # --- for a person ----------------------------------------------------------------------------------
 
 
@@ -233,8 +240,8 @@ def _sentences(first: Row, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     yield ">", first["reason"]
     if first["problem"]:
         yield "!", first["problem"]
-    for reason in dict.fromkeys(row["because"] for row in rows if row["studies"] is None):
-        yield "!", reason
+    reasons = dict.fromkeys(row["because"] for row in rows if row["studies"] is None)
+    yield from (("!", reason) for reason in reasons if reason not in (first["problem"] or ""))
 
 
 def _line(row: Row) -> Row:

@@ -209,15 +209,16 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
             )
     if not any(now - node.seen_at < UNHEARD for node in running):
         yield "no daemon is running"
+    refused = refusals.refused_requests(connection, heard_since=now - UNHEARD)
+    yield from (sentence for sentences in refused.values() for sentence in sentences)
     for archive in archives.list_archives(connection):
         if archive.paused_at is not None:
             yield f"{archive.name} is paused by {archive.paused_by}; `prefetch resume {archive.name}` ends it"
-        elif not archive.may_move(now):
+        elif not archive.may_move(now) and archive.name not in refused:
             yield (
                 f"{archive.name} rests until {archive.resting_until:%H:%M:%S} UTC and is tried again then: "
                 f"{archive.resting_because}; `prefetch echo {archive.name}` tries it now"
             )
-    yield from refusals.refused_requests(connection, heard_since=now - UNHEARD)
     unknown = refusals.unknown_destinations(connection, now)
     yield from unknown.values()
     for pair in archives.parked_pairs(connection, now):

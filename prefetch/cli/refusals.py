@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,12 @@ _TOLD_FOR = timedelta(days=7)
 """How long an unknown destination is told of where nothing is moved there any more."""
 
 
-def refused_requests(connection: Connection, *, heard_since: datetime) -> Iterator[str]:
-    """Tell of each peer that refuses what it is asked every time."""
+def refused_requests(connection: Connection, *, heard_since: datetime) -> Mapping[str, list[str]]:
+    """Tell of each peer that refuses what it is asked every time: peer → sentences."""
     from prefetch.store import nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    for name, sentences in nodes.refusals(connection, heard_since=heard_since).items():
-        yield from (f"{name} {sentence}" for sentence in sentences)
+    refused = nodes.refusals(connection, heard_since=heard_since)
+    return {name: [f"{name} {sentence}" for sentence in sentences] for name, sentences in refused.items()}
 
 
 def unknown_destinations(connection: Connection, now: datetime) -> Mapping[tuple[str, str], str]:

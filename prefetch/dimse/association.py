@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 import structlog
 from pydicom.uid import UID
 from pynetdicom.association import Association
+from structlog.typing import FilteringBoundLogger
 
 from prefetch import errors, model
 from prefetch.dimse import (
@@ -43,7 +44,7 @@ from prefetch.dimse import (
 from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
 Job = Callable[[Association], T]
@@ -58,14 +59,20 @@ Instead = Callable[[status.Verdict], T]
 class RemoteAE:
     """A remote AE as coroutines see it: an archive, or a workstation that can be asked."""
 
-    def __init__(self, remote: peer.Peer, *, release_after: float = 1.0) -> None:
-        """`release_after` is how many seconds an association is kept open that nobody uses."""
+    def __init__(
+        self, remote: peer.Peer, *, release_after: float = 1.0, log: FilteringBoundLogger = log
+    ) -> None:
+        """`release_after` is how many seconds an association is kept open that nobody uses.
+
+        `log` takes what is learnt of it: `SILENT` where whoever asks tells a person by himself.
+        """
         self.peer = remote
+        self._log = log
         self._release_after = release_after
         self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
-        self._permissions = permission.Permissions(remote)
+        self._permissions = permission.Permissions(remote, log=log)
         self._breaker = breaker.Breaker(remote, rests=self._log_rest, answers=self._log_answers)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
@@ -116,7 +123,7 @@ class RemoteAE:
         return self._permissions.refusals
 
     def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
-        log.warning(
+        self._log.warning(
             "peer_rests",
             peer=self.peer.name,
             failures=failures,
@@ -125,7 +132,7 @@ class RemoteAE:
         )
 
     def _log_answers(self) -> None:
-        log.info("peer_answers_again", peer=self.peer.name)
+        self._log.info("peer_answers_again", peer=self.peer.name)
 
     # --- what can be asked of it -------------------------------------------------------------------
 
@@ -240,7 +247,7 @@ class RemoteAE:
         return find.Asker(association=association, of=self.peer, habits=self._habits, patient_id=patient_id)
 
     def _log_manner(self, level: str, taken: manner.Manner, because: str) -> None:
-        log.warning(
+        self._log.warning(
             "query_put_otherwise",
             peer=self.peer.name,
             level=level,
@@ -426,7 +433,7 @@ class RemoteAE:
         with self._lock:
             ours = len(self._idle) + len(self._uses)
         if ours and self._turns.learn(ours):
-            log.warning(
+            self._log.warning(
                 "associations_limited",
                 peer=self.peer.name,
                 because=f"{self.peer.ae_title} rejects more than {ours} associations for the time being",

@@ -12,13 +12,19 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
+from structlog.typing import EventDict, FilteringBoundLogger
 
 from prefetch import model
 from prefetch.dimse import peer, status
 from prefetch.dimse.turns import Kind
 
-log = structlog.get_logger()
 
+def _drop(_logger: object, _method: str, _event: EventDict) -> EventDict:
+    raise structlog.DropEvent
+
+
+SILENT: FilteringBoundLogger = structlog.wrap_logger(None, processors=[_drop])
+"""A logger that says nothing: for verbs, which tell a person what they find by themselves."""
 ResultT = TypeVar("ResultT")
 Outcomes = status.Verdict | model.FindResult | model.MoveResult | model.WorklistAnswer
 """What tells of a request; other results tell nothing of our rights."""
@@ -58,8 +64,9 @@ class _Refusal:
 class Permissions:
     """Counts the refusals of one peer by kind; the first one of no chance is told in the log."""
 
-    def __init__(self, remote: peer.Peer) -> None:
+    def __init__(self, remote: peer.Peer, *, log: FilteringBoundLogger) -> None:
         self._peer = remote
+        self._log = log
         self._refusals: dict[Kind, _Refusal] = {}
         self._not_authorized: set[Kind] = set()
         """Of which it has said 0x0124 since it last answered."""
@@ -102,7 +109,7 @@ class Permissions:
         count = before.count + 1 if before is not None and same else 1
         self._refusals[kind] = _Refusal(reason, count)
         if count == _NO_CHANCE:
-            log.warning(
+            self._log.warning(
                 "requests_refused",
                 peer=self._peer.name,
                 service=_SERVICE_NAMES[kind],
@@ -113,7 +120,7 @@ class Permissions:
     def _forget(self, kind: Kind) -> None:
         refusal = self._refusals.pop(kind, None)
         if refusal is not None and refusal.count >= _NO_CHANCE:
-            log.info("requests_accepted_again", peer=self._peer.name, service=_SERVICE_NAMES[kind])
+            self._log.info("requests_accepted_again", peer=self._peer.name, service=_SERVICE_NAMES[kind])
 
     def _hear_of_rights(self, kind: Kind, result: Outcomes) -> None:
         """Raise the alarm once where we are not authorised: nothing but its configuration helps."""
@@ -126,7 +133,7 @@ class Permissions:
             self._not_authorized.add(kind)
             whom, us = self._peer.ae_title, self._peer.calling_ae_title
             because = f"{whom} does not let {us} {_RIGHTS[kind]} (0x0124)"
-            log.error("not_authorized", peer=self._peer.name, because=because)
+            self._log.error("not_authorized", peer=self._peer.name, because=because)
 
 
 def _is_refusal(result: Outcomes) -> bool:

@@ -180,7 +180,7 @@ class Mover:
         if len(moving) == 1:
             reason = self._refused_lists.pop(destination, None)
             if reason is not None and (result.completed or result.warning):
-                self._go_one_by_one(reason, completed=0)
+                self._go_one_by_one(reason, completed=None)
             return result
         if result.destination_silent or together.is_understood(moving, result):
             return result
