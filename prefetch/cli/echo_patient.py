@@ -139,13 +139,18 @@ def _used(
     if not chosen.asked:
         return None
     key = chosen.asked[0]
-    issuer = (key.issuer_of_patient_id or None) if archive.send_issuer else None
+    issuer = (key.issuer_of_patient_id or None) if _sends_issuer(archive) else None
     named = key.patient_id, issuer, offered[0]
     return next(
         each
         for each in results
         if (each.way.patient_id, each.way.issuer_of_patient_id, each.way.root) == named
     )
+
+
+def _sends_issuer(archive: Archive) -> bool:
+    """Whether Issuer of Patient ID is a matching key at this archive."""
+    return archive.send_issuer
 
 
 def _row(name: str, asked: _Result, *, is_used: bool) -> Row:

@@ -275,13 +275,14 @@ class RemoteAE:
         destination_ae_title: str,
         patient_id: str | None = None,
         is_repeated: bool = False,
-        is_first: Callable[[], Awaitable[bool]] | None = None,
+        is_suspect: Callable[[], Awaitable[bool]] | None = None,
     ) -> model.MoveResult:
         """Have it send studies of a patient, or parts of one, to a Move Destination.
 
         `missing`: SOP Instance UIDs that the last move named as failed, to be moved instead of everything.
-        `is_repeated`: a move of it has failed before. `is_first` tells whether nothing has ever arrived there
-        from here; asked only where a move failed without a reason, and believed not to be so if it fails.
+        `is_repeated`: a move of it has failed before. `is_suspect` tells whether the destination may be unknown,
+        as where nothing has ever arrived there from here; asked only where a move failed without a reason, and
+        believed not to be so if it fails.
         """
         moving = second_look.Moving(
             study_instance_uids=study_instance_uids,
@@ -289,7 +290,7 @@ class RemoteAE:
             missing=missing,
             destination_ae_title=destination_ae_title,
             is_repeated=is_repeated,
-            is_first=(lambda: False) if is_first is None else _asked_from_a_thread(is_first),
+            is_suspect=(lambda: False) if is_suspect is None else _asked_from_a_thread(is_suspect),
             **_nobodies(),
         )
         return await self._run(

@@ -26,6 +26,8 @@ from prefetch.timing import Now
 
 log = structlog.get_logger()
 
+_OTHERS = 2
+"""Other studies that failed in a row without a reason, after which the destination is suspected."""
 ONE_BY_ONE_FOR = timedelta(hours=1)
 """How long no studies are moved together after an archive did not send what a list named."""
 
@@ -65,6 +67,8 @@ class Mover:
         """Destinations at which something has arrived from this archive."""
         self._written_as_reached: set[str] = set()
         """Those of which the store says so."""
+        self._failed_alone: dict[str, set[str]] = defaultdict(set)
+        """Destination → the studies, moved alone, that failed in a row without a reason."""
         self._refused_lists: dict[str, str] = {}
         """Destination → why a list of studies of which nothing was sent failed there, until one study alone
         shows whether it was the list."""
@@ -132,8 +136,7 @@ class Mover:
         destination = self.site.workstations[moving[0].destination]
         with self._pulse.waiting_for_peer(self.stage):
             result = await self._send(moving, destination)
-        if result.completed:
-            self._reached.add(moving[0].destination)
+        self._learn_of_destination(moving, result)
         result = self._learn_of_lists(moving, result)
         # Written together they share a commit, and go before what no peer waits for: no slot stays free.
         _, following = await asyncio.gather(self._finish(moving, result, destination), self._claim_again())
@@ -153,7 +156,7 @@ class Mover:
             destination_ae_title=destination.ae_title,
             patient_id=moving[0].patient_id,
             is_repeated=moving[0].attempts > 1,
-            is_first=partial(self._is_first, moving[0].destination),
+            is_suspect=partial(self._is_suspect, moving[0]),
         )
         nothing_sent = not result.completed and not result.warning
         if at is None or not nothing_sent or result.status not in status.PERHAPS_THE_DESTINATION:
@@ -162,13 +165,30 @@ class Mover:
         words = silence or f"{at.peer.ae_title} answers C-ECHO"
         return replace(result, because=f"{result.because}; {words}", destination_silent=silence is not None)
 
+    async def _is_suspect(self, retrieve: model.Retrieve) -> bool:
+        """Whether it may be the destination that this archive does not know; asked where a move says no more.
+
+        Where something has arrived before it is, when other studies too failed in a row: an archive forgets.
+        """
+        others = self._failed_alone[retrieve.destination] - {retrieve.study_instance_uid}
+        return len(others) >= _OTHERS or await self._is_first(retrieve.destination)
+
     async def _is_first(self, destination: str) -> bool:
-        """Whether nothing has ever arrived there from this archive; asked only where a move says no more."""
+        """Whether nothing has ever arrived there from this archive."""
         if destination not in self._reached and await self._store.read(
             retrieves.has_arrived, self._archive, destination
         ):
             self._reached.add(destination)
         return destination not in self._reached
+
+    def _learn_of_destination(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> None:
+        """Learn whether something has arrived, or how many studies in a row failed without a reason."""
+        destination = moving[0].destination
+        if result.completed:
+            self._reached.add(destination)
+            self._failed_alone.pop(destination, None)
+        elif len(moving) == 1 and result.status in status.UNABLE:
+            self._failed_alone[destination].add(moving[0].study_instance_uid)
 
     def _learn_of_lists(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> model.MoveResult:
         """Learn whether the archive moves lists; gives the result as it is to be read.

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from prefetch.cli import terms
 from prefetch.cli.program import program
 from tests import peers
-from tests.e2e.hospital import ANNA, ANYTHING, Hospital, Row, holds_exactly
+from tests.e2e.hospital import ANNA, ANYTHING, BRUNO, Hospital, Row, holds_exactly
 
 pytestmark = pytest.mark.peers
 
@@ -201,6 +201,29 @@ def test_an_unknown_destination_is_told_with_its_remedy(
     assert not trouble(hospital, "main does not know")
     exit_status, rows = echo(hospital, "main")
     assert (exit_status, rows["main"]["knows"]) == (terms.Exit.FINE, {"read1": "known"})
+    assert hospital.said("studies_moved_one_by_one") == []
+
+
+def test_a_destination_that_an_archive_has_forgotten_is_told(hospital: Hospital) -> None:
+    """Images have arrived there once; several studies that fail in a row say that it is known no more."""
+    workstation = hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Orthanc)
+    before = hospital.study(archive)
+    hospital.open(rules=ANYTHING)
+    hospital.book(hospital.exam("A1"))
+    hospital.await_ready("A1")
+    priors = [hospital.study(archive, patient=BRUNO, study_date=f"202{year}0105") for year in range(4)]
+    archive.kill()
+    archive.knows = ()
+    archive.start()
+    hospital.book(hospital.exam("A2", patient=BRUNO))
+    hospital.await_said("destination_unknown", archive="main", destination="read1")
+    assert trouble(hospital, "main does not know read1")
+    archive.kill()
+    archive.knows = (workstation,)
+    archive.start()
+    hospital.await_ready("A2")
+    assert holds_exactly(workstation, before, *priors)
     assert hospital.said("studies_moved_one_by_one") == []
 
 
