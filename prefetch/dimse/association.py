@@ -280,9 +280,9 @@ class RemoteAE:
         """Have it send studies of a patient, or parts of one, to a Move Destination.
 
         `missing`: SOP Instance UIDs that the last move named as failed, to be moved instead of everything.
-        `is_repeated`: a move of it has failed before. `is_suspect` tells whether the destination may be unknown,
-        as where nothing has ever arrived there from here; asked only where a move failed without a reason, and
-        believed not to be so if it fails.
+        `is_repeated`: a move of it has failed before. `is_suspect` tells whether the destination may be
+        unknown, as where nothing has ever arrived there from here; asked only where a move failed without a
+        reason, and believed not to be so if it fails.
         """
         moving = second_look.Moving(
             study_instance_uids=study_instance_uids,

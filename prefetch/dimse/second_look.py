@@ -32,7 +32,7 @@ class Moving:
     is_repeated: bool = False
     """Whether a move of it has failed before."""
     is_suspect: Callable[[], bool] = lambda: False
-    """Tells whether this archive may not know it, as where nothing has ever arrived; asked where that matters."""
+    """Tells whether the archive may not know it, as where nothing ever arrived; asked where that matters."""
     nobody_ae_title: str = "NOBODY"
     """An AE Title that nobody has."""
     no_study_instance_uid: str = "2.25.0"
