@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prefetch import errors
-from prefetch.cli import terms
+from prefetch.cli import echo_stored, terms
 
 if TYPE_CHECKING:
     from prefetch import model
     from prefetch.config import Config
     from prefetch.dimse import association, move, peer
     from prefetch.dimse.echo import EchoResult
-    from prefetch.store.destinations import DestinationRow
 
 Row = dict[str, Any]
 
@@ -64,7 +61,7 @@ def echo(
         *(("workstation", name) for name in site.workstations),
     ]
     chosen = _of_those([name for _, name in peers], names, "peer")
-    stored = _read_store(site)
+    stored = echo_stored.read(site)
     rows = asyncio.run(_ask_all(site, [peer for peer in peers if peer[1] in chosen], stored))
     if json:
         terms.print_lines(rows)
@@ -84,36 +81,10 @@ def _of_those(there: Any, names: list[str] | None, kind: str) -> list[str]:
     return [name for name in there if not names or name in names]
 
 
-# --- what the store tells --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    """What the daemons have found out; empty for a site that has no store yet."""
-
-    learned: Mapping[str, list[str]] = field(default_factory=dict)
-    destinations: Mapping[tuple[str, str], DestinationRow] = field(default_factory=dict)
-
-
-def _read_store(site: Config) -> _Stored:
-    from prefetch.store import database, destinations, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
-
-    try:
-        with closing(database.Database.open(site.store)) as store, store.snapshot() as connection:
-            rows = destinations.list_destinations(connection)
-            return _Stored(
-                learned=nodes.learnt(connection),
-                destinations={(row.archive, row.destination): row for row in rows},
-            )
-    except errors.StoreError as error:
-        terms.say(f"what a daemon has learnt of its peers is not known: {error}")
-        return _Stored()
-
-
 # --- asking ----------------------------------------------------------------------------------------
 
 
-async def _ask_all(site: Config, peers: list[tuple[str, str]], stored: _Stored) -> list[Row]:
+async def _ask_all(site: Config, peers: list[tuple[str, str]], stored: echo_stored.Stored) -> list[Row]:
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(_ask(site, kind, name, stored)) for kind, name in peers]
     return [task.result() for task in asking]
@@ -128,7 +99,7 @@ _NEEDED = {
 _QUERIED_BY = {"worklist": "Modality Worklist", "archive": "C-FIND", "workstation": "C-FIND"}
 
 
-async def _ask(site: Config, kind: str, name: str, stored: _Stored) -> Row:
+async def _ask(site: Config, kind: str, name: str, stored: echo_stored.Stored) -> Row:
     from prefetch import dialling  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.dimse import association, permission  # noqa: PLC0415 (the same)
 
@@ -143,7 +114,7 @@ async def _ask(site: Config, kind: str, name: str, stored: _Stored) -> Row:
         query = await ae.probe_query() if offers[_QUERIED_BY[kind]] else None
         introductions = await _introduce(site, ae) if kind == "archive" and offers["C-MOVE"] else {}
     knows = {
-        workstation: _knowledge(site, name, workstation, introduction, stored)
+        workstation: echo_stored.knowledge(site, name, workstation, introduction, stored)
         for workstation, introduction in introductions.items()
     }
     refused = _refused(remote, kind, query, introductions)
@@ -192,7 +163,7 @@ async def _introduce(site: Config, ae: association.RemoteAE) -> dict[str, move.I
 
 
 def _echo_problem(remote: peer.Peer, answer: EchoResult) -> str | None:
-    """What is wrong with the association or the C-ECHO."""
+    """Name what is wrong with the association or the C-ECHO."""
     if not answer.refused:
         return answer.problem
     us, them = remote.calling_ae_title, remote.ae_title
@@ -205,7 +176,7 @@ def _refused(
     query: model.FindResult | model.WorklistAnswer | None,
     introductions: Mapping[str, move.Introduction],
 ) -> dict[str, str]:
-    """What it offers and does not let us do: service → the sentence that says so."""
+    """List what it offers and does not let us do: service → the sentence that says so."""
     from prefetch.dimse import permission, status  # noqa: PLC0415 (DICOM is imported only by who speaks it)
     from prefetch.dimse.turns import Kind  # noqa: PLC0415 (the same)
 
@@ -219,7 +190,7 @@ def _refused(
 
 
 def _query(query: model.FindResult | model.WorklistAnswer | None) -> Row | None:
-    """What came of the C-FIND for nobody; None where it could not be asked."""
+    """Describe what came of the C-FIND for nobody; None where it could not be asked."""
     if query is None:
         return None
     return {
@@ -236,7 +207,7 @@ def _count(query: model.FindResult | model.WorklistAnswer) -> int:
 
 
 def _query_problem(kind: str, query: model.FindResult | model.WorklistAnswer | None) -> str | None:
-    """What is wrong with the answer to the C-FIND, where it was let in and answered."""
+    """Name what is wrong with the answer to the C-FIND, where it was let in and answered."""
     if query is None or query.refused:
         return None
     if query.outcome.value not in {"success", "warning"}:
@@ -263,49 +234,6 @@ def _silent(site: Config, name: str) -> Row:
         "knows_because": {},
         "problem": None,
     }
-
-
-# --- which archive knows which workstation ---------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Knowledge:
-    """Whether an archive knows a workstation, and how that is known."""
-
-    word: str
-    reason: str
-    problem: str | None = None
-
-
-def _knowledge(
-    site: Config, archive: str, workstation: str, introduction: move.Introduction, stored: _Stored
-) -> _Knowledge:
-    """What the probe told; where it could not, what moves have shown."""
-    from prefetch.retrieval import destinations  # noqa: PLC0415 (for who speaks DICOM)
-
-    word, reason = introduction.acquaintance.value, introduction.because
-    row = stored.destinations.get((archive, workstation))
-    if word == "cannot tell":
-        refused = "not told: it refuses our C-MOVE"
-        word, reason = (word, refused) if introduction.refused else _shown_by_moves(row, site)
-    if word != "unknown":
-        return _Knowledge(word=word, reason=reason)
-    remedy = destinations.registration(site.archives[archive], site.workstations[workstation])
-    ae_title = site.workstations[workstation].ae_title
-    return _Knowledge(
-        word=word, reason=reason, problem=f"does not know {workstation} ({ae_title}): {reason}; {remedy}"
-    )
-
-
-def _shown_by_moves(row: DestinationRow | None, site: Config) -> tuple[str, str]:
-    """A word and a reason from what is stored of a pair."""
-    if row is not None and row.failures:
-        times = "a move" if row.failures == 1 else f"{row.failures} moves in a row"
-        at = terms.local(row.failed_at, site.time_zone)
-        return "unknown", f"{times} failed for it, last at {at}: {row.reason}"
-    if row is not None and row.reached_at is not None:
-        return "known", f"it has sent images there, seen at {terms.local(row.reached_at, site.time_zone)}"
-    return "cannot tell", "not told by this archive before the first move"
 
 
 # --- for a person ----------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _used(
 
 
 def _sends_issuer(archive: Archive) -> bool:
-    """Whether Issuer of Patient ID is a matching key at this archive."""
+    """Tell whether Issuer of Patient ID is a matching key at this archive."""
     return archive.send_issuer
 
 
@@ -175,7 +175,7 @@ def _row(name: str, asked: _Result, *, is_used: bool) -> Row:
 
 
 def _conclusion(name: str, chosen: Keys, results: Sequence[_Result], used: _Result | None) -> Row:
-    """Which way the daemon uses and why, and what is wrong with it."""
+    """Say which way the daemon uses and why, and what is wrong with it."""
     if used is None:
         return {"reason": f"the daemon does not ask {name}: {'; '.join(chosen.left_out)}", "problem": None}
     way = used.way
@@ -195,7 +195,7 @@ def _conclusion(name: str, chosen: Keys, results: Sequence[_Result], used: _Resu
 
 
 def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None:
-    """Whether another way finds studies where the daemon's finds none."""
+    """Name the way that finds studies where the daemon's finds none, and the key to set."""
     failed = used.result.outcome not in {model.Outcome.SUCCESS, model.Outcome.WARNING, model.Outcome.PARTIAL}
     if failed:
         question = ": is our AE title registered there?" if used.result.refused else ""
@@ -227,7 +227,7 @@ def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None
 
 
 def _likeness(way: Way, used: Way) -> tuple[bool, bool, bool]:
-    """What makes a way the simplest change from the one that is used."""
+    """Rank a way by how little it changes the one that is used."""
     return way.patient_id == used.patient_id, way.root == used.root, way.issuer_of_patient_id is None
 
 

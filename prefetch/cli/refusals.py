@@ -1,4 +1,4 @@
-"""What `status` says of peers that refuse the daemons, and of Move Destinations that archives do not know."""
+"""`status` tells of peers that refuse the daemons, and of Move Destinations that archives do not know."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from prefetch import errors, model
 from prefetch.dimse import (
     breaker,
     echo,
+    exchange,
     find,
     identifier,
     manner,
@@ -329,10 +330,11 @@ class RemoteAE:
     async def probe_query(self) -> model.FindResult | model.WorklistAnswer:
         """Ask by C-FIND for a patient ID that nobody has, as a daemon asks for a real one.
 
-        No answer may be chance, so it is asked once more, over a new association.
+        The end of an association may be chance, so it is asked once more, over a new one.
         """
         result = await self._query_for_nobody()
-        return await self._query_for_nobody() if result.status is None else result
+        is_over = result.refused or result.because == exchange.LOST
+        return await self._query_for_nobody() if is_over else result
 
     async def _query_for_nobody(self) -> model.FindResult | model.WorklistAnswer:
         nobody = _nobodies()["nobody_ae_title"]

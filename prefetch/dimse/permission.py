@@ -1,4 +1,4 @@
-"""Whether a peer lets us ask at all, and what an administrator is told where it does not.
+"""A peer may not let us ask at all: counting that, and telling an administrator what to do about it.
 
 An archive that does not know our AE title rejects the association (dcmqrscp: as "called AE Title not
 recognized"), refuses with 0x0124, or accepts the association and aborts it at the first request (Orthanc).
@@ -46,7 +46,7 @@ def question(remote: peer.Peer, kind: Kind, reason: str) -> str:
 
 
 def remedy(remote: peer.Peer, kind: Kind) -> str:
-    """What an administrator does about a refusal."""
+    """Say what an administrator does about a refusal."""
     allowed = "Modality Worklist" if remote.is_worklist else _SERVICE_NAMES[kind]
     return (
         f"register the AE title {remote.calling_ae_title} at {remote.ae_title} ({remote.host}:{remote.port}) "

@@ -188,7 +188,9 @@ class Mover:
             self._reached.add(destination)
             self._failed_alone.pop(destination, None)
         elif len(moving) == 1 and result.status in status.UNABLE:
-            self._failed_alone[destination].add(moving[0].study_instance_uid)
+            failed = self._failed_alone[destination]
+            if len(failed) <= _OTHERS:  # more are not needed to suspect it
+                failed.add(moving[0].study_instance_uid)
 
     def _learn_of_lists(self, moving: Sequence[model.Retrieve], result: model.MoveResult) -> model.MoveResult:
         """Learn whether the archive moves lists; gives the result as it is to be read.

@@ -1,4 +1,4 @@
-"""Which archive knows which Move Destination, as real moves have shown: rows outlive rests and restarts."""
+"""Real moves show which archive knows which Move Destination: rows outlive rests and restarts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CERTAIN = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationRow:
-    """What moves of one archive to one workstation have shown of it."""
+    """Moves of one archive to one workstation have shown this of it."""
 
     archive: str
     destination: str
