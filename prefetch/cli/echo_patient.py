@@ -114,7 +114,8 @@ async def _ask(site: Config, name: str, patient: model.PatientId) -> list[Row]:
         ]
     used = _used(site.archives[name], chosen, offered, results)
     return [
-        _row(name, each, is_used=each is used) | _conclusion(name, chosen, results, used) for each in results
+        _row(name, attempt, is_used=attempt is used) | _conclusion(name, chosen, results, used)
+        for attempt in results
     ]
 
 
@@ -142,9 +143,9 @@ def _used(
     issuer = (key.issuer_of_patient_id or None) if _sends_issuer(archive) else None
     named = key.patient_id, issuer, offered[0]
     return next(
-        each
-        for each in results
-        if (each.way.patient_id, each.way.issuer_of_patient_id, each.way.root) == named
+        attempt
+        for attempt in results
+        if (attempt.way.patient_id, attempt.way.issuer_of_patient_id, attempt.way.root) == named
     )
 
 
@@ -200,7 +201,7 @@ def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None
     if failed:
         question = ": is our AE title registered there?" if used.result.refused else ""
         return f"it did not answer{question} ({used.result.because})"
-    others = [each for each in results if each.result.studies]
+    others = [attempt for attempt in results if attempt.result.studies]
     if used.result.studies or not others:
         return None
     better = max(others, key=lambda other: (len(other.result.studies), *_likeness(other.way, used.way)))
