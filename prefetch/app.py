@@ -259,7 +259,7 @@ async def _moves_ended(running: Daemon, hurry: asyncio.Event) -> None:
 
 
 def _under_way(running: Daemon) -> int:
-    return sum(len(worker.under_way) for worker in running.movers.values())
+    return sum(len(worker.in_flight) for worker in running.movers.values())
 
 
 def _hand_back(connection: database.Connection, *, running: Daemon, now: datetime) -> None:

@@ -98,10 +98,14 @@ async def _forget(daemon: Daemon) -> None:
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
     nodes.see_node(connection, daemon.owner, now, turned_away=daemon.turned_away, learnt=daemon.learnt)
     lease = daemon.site.retrieval.lease
-    under_way = [number for worker in daemon.movers.values() for number in worker.under_way]
-    claims.renew_leases(connection, daemon.owner, now=now, lease=lease)
-    # What a store that was away kept us from writing down is ours, and nobody works on it any more.
-    claims.recover_lost(connection, daemon.owner, under_way=under_way, claimed_before=now - lease, now=now)
+    claims.renew_leases(
+        connection,
+        daemon.owner,
+        planning=daemon.planner.in_flight.numbers,
+        retrieving=daemon.retrieving,
+        now=now,
+        lease=lease,
+    )
     claims.sweep_leases(connection, now)
 
 

@@ -87,6 +87,12 @@ class Daemon:
             known[name] += mover_of_archive.learnt
         return {name: words for name, words in known.items() if words}
 
+    @property
+    def retrieving(self) -> list[int]:
+        """The retrieves that are moved or looked for at this moment."""
+        stages: list[mover.Mover | verifier.Verifier] = [*self.movers.values(), *self.verifiers.values()]
+        return [number for each in stages for number in each.in_flight.numbers]
+
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again.
 

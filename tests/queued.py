@@ -221,6 +221,19 @@ class Queue:
         result = model.MoveResult(outcome=outcome, completed=10, failed=0)
         return bool(self.do(claims.finish_move, [moved], result, following(step, at, **more), now=NOW))
 
+    def renew(
+        self,
+        *,
+        now: datetime = NOW,
+        lease: timedelta = LEASE,
+        planning: Sequence[int] = (),
+        retrieving: Sequence[int] = (),
+    ) -> int:
+        """Renew the leases of what is worked on; nothing, unless it is named."""
+        return self.do(
+            claims.renew_leases, OWNER, planning=planning, retrieving=retrieving, now=now, lease=lease
+        )
+
     def claim_checks(
         self, now: datetime = NOW, *, owner: str = OWNER, destination: str | None = None
     ) -> list[model.Retrieve]:

@@ -6,7 +6,6 @@ answered last, and said to be missing. No decision is made here; `draft` makes i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +16,7 @@ from prefetch import config, health, model, parts
 from prefetch.config import Verify
 from prefetch.dimse import association
 from prefetch.planning import draft, keys
+from prefetch.runtime.tasks import run_together
 from prefetch.store import answers, database, retrieves
 from prefetch.timing import Now
 
@@ -53,9 +53,7 @@ class Inquiries:
         self, ids: Sequence[model.PatientId], names: Iterable[str], *, site: config.Config
     ) -> list[draft.Answer]:
         """What each of these archives, asked at the same time, says of a patient under the IDs it knows."""
-        async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask_all(ids, name, site)) for name in names]
-        return [task.result() for task in asking]
+        return await run_together(self._ask_all(ids, name, site) for name in names)
 
     async def _ask_all(
         self, ids: Sequence[model.PatientId], archive: str, site: config.Config
@@ -132,12 +130,11 @@ class Inquiries:
 
         `markings`: whether it matters which images somebody marked.
         """
-        async with asyncio.TaskGroup() as group:
-            asking = {study: group.create_task(self._series_of(study, markings)) for study in studies}
+        answers_of = await run_together(self._series_of(study, markings) for study in studies)
         found = {
-            (study.archive, study.study_instance_uid): task.result()
-            for study, task in asking.items()
-            if task.result() is not None
+            (study.archive, study.study_instance_uid): series
+            for study, series in zip(studies, answers_of, strict=True)
+            if series is not None
         }
         for answer in answered:
             told = {

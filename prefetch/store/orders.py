@@ -267,11 +267,12 @@ def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: tim
 
 
 def postpone_planning(
-    c: Connection, order: model.Order, *, owner: str, at: datetime, because: str, now: datetime
+    c: Connection, order: model.Order, *, owner: str, at: datetime | None, because: str, now: datetime
 ) -> bool:
     """Have an order whose planning failed planned again later; false where the claim is no longer ours.
 
-    An order that changed meanwhile keeps the time that the change asked for.
+    Without a time it is set aside: only a change of the order, or a person, has it planned again. An order
+    that changed meanwhile keeps the time that the change asked for.
     """
     ours = [orders.c.id == order.id, orders.c.owner == owner]
     postponed = c.execute(
@@ -283,9 +284,9 @@ def postpone_planning(
         return c.execute(update(orders).where(*ours).values(**RELEASED)).rowcount == 1
     happening = model.Happening(
         at=now,
-        what="planning_postponed",
+        what="planning_postponed" if at else "order_set_aside",
         order_id=order.id,
-        detail={"because": because, "until": at.isoformat()},
+        detail={"because": because, "until": at.isoformat() if at else None},
     )
     history.record(c, happening)
     return True
