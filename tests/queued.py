@@ -125,6 +125,10 @@ class Queue:
         claim = self.do(orders.claim_orders_to_plan, owner=owner, now=now, lease=LEASE, limit=1)
         return claim.orders[0] if claim.orders else None
 
+    def claim_orders(self, most: int) -> Sequence[model.Order]:
+        """Claim the orders that are to be planned next."""
+        return self.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=most).orders
+
     def plan(
         self,
         known: model.Order,

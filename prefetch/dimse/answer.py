@@ -193,9 +193,14 @@ def _body_part(identifier: Dataset) -> str | None:
 
 
 def count(identifier: Dataset, keyword: str) -> int | None:
-    """A number of related objects; `None`, never zero, where it is absent or malformed."""
+    """A number of related objects; `None`, never zero, where it is absent, malformed or beyond all reason."""
     match = _COUNT.fullmatch(text(identifier, keyword) or "")
-    return int(match[1]) if match else None
+    number = int(match[1]) if match else None
+    return number if number is None or number <= MOST_COUNTED else None
+
+
+MOST_COUNTED = 10_000_000
+"""Objects of one study or series: no study has more, and every store keeps and adds such numbers."""
 
 
 def _bytes(identifier: Dataset, keyword: str) -> bytes:

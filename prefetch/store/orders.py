@@ -262,8 +262,24 @@ def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: tim
         return Claim()
     chosen = due[:limit]
     leased = _LEASE.rows(c, {"numbers": chosen, "by": owner, "until": clock + lease})
-    found = {order.id: order for order in map(as_order, leased)}
-    return Claim(orders=[found[order_id] for order_id in chosen], more=len(due) > limit)
+    found = {row["id"]: _readable(c, row, now) for row in leased}
+    claimed = [order for order_id in chosen if (order := found[order_id]) is not None]
+    return Claim(orders=claimed, more=len(due) > limit)
+
+
+def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Order | None:
+    """Give the order of a row; one that cannot be read is set aside, so that the others go on."""
+    try:
+        return as_order(row)
+    except Exception as error:  # noqa: BLE001 (whatever stands in the row)
+        because = f"set aside: its row cannot be read ({type(error).__name__}); the next message may mend it"
+        idle = {"plan_at": None, "plan_problem": because, **RELEASED}
+        c.execute(update(orders).where(orders.c.id == row["id"]).values(**idle))
+        happening = model.Happening(
+            at=now, what="order_set_aside", order_id=row["id"], detail={"because": because}
+        )
+        history.record(c, happening)
+        return None
 
 
 def postpone_planning(

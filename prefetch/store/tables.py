@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -32,6 +33,8 @@ from prefetch import lifecycle, model
 from prefetch.store.columns import LONGEST_NAME, Document, Identifier, Numbered, UTCDateTime, Words, worded
 
 Name = Words(LONGEST_NAME)
+Count = BigInteger
+"""What a peer counted, or the sum of such numbers."""
 
 
 class MessageState(StrEnum):
@@ -313,12 +316,12 @@ retrieves = Table(
     Column("leader", Integer),
     Column("series", Document, nullable=False),
     Column("missing", Document, nullable=False),
-    Column("expected_instances", Integer),
-    Column("expected_series", Integer),
-    Column("arrived_instances", Integer),
-    Column("completed", Integer),
-    Column("failed", Integer),
-    Column("warning", Integer),
+    Column("expected_instances", Count),
+    Column("expected_series", Count),
+    Column("arrived_instances", Count),
+    Column("completed", Count),
+    Column("failed", Count),
+    Column("warning", Count),
     Column("last_outcome", worded(model.Outcome, "last_outcome")),
     Column("problem", Words()),
     Column("verified_by", worded(model.VerifiedBy, "verified_by")),
