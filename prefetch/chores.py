@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
+from prefetch.runtime import clock_steps
 from prefetch.store import archives, checks, claims, database, nodes, retention
 
 log = structlog.get_logger()
@@ -43,7 +46,38 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     if (seconds := health.watchdog_seconds()) is not None:
         clock.add_job(_feed_watchdog, "interval", seconds=seconds / health.FEEDS, args=[daemon])
     clock.start()
+    _watch_the_clock(daemon, clock, _read_clocks())
     return clock
+
+
+WATCH = 1.0
+"""Seconds between two looks whether the machine's clock was set."""
+
+
+def _read_clocks() -> clock_steps.Reading:
+    return clock_steps.Reading(wall=timing.now(), monotonic=time.monotonic())
+
+
+def _watch_the_clock(daemon: Daemon, clock: AsyncIOScheduler, before: clock_steps.Reading) -> None:
+    """Look whether the machine's clock was set, and again in a second by a clock that nobody sets.
+
+    APScheduler goes by the wall clock: set back by an hour, no chore would run for an hour. All of them run
+    now, and from now on in their intervals; what is due by the new time is found by them.
+    """
+    if not clock.running:
+        return
+    after = _read_clocks()
+    if (step := clock_steps.step_between(before, after)) is not None:
+        log.warning(
+            "clock_stepped",
+            seconds=round(step.total_seconds(), 1),
+            next="deadlines are looked at anew; see to the time service (chronyd, systemd-timesyncd)",
+        )
+        for job in clock.get_jobs():
+            job.modify(next_run_time=after.wall)
+        clock.wakeup()
+        daemon.bells.ring_all()
+    asyncio.get_running_loop().call_later(WATCH, _watch_the_clock, daemon, clock, after)
 
 
 async def _tick(daemon: Daemon) -> None:

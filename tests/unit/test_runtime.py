@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from prefetch import bell, errors, health, stage
 from prefetch.runtime import set_aside
+from prefetch.runtime.clock_steps import Reading, step_between
 from prefetch.runtime.in_flight import InFlight
 from prefetch.runtime.tasks import run_together
+
+NOW = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
 
 async def fail(error: Exception) -> int:
@@ -81,6 +85,19 @@ def test_the_reason_of_what_is_set_aside_is_one_line() -> None:
         True,
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "step"),
+    [(1.0, 1.0, None), (2.5, 1.0, None), (90.0, 90.0, None), (-3600.0, 1.0, -3601.0), (3601.0, 1.0, 3600.0)],
+)
+def test_a_clock_that_was_set_is_told_from_one_that_went(
+    wall: float, monotonic: float, step: float | None
+) -> None:
+    """However long the two looks are apart."""
+    before = Reading(wall=NOW, monotonic=5.0)
+    after = Reading(wall=NOW + timedelta(seconds=wall), monotonic=5.0 + monotonic)
+    assert (None if step is None else timedelta(seconds=step)) == step_between(before, after)
 
 
 def test_a_mistake_of_ours_does_not_end_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
