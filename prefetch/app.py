@@ -26,7 +26,7 @@ from prefetch.intake import header
 from prefetch.intake.hl7 import fields
 from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
-from prefetch.store import claims, database, history, nodes, worklists
+from prefetch.store import claims, database, history, made_stores, nodes, worklists
 from prefetch.store import orders as order_rows
 
 log = structlog.get_logger()
@@ -68,7 +68,12 @@ class Signals:
 
 async def run(site: config.Config, path: Path) -> None:
     """Serve until SIGTERM or SIGINT; `path` is the file that SIGHUP has read again."""
+    was_made = made_stores.Record(path)
+    was_made.require(site.store)
     store = await _wait_for_store(site.store)
+    if store.is_new:
+        log.warning("store_made", database=store.place, next="if there was one before, stop and restore it")
+    was_made.note(site.store)
     try:
         await _serve(daemon.build(site, store), path)
     finally:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -15,7 +16,7 @@ from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
 from prefetch.runtime import clock_steps
-from prefetch.store import archives, checks, claims, database, nodes, retention
+from prefetch.store import archives, checks, claims, database, integrity, nodes, retention
 
 log = structlog.get_logger()
 
@@ -27,6 +28,12 @@ RENEW = timedelta(seconds=5)
 
 FORGET = timedelta(minutes=10)
 """How often history that is past its time is removed."""
+
+WATCH_STORE = timedelta(seconds=10)
+"""How often the files of a SQLite database are looked for; the first of them before each commit as well."""
+
+CHECK_ALL = timedelta(hours=1)
+"""In what time each table of a SQLite database is checked once for damage, one after the other."""
 
 FORGET_AT_ONCE = 200
 """Rows of each table removed in one transaction."""
@@ -40,6 +47,11 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
     clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
     clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
+    if daemon.store.guard is not None:
+        clock.add_job(_watch_store, "interval", seconds=WATCH_STORE.total_seconds(), args=[daemon])
+        names = itertools.cycle(integrity.tables_in_order())
+        every = CHECK_ALL.total_seconds() / len(integrity.tables_in_order())
+        clock.add_job(_check_next_table, "interval", seconds=every, args=[daemon, names])
     for poller in daemon.pollers.values():
         every = poller.settings.interval.total_seconds()
         clock.add_job(poller.poll, "interval", seconds=every, next_run_time=timing.now())
@@ -127,6 +139,37 @@ async def _forget(daemon: Daemon) -> None:
             limit=FORGET_AT_ONCE,
         ):
             pass
+
+
+def _watch_store(daemon: Daemon) -> None:
+    """Tell once that the database's file is not there any more, and once that it is again."""
+    guard = daemon.store.guard
+    if guard is None:
+        return
+    guard.look_beside()
+    trouble, before = guard.trouble(), daemon.store_trouble
+    daemon.store_trouble = trouble
+    if trouble and trouble != before:
+        log.error("store_file_lost", database=daemon.store.place, because=trouble, next="senders get AE")
+        health.notify(f"STATUS=the database cannot be used: {trouble}")
+    if before and not trouble:
+        log.info("store_file_found", database=daemon.store.place)
+
+
+async def _check_next_table(daemon: Daemon, names: Iterator[str]) -> None:
+    """Check one table of a SQLite database for damage, beside all else."""
+    guard = daemon.store.guard
+    try:
+        damage = await daemon.store.read(integrity.check_table, next(names))
+    except errors.StoreUnavailableError:  # the tick says so already
+        return
+    except errors.StoreError as error:
+        damage = str(error)
+    if damage and guard is not None:
+        guard.report(
+            f"it is damaged ({damage}); stop the daemon and restore a copy, or try sqlite3's .recover"
+        )
+        _watch_store(daemon)
 
 
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:

@@ -60,6 +60,9 @@ class Daemon:
     rests_noted: dict[str, breaker.Resting | None] = field(default_factory=dict)
     """The rests of archives that the store knows of, so that `prefetch status` tells them."""
 
+    store_trouble: str | None = None
+    """What is wrong with the database's file, as it was last told."""
+
     def rests_to_note(self) -> dict[str, breaker.Resting | None]:
         """The rests that have begun or ended since; at first all, for an earlier daemon's are over."""
         rests = {name: remote.resting for name, remote in self.archives.items()}

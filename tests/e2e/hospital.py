@@ -190,10 +190,9 @@ class Hospital:
         if settings or not self.configuration.exists():
             self.configure(**settings)
         log = self.directory / f"daemon-{next(self._starts)}.log"
-        self.daemon = self._latest = Daemon(
-            configuration=self.configuration, log=log, environment=self.environment
-        )
-        self.daemon.__enter__()
+        self._latest = Daemon(configuration=self.configuration, log=log, environment=self.environment)
+        self._latest.__enter__()
+        self.daemon = self._latest
 
     def close(self) -> int | None:
         """Ask the daemon to end, and give its exit status; no process of it is left."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from prefetch.sandbox import ris
+from prefetch.sandbox.daemon import DaemonEndedError
 from tests import peers
 from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly
 from tests.e2e.witnesses import VERBOSE, moves_asked
@@ -118,6 +119,29 @@ def test_store_that_is_away_for_a_while(
         assert moves_asked(archive) == [prior.study_instance_uid for prior in priors]
         assert holds_exactly(workstation, *priors)
         assert hospital.close() == 0
+
+
+def test_database_that_is_deleted_under_the_daemon(hospital: Hospital) -> None:
+    """Nothing is acknowledged into it; put back, it goes on; gone at the next start, none is made."""
+    hospital.workstation(peers.Orthanc)
+    archive = hospital.archive(peers.Dcmqrscp)
+    hospital.study(archive)
+    hospital.open()
+    hospital.book(hospital.exam("A1"))
+    hospital.await_ready("A1")
+    file = hospital.directory / "prefetch.db"
+    aside = file.rename(file.with_suffix(".aside"))
+    with pytest.raises(ris.NotAcknowledgedError, match="it was deleted while the daemon ran"):
+        hospital.book(hospital.exam("A2"))
+    hospital.await_that(lambda: hospital.said("store_file_lost"), "the daemon to notice")
+    aside.rename(file)
+    hospital.await_that(lambda: hospital.said("store_file_found"), "the daemon to find it")
+    hospital.book(hospital.exam("A2"))
+    hospital.await_ready("A2")
+    assert hospital.close() == 0
+    file.unlink()
+    with pytest.raises(DaemonEndedError, match="is not there: mount its disk or put it back"):
+        hospital.open()
 
 
 def refusal(hospital: Hospital) -> str:
