@@ -258,7 +258,10 @@ class RemoteAE:
             ),
             needs=_MOVE,
             instead=lambda verdict: model.MoveResult(
-                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                begun=not verdict.rejected,
             ),
             kind=Kind.MOVE,
         )

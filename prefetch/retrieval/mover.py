@@ -236,6 +236,7 @@ class Mover:
             because=result.because,
             in_part=bool(retrieve.missing),
             unwell=result.unwell,
+            begun=result.begun,
             tries=result.tries,
             silent_until=self._silent_until(retrieve, now) if result.destination_silent else None,
         )

@@ -70,7 +70,7 @@ _SAME_WAY = Prepared(
         in_state(RetrieveState.DUE),
         *(retrieves.c[name] == bindparam(name) for name in ("patient_id", "archive", "destination", "lane")),
         retrieves.c.issuer_of_patient_id.is_not_distinct_from(bindparam("issuer_of_patient_id")),
-        retrieves.c.attempts == 0,
+        retrieves.c.claimed_at.is_(None),
         _OPEN,
         retrieves.c.id != bindparam("leader"),
     )

@@ -142,6 +142,19 @@ def test_query_ends_at_the_limit() -> None:
     assert result.because == "more than 5 answers; only the first 5 were read"
 
 
+def test_a_passing_refusal_for_want_of_resources_is_asked_again() -> None:
+    """Once more in the same words: asked in parts, a study without a date would not be found."""
+
+    def script(conversation: Conversation) -> None:
+        if conversation.number == 1:
+            return conversation.respond(0xA700)
+        conversation.respond(0xFF00, answer())
+        return conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (Outcome.SUCCESS, 1) == (result.outcome, len(result.studies))
+
+
 def test_exactly_the_limit_is_whole() -> None:
     """The limit itself is not too many."""
 
