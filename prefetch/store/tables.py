@@ -264,6 +264,19 @@ answers = Table(
     sqlite_autoincrement=True,
 )
 
+archive_issuers = Table(
+    "archive_issuers",
+    metadata,
+    Column("archive", Name, primary_key=True),
+    Column("address", Words(), nullable=False),
+    Column("names", Document, nullable=False),
+    Column("some_unnamed", Boolean, nullable=False),
+    Column("refuses_key", Boolean, nullable=False),
+    Column("empty_repeats", Integer, nullable=False),
+    Column("changed_at", UTCDateTime, nullable=False),
+)
+"""The issuers that an archive's studies have named; `address` says of which archive that was learned."""
+
 plans = Table(
     "plans",
     metadata,
