@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from prefetch.intake import header
 from prefetch.intake.hl7 import fields
 from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
-from prefetch.store import claims, database, history, nodes, worklists
+from prefetch.store import claims, database, history, made_stores, nodes, worklists
 from prefetch.store import orders as order_rows
 
 log = structlog.get_logger()
@@ -67,12 +68,39 @@ class Signals:
 
 async def run(site: config.Config, path: Path) -> None:
     """Serve until SIGTERM or SIGINT; `path` is the file that SIGHUP has read again."""
-    store = database.Database.open(site.store, exclusive=True, create=True)
+    was_made = made_stores.Record(path)
+    was_made.require(site.store)
+    store = await _wait_for_store(site.store)
+    if store.is_new:
+        log.warning("store_made", database=store.place, next="if there was one before, stop and restore it")
+    was_made.note(site.store)
     try:
         await _serve(daemon.build(site, store), path)
     finally:
         store.close()
     log.info("daemon_stopped")
+
+
+STORE_PAUSE = 1.0
+"""Seconds between two looks whether the store is there, at start."""
+TOLD_EVERY = 30
+"""So many looks in vain share a line in the log."""
+
+
+async def _wait_for_store(url: str) -> database.Database:
+    """Open the store; while it is away nothing listens, and senders keep what they have.
+
+    Raises `StoreRefusedError` at once where waiting does not help.
+    """
+    for looks in itertools.count():
+        try:
+            return database.Database.open(url, exclusive=True, create=True)
+        except errors.StoreUnavailableError as error:
+            if looks % TOLD_EVERY == 0:
+                log.error("store_awaited", because=str(error), retry_seconds=STORE_PAUSE)  # noqa: TRY400
+            health.notify_waiting(f"waits for the store: {error}", seconds=10 * STORE_PAUSE)
+        await asyncio.sleep(STORE_PAUSE)
+    raise AssertionError  # the count has no end
 
 
 async def _serve(running: Daemon, path: Path) -> None:
@@ -259,7 +287,7 @@ async def _moves_ended(running: Daemon, hurry: asyncio.Event) -> None:
 
 
 def _under_way(running: Daemon) -> int:
-    return sum(len(worker.under_way) for worker in running.movers.values())
+    return sum(len(worker.in_flight) for worker in running.movers.values())
 
 
 def _hand_back(connection: database.Connection, *, running: Daemon, now: datetime) -> None:

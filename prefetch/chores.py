@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
+import itertools
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -12,7 +15,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
-from prefetch.store import archives, checks, claims, database, nodes, retention
+from prefetch.runtime import clock_steps
+from prefetch.store import archives, checks, claims, database, integrity, nodes, retention
 
 log = structlog.get_logger()
 
@@ -24,6 +28,12 @@ RENEW = timedelta(seconds=5)
 
 FORGET = timedelta(minutes=10)
 """How often history that is past its time is removed."""
+
+WATCH_STORE = timedelta(seconds=10)
+"""How often the files of a SQLite database are looked for; the first of them before each commit as well."""
+
+CHECK_ALL = timedelta(hours=1)
+"""In what time each table of a SQLite database is checked once for damage, one after the other."""
 
 FORGET_AT_ONCE = 200
 """Rows of each table removed in one transaction."""
@@ -37,13 +47,49 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
     clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
     clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
+    if daemon.store.guard is not None:
+        clock.add_job(_watch_store, "interval", seconds=WATCH_STORE.total_seconds(), args=[daemon])
+        names = itertools.cycle(integrity.tables_in_order())
+        every = CHECK_ALL.total_seconds() / len(integrity.tables_in_order())
+        clock.add_job(_check_next_table, "interval", seconds=every, args=[daemon, names])
     for poller in daemon.pollers.values():
         every = poller.settings.interval.total_seconds()
         clock.add_job(poller.poll, "interval", seconds=every, next_run_time=timing.now())
     if (seconds := health.watchdog_seconds()) is not None:
         clock.add_job(_feed_watchdog, "interval", seconds=seconds / health.FEEDS, args=[daemon])
     clock.start()
+    _watch_the_clock(daemon, clock, _read_clocks())
     return clock
+
+
+WATCH = 1.0
+"""Seconds between two looks whether the machine's clock was set."""
+
+
+def _read_clocks() -> clock_steps.Reading:
+    return clock_steps.Reading(wall=timing.now(), monotonic=time.monotonic())
+
+
+def _watch_the_clock(daemon: Daemon, clock: AsyncIOScheduler, before: clock_steps.Reading) -> None:
+    """Look whether the machine's clock was set, and again in a second by a clock that nobody sets.
+
+    APScheduler goes by the wall clock: set back by an hour, no chore would run for an hour. All of them run
+    now, and from now on in their intervals; what is due by the new time is found by them.
+    """
+    if not clock.running:
+        return
+    after = _read_clocks()
+    if (step := clock_steps.step_between(before, after)) is not None:
+        log.warning(
+            "clock_stepped",
+            seconds=round(step.total_seconds(), 1),
+            next="deadlines are looked at anew; see to the time service (chronyd, systemd-timesyncd)",
+        )
+        for job in clock.get_jobs():
+            job.modify(next_run_time=after.wall)
+        clock.wakeup()
+        daemon.bells.ring_all()
+    asyncio.get_running_loop().call_later(WATCH, _watch_the_clock, daemon, clock, after)
 
 
 async def _tick(daemon: Daemon) -> None:
@@ -95,6 +141,37 @@ async def _forget(daemon: Daemon) -> None:
             pass
 
 
+def _watch_store(daemon: Daemon) -> None:
+    """Tell once that the database's file is not there any more, and once that it is again."""
+    guard = daemon.store.guard
+    if guard is None:
+        return
+    guard.look_beside()
+    trouble, before = guard.trouble(), daemon.store_trouble
+    daemon.store_trouble = trouble
+    if trouble and trouble != before:
+        log.error("store_file_lost", database=daemon.store.place, because=trouble, next="senders get AE")
+        health.notify(f"STATUS=the database cannot be used: {trouble}")
+    if before and not trouble:
+        log.info("store_file_found", database=daemon.store.place)
+
+
+async def _check_next_table(daemon: Daemon, names: Iterator[str]) -> None:
+    """Check one table of a SQLite database for damage, beside all else."""
+    guard = daemon.store.guard
+    try:
+        damage = await daemon.store.read(integrity.check_table, next(names))
+    except errors.StoreUnavailableError:  # the tick says so already
+        return
+    except errors.StoreError as error:
+        damage = str(error)
+    if damage and guard is not None:
+        guard.report(
+            f"it is damaged ({damage}); stop the daemon and restore a copy, or try sqlite3's .recover"
+        )
+        _watch_store(daemon)
+
+
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:
     nodes.see_node(
         connection,
@@ -105,10 +182,14 @@ def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: dateti
         refusals=daemon.refusals,
     )
     lease = daemon.site.retrieval.lease
-    under_way = [number for worker in daemon.movers.values() for number in worker.under_way]
-    claims.renew_leases(connection, daemon.owner, now=now, lease=lease)
-    # What a store that was away kept us from writing down is ours, and nobody works on it any more.
-    claims.recover_lost(connection, daemon.owner, under_way=under_way, claimed_before=now - lease, now=now)
+    claims.renew_leases(
+        connection,
+        daemon.owner,
+        planning=daemon.planner.in_flight.numbers,
+        retrieving=daemon.retrieving,
+        now=now,
+        lease=lease,
+    )
     claims.sweep_leases(connection, now)
 
 

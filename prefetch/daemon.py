@@ -60,6 +60,9 @@ class Daemon:
     rests_noted: dict[str, breaker.Resting | None] = field(default_factory=dict)
     """The rests of archives that the store knows of, so that `prefetch status` tells them."""
 
+    store_trouble: str | None = None
+    """What is wrong with the database's file, as it was last told."""
+
     def rests_to_note(self) -> dict[str, breaker.Resting | None]:
         """The rests that have begun or ended since; at first all, for an earlier daemon's are over."""
         rests = {name: remote.resting for name, remote in self.archives.items()}
@@ -92,6 +95,12 @@ class Daemon:
         """What peers refuse us every time: peer → sentences that say what to do."""
         remotes = {**self.archives, **self.workstations, **self.worklists}
         return {name: remote.refusals for name, remote in remotes.items() if remote.refusals}
+
+    @property
+    def retrieving(self) -> list[int]:
+        """The retrieves that are moved or looked for at this moment."""
+        stages: list[mover.Mover | verifier.Verifier] = [*self.movers.values(), *self.verifiers.values()]
+        return [number for each in stages for number in each.in_flight.numbers]
 
     def use(self, site: config.Config) -> None:
         """Go by another configuration; what is queued keeps its plan until it is planned again.

@@ -379,6 +379,8 @@ class MoveResult:
     """Whether no more was asked for than what an earlier move had left out; its counts are of that."""
     unwell: bool = False
     """As of a `FindResult`."""
+    begun: bool = True
+    """Whether the archive was asked at all; false where it rejected the association."""
     destination_silent: bool = False
     """The destination itself was asked and did not answer: nothing is said of the study or the archive."""
     tries: int | None = None

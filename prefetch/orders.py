@@ -104,16 +104,24 @@ def read_priority(text: str | None) -> Priority:
 
 
 def read_time(text: str | None, clock: Clock) -> datetime | None:
-    """An aware time from `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`; in the site's zone where none was sent."""
+    """An aware time from `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`; in the site's zone where none was sent.
+
+    `None` too for a year in which nobody has an exam: senders write 0001 or 9999 for "no time".
+    """
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if moment.year not in _YEARS:
+        return None
     if len(text) <= _DAY:
         moment = datetime.combine(moment.date(), clock.start_of_day)
     return moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
+
+
+_YEARS = range(1900, 2200)
 
 
 def said_at(message_time: str | None, *, heard_at: datetime, clock: Clock) -> datetime:

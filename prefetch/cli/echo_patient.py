@@ -114,7 +114,8 @@ async def _ask(site: Config, name: str, patient: model.PatientId) -> list[Row]:
         ]
     used = _used(site.archives[name], chosen, offered, results)
     return [
-        _row(name, attempt, is_used=attempt is used) | _conclusion(name, chosen, results, used)
+        _row(name, attempt, is_used=attempt is used)
+        | _conclusion(name, site.archives[name], chosen, results, used)
         for attempt in results
     ]
 
@@ -140,18 +141,15 @@ def _used(
     if not chosen.asked:
         return None
     key = chosen.asked[0]
-    issuer = (key.issuer_of_patient_id or None) if _sends_issuer(archive) else None
-    named = key.patient_id, issuer, offered[0]
-    return next(
-        attempt
+    by_way = {
+        (attempt.way.patient_id, attempt.way.issuer_of_patient_id, attempt.way.root): attempt
         for attempt in results
-        if (attempt.way.patient_id, attempt.way.issuer_of_patient_id, attempt.way.root) == named
-    )
-
-
-def _sends_issuer(archive: Archive) -> bool:
-    """Tell whether Issuer of Patient ID is a matching key at this archive."""
-    return archive.send_issuer
+    }
+    with_issuer = by_way[key.patient_id, key.issuer_of_patient_id or None, offered[0]]
+    alone = by_way[key.patient_id, None, offered[0]]
+    if archive.send_issuer == "auto":
+        return with_issuer if with_issuer.result.studies else alone
+    return with_issuer if archive.send_issuer == "true" else alone
 
 
 def _row(name: str, asked: _Result, *, is_used: bool) -> Row:
@@ -175,7 +173,9 @@ def _row(name: str, asked: _Result, *, is_used: bool) -> Row:
     }
 
 
-def _conclusion(name: str, chosen: Keys, results: Sequence[_Result], used: _Result | None) -> Row:
+def _conclusion(
+    name: str, archive: Archive, chosen: Keys, results: Sequence[_Result], used: _Result | None
+) -> Row:
     """Say which way the daemon uses and why, and what is wrong with it."""
     if used is None:
         return {"reason": f"the daemon does not ask {name}: {'; '.join(chosen.left_out)}", "problem": None}
@@ -183,15 +183,17 @@ def _conclusion(name: str, chosen: Keys, results: Sequence[_Result], used: _Resu
     issuer = way.issuer_of_patient_id
     keyed = chosen.asked[0].issuer_of_patient_id
     asks = f"with issuer {issuer}" if issuer else "by the ID alone"
-    if issuer:
-        reason = "issuers are sent to this archive (`send_issuer`)"
+    if keyed and archive.send_issuer == "auto":
+        reason = "that finds something" if issuer else f"with issuer {keyed} it finds nothing"
+    elif issuer:
+        reason = "issuers are always sent to this archive (`send_issuer: true`)"
     elif keyed:
-        reason = "issuers are not sent to this archive (`send_issuer`)"
+        reason = "issuers are never sent to this archive (`send_issuer: false`)"
     else:
         reason = "no issuer is known of this ID"
     return {
         "reason": f"the daemon asks {name} for {way.patient_id} {asks} under {way.root}: {reason}",
-        "problem": _problem(name, results, used),
+        "problem": _problem(name, results, used) or _foreign(name, keyed, used),
     }
 
 
@@ -222,9 +224,26 @@ def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None
             )
         return (
             f"that finds nothing, and the ID alone finds {found} that name no issuer: "
-            f"`archives.{name}.send_issuer: false` asks so"
+            f"`archives.{name}.send_issuer: auto` asks so"
         )
     return f"that finds nothing, and {way.root} finds {found}"
+
+
+def _foreign(name: str, issuer: str | None, used: _Result) -> str | None:
+    """Say so where all studies that are found name another issuer than the one that was asked for."""
+    named = {study.issuer_of_patient_id for study in used.result.studies}
+    if (
+        not issuer
+        or not named
+        or None in named
+        or issuer.casefold() in {str(one).casefold() for one in named}
+    ):
+        return None
+    names = ", ".join(sorted(str(one) for one in named))
+    return (
+        f"all of them are of issuer {names} and count as other patients': where that is the same authority, "
+        f"say so in `archives.{name}.issuers`"
+    )
 
 
 def _likeness(way: Way, used: Way) -> tuple[bool, bool, bool]:

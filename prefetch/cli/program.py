@@ -61,6 +61,13 @@ class Verbs(typer.core.TyperGroup):
         """The verb's command, its module imported now."""
         return command(cmd_name) if cmd_name in VERBS else None
 
+    def invoke(self, ctx: Any) -> Any:
+        """Call the verb; a number that no date, count or row can be is wrong use."""
+        try:
+            return super().invoke(ctx)
+        except OverflowError as error:
+            raise typer.BadParameter(f"a number is too large: {error}") from error
+
 
 program = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

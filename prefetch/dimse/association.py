@@ -304,6 +304,7 @@ class RemoteAE:
                 because=verdict.because,
                 unwell=verdict.unwell,
                 refused=verdict.refused,
+                begun=not verdict.rejected,
             ),
             kind=Kind.MOVE,
         )

@@ -20,6 +20,13 @@ from pynetdicom.dsutils import decode, encode
 from prefetch.dimse import answer, mending, status, waiting
 from prefetch.dimse.message import Command, Request, Response
 
+LONGEST_ANSWER = 2**18
+"""Bytes of one answer that is decoded: a hundred times what an honest one has."""
+LONGEST_LIST = 2**20
+"""Bytes of one that lists instances: what a C-MOVE has failed at, or what a Key Object refers to."""
+MOST_BYTES = 2**26
+"""Bytes of all answers to one question together, beyond which the peer is not listened to any more."""
+
 LOST = "the association was aborted or its connection lost"
 
 
@@ -46,18 +53,27 @@ class Last:
 class Exchange:
     """Asks once and hands on the Pending responses; `last` is known when they are all read."""
 
-    def __init__(self, association: Association, *, idle: float, total: float) -> None:
-        """`idle` bounds the wait for each response, `total` all of them; both in seconds."""
+    def __init__(
+        self, association: Association, *, idle: float, total: float, longest: int = LONGEST_ANSWER
+    ) -> None:
+        """`idle` bounds the wait for each response, `total` all of them; both in seconds.
+
+        `longest` bounds each answer, in bytes; one that is longer counts as one that cannot be decoded.
+        """
         self._association = association
         self._contexts = {each.context_id: each for each in association.accepted_contexts}
         self._idle = idle
         self._total = total
+        self._longest = longest
+        self._bytes = 0
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
         self._has_answered = False
         self.keys_unsupported = False
         """Whether an answer said that some of the keys are not supported (0xFF01)."""
+        self.is_too_much = False
+        """Whether all answers together were more than we take; the association has ended then."""
 
     @property
     def milliseconds(self) -> float:
@@ -105,7 +121,12 @@ class Exchange:
                     return
                 self._has_answered = True
                 self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED
-                yield self._decoded(response)
+                self._bytes += len(response.identifier)
+                if self._bytes > MOST_BYTES:
+                    self.is_too_much = True
+                    self._association.abort(block=False)
+                    return
+                yield self._decoded(response, longest=self._longest)
 
     def _receive(self, line: waiting.Line) -> Response | None:
         """The next response, or `None` when there will be no more."""
@@ -126,10 +147,10 @@ class Exchange:
         )
         return None
 
-    def _decoded(self, response: Response) -> Dataset | None:
-        """The identifier of a response; `None` where there is none or it cannot be decoded."""
+    def _decoded(self, response: Response, *, longest: int = LONGEST_LIST) -> Dataset | None:
+        """The identifier of a response; `None` where there is none, it is too long or cannot be decoded."""
         context = self._contexts.get(response.context_id)
-        if context is None or not response.identifier:
+        if context is None or not response.identifier or len(response.identifier) > longest:
             return None
         syntax = context.transfer_syntax[0]
         identifier = BytesIO(response.identifier)
@@ -160,6 +181,8 @@ def _read_last(response: Response, identifier: Dataset | None) -> Last:
         failed=response.failed,
         warning=response.warning,
         failed_sop_instance_uids=(
-            answer.values(identifier, "FailedSOPInstanceUIDList") if identifier is not None else ()
+            answer.values(identifier, "FailedSOPInstanceUIDList", longest=LONGEST_LIST)
+            if identifier is not None
+            else ()
         ),
     )

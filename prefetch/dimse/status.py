@@ -31,6 +31,8 @@ class Verdict:
     """How many attempts it is worth; None where patience alone says so."""
     unwell: bool = False
     """It speaks of the peer and not of what was asked, and counts for its rest (`breaker`)."""
+    rejected: bool = False
+    """An association was rejected: nothing was asked of the peer."""
     crowded: bool = False
     """An association was rejected for the time being: the peer has as many as it wants."""
     refused: bool = False
@@ -195,6 +197,7 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",
         unwell=not transient,
+        rejected=True,
         crowded=transient,
         refused=not transient,
     )

@@ -10,6 +10,7 @@ import contextlib
 import queue
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, cast
@@ -36,6 +37,9 @@ WORKLIST: Final = UID("1.2.840.10008.5.1.4.31")
 
 _ACCEPTED = 0
 """Result of an A-ASSOCIATE response (PS3.8 7.1.1.7)."""
+
+_ACSE_GRACE = 0.5
+"""Seconds by which an answer that comes byte by byte may outlast the ACSE timeout; ours goes last."""
 
 ENDS_WITHIN = 0.5
 """Seconds that an abort has for leaving before its connection is cut."""
@@ -85,6 +89,8 @@ def associate(
         for connection in opened:
             # pynetdicom waits for the rest of a PDU without limit: a peer that stops half-way would keep us.
             connection.settimeout(to.timeouts.acse)
+        # And one that sends it byte by byte, each in time.
+        patience.start()
 
     handlers: list[evt.EventHandlerType] = [
         *fast_handlers(),
@@ -96,14 +102,16 @@ def associate(
     shaking = handshake.Handshake(to.tls) if to.tls else None
     # pynetdicom asks no more of a context than to wrap a socket.
     tls = (cast("ssl.SSLContext", shaking), to.tls.name) if to.tls else None
-    try:
-        association = entity.associate(
-            to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=tls
-        )
-    except OSError as error:  # the name does not resolve, or there is no socket left
-        return status.Verdict(
-            outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
-        )
+    patience = _Patience(to.timeouts.acse + _ACSE_GRACE, opened)
+    with patience:
+        try:
+            association = entity.associate(
+                to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=tls
+            )
+        except OSError as error:  # the name does not resolve, or there is no socket left
+            return status.Verdict(
+                outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
+            )
     if association.is_established:
         return association
     failure = shaking.failure if shaking else None
@@ -112,6 +120,29 @@ def associate(
     for connection in begun:
         connection.close()
     return verdict
+
+
+class _Patience:
+    """Shuts connections down some seconds after its start, unless what it waits for has come before."""
+
+    def __init__(self, seconds: float, connections: list[socket.socket]) -> None:
+        self._connections = connections
+        self._timer = threading.Timer(seconds, self._give_up)
+        self._timer.daemon = True
+        self.start = self._timer.start
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._timer.is_alive():
+            self._timer.join()
+
+    def _give_up(self) -> None:
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def accepts(association: Association, abstract_syntax: UID) -> bool:

@@ -20,6 +20,7 @@ from prefetch.dimse import identifier
 from prefetch.model import Decision
 from prefetch.planning import draft, identity, inquiries, matching, select, series, whose
 from prefetch.planning.circumstances import Circumstances
+from prefetch.runtime import in_flight, set_aside
 from prefetch.store import database, patients, plans, retrieves
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
@@ -62,6 +63,9 @@ class Planner:
         self._now = now
         self._bells = bells
         self.refer = refer
+        self.in_flight = in_flight.InFlight()
+        """Orders that are planned at this moment."""
+        self._failures = set_aside.Failures()
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
 
     async def plan_next(self) -> int:
@@ -75,29 +79,35 @@ class Planner:
         )
         if claim.more:
             self._bells.planner.ring()
-        for order in claim.orders:
-            # The second order of a patient finds the answers that the first one had kept.
-            async with self._turn(order.patient):
-                await self._plan_or_postpone(order)
+        with self.in_flight.working_on([order.id for order in claim.orders]):
+            for order in claim.orders:
+                # The second order of a patient finds the answers that the first one had kept.
+                async with self._turn(order.patient):
+                    await self._plan_or_postpone(order)
         return len(claim.orders)
 
     async def _plan_or_postpone(self, order: model.Order) -> None:
+        """Plan an order; one that we fail at is tried again later, and set aside at the third failure."""
         try:
             await self.plan(order)
-        except errors.StoreError:
+        except (errors.StoreUnavailableError, errors.StoreRefusedError):
             raise
-        except Exception as error:  # one order that we cannot plan must not stop the others
-            again = self._now() + self.site.planning.patience.delay(order.plan_attempts + 1)
-            because = f"planning failed, our fault: {error!r}"
-            log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
-            await self._store.write_soon(
-                order_rows.postpone_planning,
-                order,
-                owner=self._owner,
-                at=again,
-                because=because,
-                now=self._now(),
-            )
+        except Exception as error:
+            log.exception("planning_failed", order=order.name, order_id=order.id)
+            await self._postpone(order, error)
+        else:
+            self._failures.forget(order.id)
+
+    async def _postpone(self, order: model.Order, error: Exception) -> None:
+        now = self._now()
+        at: datetime | None = now + self.site.planning.patience.delay(order.plan_attempts + 1)
+        because = f"planning failed, our fault: {error!r}"
+        if self._failures.count(order.id):
+            at, because = None, set_aside.reason(error, "`prefetch replan` plans it once more")
+            log.error("order_set_aside", order=order.name, order_id=order.id, because=because)
+        await self._store.write_soon(
+            order_rows.postpone_planning, order, owner=self._owner, at=at, because=because, now=now
+        )
 
     def _turn(self, patient: model.Patient) -> asyncio.Lock:
         return self._turns.setdefault((patient.patient_id, patient.issuer_of_patient_id), asyncio.Lock())

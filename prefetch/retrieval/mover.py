@@ -17,10 +17,11 @@ from functools import partial
 
 import structlog
 
-from prefetch import bell, config, health, lifecycle, model, together
+from prefetch import bell, config, errors, health, lifecycle, model, together
 from prefetch.dimse import association, status
 from prefetch.model import Outcome
 from prefetch.retrieval import destinations as move_destinations
+from prefetch.runtime import in_flight, set_aside
 from prefetch.store import claims, database, destinations, retrieves
 from prefetch.timing import Now
 
@@ -72,8 +73,9 @@ class Mover:
         self._refused_lists: dict[str, str] = {}
         """Destination → why a list of studies of which nothing was sent failed there, until one study alone
         shows whether it was the list."""
-        self.under_way: set[int] = set()
+        self.in_flight = in_flight.InFlight()
         """Retrieves whose move has begun and is not written down yet."""
+        self._failures = set_aside.Failures()
 
     @property
     def learnt(self) -> list[str]:
@@ -92,13 +94,9 @@ class Mover:
         moved = 0
         claimed = await self._claim()
         while claimed:
-            moving = {retrieve.id for retrieve in claimed}
-            self.under_way |= moving
-            moved += len(moving)
-            try:
-                claimed = await self.move(claimed)
-            finally:
-                self.under_way -= moving
+            moved += len(claimed)
+            with self.in_flight.working_on([retrieve.id for retrieve in claimed]):
+                claimed = await self._move_or_set_aside(claimed)
         return moved
 
     async def _claim(self) -> Sequence[model.Retrieve]:
@@ -130,6 +128,34 @@ class Mover:
             return together.ALONE
         studies = self.site.archives[self._archive].studies_per_move
         return together.Most(studies=studies, instances=together.INSTANCES)
+
+    async def _move_or_set_aside(self, moving: Sequence[model.Retrieve]) -> Sequence[model.Retrieve]:
+        """Make one claimed move; where we fail at it, its studies are looked for, in the end set aside."""
+        try:
+            following = await self.move(moving)
+        except (errors.StoreUnavailableError, errors.StoreRefusedError):
+            raise
+        except Exception as error:
+            log.exception("move_failed", archive=self._archive, retrieves=[one.id for one in moving])
+            await self._after_our_failure(moving, error)
+            return ()
+        for retrieve in moving:
+            self._failures.forget(retrieve.id)
+        return following
+
+    async def _after_our_failure(self, moving: Sequence[model.Retrieve], error: Exception) -> None:
+        now = self._now()
+        hopeless = [retrieve for retrieve in moving if self._failures.count(retrieve.id)]
+        await self._store.write(
+            claims.recover_failed, [retrieve for retrieve in moving if retrieve not in hopeless], now=now
+        )
+        because = set_aside.reason(error, "`prefetch retry` tries it once more")
+        result = model.MoveResult(outcome=Outcome.PERMANENT, because=because)
+        for retrieve in hopeless:
+            log.error("retrieve_set_aside", retrieve_id=retrieve.id, archive=self._archive, because=because)
+            await self._write(
+                [retrieve], result, lifecycle.Next(step=lifecycle.Step.FAIL, at=now, because=because), now
+            )
 
     async def move(self, moving: Sequence[model.Retrieve]) -> Sequence[model.Retrieve]:
         """Make one claimed move, and claim the next; interrupted, its rows go back into the queue."""
@@ -258,6 +284,7 @@ class Mover:
             because=result.because,
             in_part=bool(retrieve.missing),
             unwell=result.unwell,
+            begun=result.begun,
             tries=result.tries,
             silent_until=self._silent_until(retrieve, now) if result.destination_silent else None,
         )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, delete, select, update
 
+from prefetch.store import archive_issuers
 from prefetch.store.dialects import insert_unless_known
 from prefetch.store.tables import nodes
 
@@ -66,7 +67,7 @@ def see_node(
 
 def learnt(c: Connection) -> dict[str, list[str]]:
     """What the daemons have learnt of their peers, each thing once: peer → in words."""
-    known: dict[str, list[str]] = {}
+    known: dict[str, list[str]] = {archive: [words] for archive, words in archive_issuers.in_words(c).items()}
     for node in list_nodes(c):
         for name, words in node.learnt.items():
             known[name] = list(dict.fromkeys([*known.get(name, []), *words]))

@@ -262,16 +262,33 @@ def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: tim
         return Claim()
     chosen = due[:limit]
     leased = _LEASE.rows(c, {"numbers": chosen, "by": owner, "until": clock + lease})
-    found = {order.id: order for order in map(as_order, leased)}
-    return Claim(orders=[found[order_id] for order_id in chosen], more=len(due) > limit)
+    found = {row["id"]: _readable(c, row, now) for row in leased}
+    claimed = [order for order_id in chosen if (order := found[order_id]) is not None]
+    return Claim(orders=claimed, more=len(due) > limit)
+
+
+def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Order | None:
+    """Give the order of a row; one that cannot be read is set aside, so that the others go on."""
+    try:
+        return as_order(row)
+    except Exception as error:  # noqa: BLE001 (whatever stands in the row)
+        because = f"set aside: its row cannot be read ({type(error).__name__}); the next message may mend it"
+        idle = {"plan_at": None, "plan_problem": because, **RELEASED}
+        c.execute(update(orders).where(orders.c.id == row["id"]).values(**idle))
+        happening = model.Happening(
+            at=now, what="order_set_aside", order_id=row["id"], detail={"because": because}
+        )
+        history.record(c, happening)
+        return None
 
 
 def postpone_planning(
-    c: Connection, order: model.Order, *, owner: str, at: datetime, because: str, now: datetime
+    c: Connection, order: model.Order, *, owner: str, at: datetime | None, because: str, now: datetime
 ) -> bool:
     """Have an order whose planning failed planned again later; false where the claim is no longer ours.
 
-    An order that changed meanwhile keeps the time that the change asked for.
+    Without a time it is set aside: only a change of the order, or a person, has it planned again. An order
+    that changed meanwhile keeps the time that the change asked for.
     """
     ours = [orders.c.id == order.id, orders.c.owner == owner]
     postponed = c.execute(
@@ -283,9 +300,9 @@ def postpone_planning(
         return c.execute(update(orders).where(*ours).values(**RELEASED)).rowcount == 1
     happening = model.Happening(
         at=now,
-        what="planning_postponed",
+        what="planning_postponed" if at else "order_set_aside",
         order_id=order.id,
-        detail={"because": because, "until": at.isoformat()},
+        detail={"because": because, "until": at.isoformat() if at else None},
     )
     history.record(c, happening)
     return True

@@ -259,7 +259,7 @@ def measure_rates(c: Connection, archives: Iterable[str]) -> dict[str, Rate]:
 
 def _rate(rows: Sequence[Any]) -> Rate:
     return Rate(
-        instances=sum(row.instances for row in rows),
+        instances=sum(int(row.instances) for row in rows),
         seconds=sum((row.moved_at - row.claimed_at).total_seconds() for row in rows),
         moves=len(rows),
         first_at=min(row.claimed_at for row in rows),

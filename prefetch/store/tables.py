@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -32,6 +33,8 @@ from prefetch import lifecycle, model
 from prefetch.store.columns import LONGEST_NAME, Document, Identifier, Numbered, UTCDateTime, Words, worded
 
 Name = Words(LONGEST_NAME)
+Count = BigInteger
+"""What a peer counted, or the sum of such numbers."""
 
 
 class MessageState(StrEnum):
@@ -261,6 +264,19 @@ answers = Table(
     sqlite_autoincrement=True,
 )
 
+archive_issuers = Table(
+    "archive_issuers",
+    metadata,
+    Column("archive", Name, primary_key=True),
+    Column("address", Words(), nullable=False),
+    Column("names", Document, nullable=False),
+    Column("some_unnamed", Boolean, nullable=False),
+    Column("refuses_key", Boolean, nullable=False),
+    Column("empty_repeats", Integer, nullable=False),
+    Column("changed_at", UTCDateTime, nullable=False),
+)
+"""The issuers that an archive's studies have named; `address` says of which archive that was learned."""
+
 plans = Table(
     "plans",
     metadata,
@@ -313,12 +329,12 @@ retrieves = Table(
     Column("leader", Integer),
     Column("series", Document, nullable=False),
     Column("missing", Document, nullable=False),
-    Column("expected_instances", Integer),
-    Column("expected_series", Integer),
-    Column("arrived_instances", Integer),
-    Column("completed", Integer),
-    Column("failed", Integer),
-    Column("warning", Integer),
+    Column("expected_instances", Count),
+    Column("expected_series", Count),
+    Column("arrived_instances", Count),
+    Column("completed", Count),
+    Column("failed", Count),
+    Column("warning", Count),
     Column("last_outcome", worded(model.Outcome, "last_outcome")),
     Column("problem", Words()),
     Column("verified_by", worded(model.VerifiedBy, "verified_by")),

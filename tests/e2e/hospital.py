@@ -97,6 +97,8 @@ class Hospital:
         self.directory = directory
         self.archives: dict[str, peers.Server] = {}
         self.workstations: dict[str, peers.Server] = {}
+        self.environment: Mapping[str, str] | None = None
+        """Of the daemons that are started from here on; ours where it is None."""
         self.daemon: Daemon | None = None
         self._latest: Daemon | None = None
         self.configuration = directory / "prefetch.yaml"
@@ -188,8 +190,9 @@ class Hospital:
         if settings or not self.configuration.exists():
             self.configure(**settings)
         log = self.directory / f"daemon-{next(self._starts)}.log"
-        self.daemon = self._latest = Daemon(configuration=self.configuration, log=log)
-        self.daemon.__enter__()
+        self._latest = Daemon(configuration=self.configuration, log=log, environment=self.environment)
+        self._latest.__enter__()
+        self.daemon = self._latest
 
     def close(self) -> int | None:
         """Ask the daemon to end, and give its exit status; no process of it is left."""

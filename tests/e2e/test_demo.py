@@ -88,7 +88,7 @@ def test_the_demo_brings_every_prior_and_stays(tmp_path: Path) -> None:
             "cancelled",
         }
         assert "birth date differs" in prefetch(explain)
-        assert len(prefetch(f"{quarantine} --json").splitlines()) == 3
+        assert len(prefetch(f"{quarantine} --json").splitlines()) == 1
         prefetch(submit)
         wait_until_ready(f"{orders} --json", "N26029")
         assert len(processes(tmp_path)) == 1

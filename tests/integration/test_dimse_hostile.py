@@ -7,6 +7,7 @@ wait: a test that hangs has failed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -303,6 +304,30 @@ def test_a_peer_that_reads_nothing_keeps_nobody() -> None:
         Outcome.TRANSIENT,
         "the association was lost before the request was sent",
     )
+
+
+def test_an_association_answered_byte_by_byte_is_given_up() -> None:
+    """The ACSE timeout bounds the answer as a whole, not each byte of it."""
+    over = threading.Event()
+
+    def drip(door: socket.socket) -> None:
+        client, _ = door.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(65_536)
+            client.sendall(b"\x02\0\0\1\0\0")  # an A-ASSOCIATE-AC of 65,536 bytes
+            while not over.wait(0.05):
+                client.sendall(b"\0")
+
+    with socket.create_server((HOST, 0)) as door:
+        thread = threading.Thread(target=drip, args=(door,))
+        thread.start()
+        with ScriptedScp() as scp:
+            timeouts = replace(UNHURRIED, acse=0.5)
+            remote = replace(scp.peer(timeouts=timeouts), port=door.getsockname()[1])
+            result = use(remote, find)
+        over.set()
+        thread.join()
+    assert Outcome.TRANSIENT is result.outcome
 
 
 def descriptors() -> int:

@@ -64,7 +64,7 @@ DEEDS: dict[str, Callable[..., object]] = {
     "claim orders": partial(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=4),
     "promote": partial(claims.promote, now=NOW),
     "expire": partial(checks.expire, now=NOW),
-    "renew": partial(claims.renew_leases, owner=OWNER, now=NOW, lease=LEASE),
+    "renew": partial(claims.renew_leases, owner=OWNER, planning=[1], retrieving=[1], now=NOW, lease=LEASE),
     "sweep": partial(claims.sweep_leases, now=NOW),
     "recover": partial(claims.recover, now=NOW),
     "hand back": partial(claims.recover, now=NOW, owner=OWNER),
