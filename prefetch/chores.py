@@ -12,7 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
-from prefetch.store import archives, checks, claims, database, nodes, retention
+from prefetch.store import archives, checks, claims, database, nodes, replanning, retention
 
 log = structlog.get_logger()
 
@@ -80,6 +80,23 @@ async def _renew(daemon: Daemon) -> None:
     """Keep our leases, and take over the moves of whoever let theirs run out."""
     with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
         await daemon.store.write_soon(_keep_leases, daemon=daemon, now=timing.now())
+        if not daemon.is_planned_anew:  # the store was away when the files were loaded
+            log.info("exams_planned_anew", exams=await plan_anew(daemon))
+
+
+async def plan_anew(daemon: Daemon) -> int:
+    """Have the exams that were planned by another configuration planned anew; gives how many."""
+    configuration, now = daemon.site.fingerprint(), timing.now()
+    since = now - daemon.site.retrieval.expire_after
+    exams = 0
+    while some := await daemon.store.write_soon(
+        replanning.plan_by, configuration, since=since, now=now, before=exams
+    ):
+        exams += some
+    await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=exams)
+    daemon.is_planned_anew = True
+    daemon.bells.planner.ring()
+    return exams
 
 
 async def _forget(daemon: Daemon) -> None:

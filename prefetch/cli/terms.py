@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from prefetch.config import Config, Footing
     from prefetch.model import Order
     from prefetch.store.database import Connection
+
+UNHEARD = timedelta(seconds=30)
+"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 DEFAULT_CONFIG = Path("/etc/prefetch/prefetch.yaml")
 

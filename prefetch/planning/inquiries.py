@@ -50,33 +50,49 @@ class Inquiries:
         self._pulse = pulse
 
     async def ask_archives(
-        self, ids: Sequence[model.PatientId], names: Iterable[str], *, site: config.Config
+        self,
+        ids: Sequence[model.PatientId],
+        names: Iterable[str],
+        *,
+        site: config.Config,
+        since: datetime | None = None,
     ) -> list[draft.Answer]:
-        """What each of these archives, asked at the same time, says of a patient under the IDs it knows."""
+        """What each of these archives, asked at the same time, says of a patient under the IDs it knows.
+
+        An answer from before `since` is asked for again.
+        """
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask_all(ids, name, site)) for name in names]
+            asking = [group.create_task(self._ask_all(ids, name, site, since)) for name in names]
         return [task.result() for task in asking]
 
     async def _ask_all(
-        self, ids: Sequence[model.PatientId], archive: str, site: config.Config
+        self, ids: Sequence[model.PatientId], archive: str, site: config.Config, since: datetime | None
     ) -> draft.Answer:
         """One archive's answers, united; one that fails to answer is not asked for the next ID as well."""
         chosen = keys.keys_for(ids, site.archives[archive])
+        reusable = self._now() - site.planning.reuse_answer
+        fresh_since = reusable if since is None else max(reusable, since)
         answers: list[draft.Answer] = []
         for key in chosen.asked:
             silent = next((answer for answer in answers if answer.is_silence), None)
-            answers.append(await self._ask(key, archive, site, silent=silent))
+            answers.append(await self._ask(key, archive, fresh_since, silent=silent))
         now = self._now()
         left_out = tuple(_not_asked(archive, now, because) for because in chosen.left_out)
         return draft.unite(archive, answers, asked=chosen.asked, left_out=left_out, now=now)
 
     async def _ask(
-        self, key: keys.Key, archive: str, site: config.Config, *, silent: draft.Answer | None
+        self, key: keys.Key, archive: str, fresh_since: datetime, *, silent: draft.Answer | None
     ) -> draft.Answer:
-        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
+        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave.
+
+        One that was asked for otherwise than we would now is not used again, and stands in all the same while
+        the archive is away: what it held it holds, and whose it is is looked at each time. At another address
+        is another archive.
+        """
+        peer = self._archives[archive].peer
         now, named = self._now(), (archive, key.patient_id, key.issuer_of_patient_id)
-        kept = await self._store.read(answers.latest_answer, *named)
-        if kept is not None and kept.asked_at >= now - site.planning.reuse_answer:
+        kept = await self._store.read(answers.latest_answer, *named, address=peer.address)
+        if kept is not None and kept.asked_at >= fresh_since and kept.asked_as == peer.asked_as:
             return draft.answer_about(key, archive, kept.asked_at, kept.result)
         if silent is not None:
             result = model.FindResult(outcome=silent.outcome, because=silent.because)
@@ -84,7 +100,8 @@ class Inquiries:
             result = await self._find(key, archive)
             if kept is not None:
                 result = draft.remember_series(result, kept.result.studies)
-            await self._store.write_soon(answers.save_answer, *named, result, asked_at=now)
+            of = {"address": peer.address, "asked_as": peer.asked_as}
+            await self._store.write_soon(answers.save_answer, *named, result, **of, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
             return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)

@@ -44,7 +44,8 @@ class Verifier:
         self.site = site
         self._destination = destination
         self.stage = f"verifier {destination}"
-        self._remote = remote
+        self.remote = remote
+        """None where the destination cannot be asked: then what the archive counted is trusted."""
         self._store = store
         self._owner = owner
         self._now = now
@@ -63,7 +64,7 @@ class Verifier:
         )
         if len(due) == BATCH:
             self._bells.verifiers[self._destination].ring()
-        if self._remote is None:
+        if self.remote is None:
             await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in due)
             return len(due)
         by_patient: dict[str, list[model.Retrieve]] = defaultdict(list)
@@ -71,7 +72,7 @@ class Verifier:
             by_patient[retrieve.patient_id].append(retrieve)
         async with asyncio.TaskGroup() as group:
             for patient_id, together in by_patient.items():
-                group.create_task(self._check(self._remote, patient_id, together))
+                group.create_task(self._check(self.remote, patient_id, together))
         return len(due)
 
     async def _check(

@@ -1,0 +1,123 @@
+"""Replanning: open exams are due for planning once more, because what decides has changed or a person asks.
+
+An order names the configuration that it was planned by, or is to be planned by at `plan_at`: so a daemon that
+starts with the same files, or is the second to hear of other ones, finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
+
+from prefetch import errors, model
+from prefetch.model import OrderStatus
+from prefetch.store import history
+from prefetch.store.prepared import Prepared
+from prefetch.store.tables import day_of_order, in_numbers, orders
+
+AT_ONCE = timedelta(hours=6)
+"""Exams that begin within this are planned anew at once, the nearest first."""
+PACE = timedelta(seconds=0.5)
+"""Each later exam is planned so much after the one before, so that no archive has to answer all at a time."""
+SHARE = 500
+"""Exams that are written in one transaction, so that no message waits for them to be acknowledged."""
+
+_WANTS_NOTHING = (OrderStatus.CANCELLED, OrderStatus.ON_HOLD)
+_OPEN = (
+    day_of_order > bindparam("since"),
+    orders.c.status.not_in(_WANTS_NOTHING),
+    orders.c.planned_at.is_not(None),
+    orders.c.patient_id.is_not(None),
+)
+"""Exams that may still get a prior: one that was never planned is due anyway, and one without a patient ID
+waits for the message that brings it."""
+_OTHER_CONFIGURATION = orders.c.configuration.is_distinct_from(bindparam("configuration"))
+_NOT_ASKED_SINCE = or_(orders.c.answers_since.is_(None), orders.c.answers_since < bindparam("now"))
+
+
+def _next(condition: ColumnElement[bool]) -> Prepared:
+    """Give the query for the nearest open exams that a condition holds for."""
+    return Prepared(
+        select(orders.c.id, orders.c.plan_at, day_of_order.label("day"))
+        .where(*_OPEN, condition)
+        .order_by(day_of_order, orders.c.id)
+        .limit(SHARE)
+    )
+
+
+def _held(condition: ColumnElement[bool]) -> Prepared:
+    """Give the query that holds orders, always in one sequence, as far as the condition still holds."""
+    return Prepared(
+        select(orders.c.id).where(in_numbers(orders.c.id), condition).order_by(orders.c.id).with_for_update()
+    )
+
+
+_TO_CONFIGURATION = _next(_OTHER_CONFIGURATION), _held(_OTHER_CONFIGURATION)
+_BY_HAND = _next(_NOT_ASKED_SINCE), _held(_NOT_ASKED_SINCE)
+_THIS = orders.c.id == bindparam("order")
+_DUE = {"plan_at": bindparam("at"), "plan_attempts": 0}
+_CONFIGURE = Prepared(update(orders).where(_THIS).values(**_DUE, configuration=bindparam("configuration")))
+_ASK_ANEW = Prepared(
+    update(orders)
+    # A plan that is being made by older answers is dropped: it is of an earlier version.
+    .where(_THIS)
+    .values(**_DUE, answers_since=bindparam("now"), version=orders.c.version + 1)
+)
+
+
+def plan_by(c: Connection, configuration: str, *, since: datetime, now: datetime, before: int = 0) -> int:
+    """Have the nearest open exams that were planned by another configuration planned anew; gives how many.
+
+    At most `SHARE` of them: called again, with how many there were `before`, until there are none. `since` is
+    when the exams began that are too old for it.
+    """
+    known = {"configuration": configuration}
+    query, hold = _TO_CONFIGURATION
+    rows = query.rows(c, {"since": since, **known})
+    held = set(hold.values(c, {"numbers": [row["id"] for row in rows], **known})) if rows else set()
+    times = _times(rows, held, before, now)
+    _CONFIGURE.run_all(c, [{"order": number, "at": at, **known} for number, at in times.items()])
+    return len(times)
+
+
+def plan_all_by_hand(
+    c: Connection, *, since: datetime, asked_at: datetime, by: str, now: datetime, before: int = 0
+) -> int:
+    """Do as `plan_by` for all open exams, asking the archives anew; `asked_at` is when the person asked."""
+    asked = {"now": asked_at}
+    query, hold = _BY_HAND
+    rows = query.rows(c, {"since": since, **asked})
+    held = set(hold.values(c, {"numbers": [row["id"] for row in rows], **asked})) if rows else set()
+    times = _times(rows, held, before, now)
+    _ASK_ANEW.run_all(c, [{"order": number, "at": at, **asked} for number, at in times.items()])
+    history.record(c, *(_by_hand(number, by, now) for number in times))
+    return len(times)
+
+
+def plan_by_hand(c: Connection, order: model.Order, *, by: str, now: datetime) -> None:
+    """Have one order planned at once, asking the archives anew; raises where it wants nothing."""
+    if order.status in _WANTS_NOTHING:
+        raise errors.IllegalTransitionError(
+            f"{order.name} is {order.status.value}: nothing is planned for it"
+        )
+    _ASK_ANEW.run(c, {"order": order.id, "at": now, "now": now})
+    history.record(c, _by_hand(order.id, by, now))
+
+
+def _times(rows: list[dict[str, Any]], held: set[int], before: int, now: datetime) -> dict[int, datetime]:
+    """Give when each order is planned: never later than it would have been."""
+    mine = [row for row in rows if row["id"] in held]
+    slots = {row["id"]: _slot(row["day"], before + place, now) for place, row in enumerate(mine)}
+    due = {row["id"]: row["plan_at"] for row in mine}
+    return {number: min(due[number] or slot, slot) for number, slot in slots.items()}
+
+
+def _slot(day: datetime, place: int, now: datetime) -> datetime:
+    """Give when the exam at a place in the row is planned."""
+    return now if day <= now + AT_ONCE else now + place * PACE
+
+
+def _by_hand(order_id: int, by: str, now: datetime) -> model.Happening:
+    return model.Happening(at=now, what="replan_asked_by_hand", order_id=order_id, detail={"by": by})
