@@ -27,7 +27,7 @@ SHARE = 500
 _WANTS_NOTHING = (OrderStatus.CANCELLED, OrderStatus.ON_HOLD)
 _OPEN = (
     day_of_order > bindparam("since"),
-    orders.c.status.not_in(_WANTS_NOTHING),
+    *(orders.c.status != status for status in _WANTS_NOTHING),
     orders.c.planned_at.is_not(None),
     orders.c.patient_id.is_not(None),
 )
