@@ -228,6 +228,7 @@ async def plan_anew(running: Daemon) -> int | None:
     try:
         return await chores.plan_anew(running)
     except errors.StoreUnavailableError as error:
+        running.owes_planning_anew = True
         log.error("reload_not_recorded", because=str(error))  # noqa: TRY400 (the sentence says it whole)
         return None
 

@@ -80,7 +80,7 @@ async def _renew(daemon: Daemon) -> None:
     """Keep our leases, and take over the moves of whoever let theirs run out."""
     with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
         await daemon.store.write_soon(_keep_leases, daemon=daemon, now=timing.now())
-        if not daemon.is_planned_anew:  # the store was away when the files were loaded
+        if daemon.owes_planning_anew:
             log.info("exams_planned_anew", exams=await plan_anew(daemon))
 
 
@@ -94,7 +94,7 @@ async def plan_anew(daemon: Daemon) -> int:
     ):
         exams += some
     await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=exams)
-    daemon.is_planned_anew = True
+    daemon.owes_planning_anew = False
     daemon.bells.planner.ring()
     return exams
 

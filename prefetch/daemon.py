@@ -64,8 +64,8 @@ class Daemon:
     """The keys that no reload changes, each with the fingerprint of what is in force."""
     move_workers: Counter[str] = field(default_factory=Counter)
     """How many workers each archive's moves have."""
-    is_planned_anew: bool = False
-    """Whether all exams that are known have been made due for planning by what is in force."""
+    owes_planning_anew: bool = False
+    """Whether the store was away when the exams that are known were to be planned by what is in force."""
 
     def __post_init__(self) -> None:
         self.at_start = reloading.at_start(self.site)
@@ -116,7 +116,7 @@ class Daemon:
                 remotes[name].use(peer)
             elif peer is not None:  # a workstation that can be asked from now on
                 remotes[name] = association.RemoteAE(peer)
-        self.site, self.is_planned_anew = site, False
+        self.site = site
         self.planner.use(site)
         self.reader.watched = site.watched
         self.planner.refer = refer

@@ -206,7 +206,7 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
                 f"the configuration of {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force; what was reloaded at "
                 f"{node.refused_at:%Y-%m-%d %H:%M} UTC was refused: {node.refused_because}"
             )
-        for because in node.waits_for_restart.values():
+        for because in node.waits_for_restart.values() if now - node.seen_at < terms.UNHEARD else ():
             yield f"what was reloaded at {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force, but: {because}"
     if not any(now - node.seen_at < terms.UNHEARD for node in running):
         yield "no daemon is running"

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, update
 
 from prefetch import errors, model
 from prefetch.model import OrderStatus
+from prefetch.orders import wants_nothing
 from prefetch.store import history
 from prefetch.store.prepared import Prepared
 from prefetch.store.tables import day_of_order, in_numbers, orders
@@ -98,7 +99,7 @@ def plan_all_by_hand(
 
 def plan_by_hand(c: Connection, order: model.Order, *, by: str, now: datetime) -> None:
     """Have one order planned at once, asking the archives anew; raises where it wants nothing."""
-    if order.status in _WANTS_NOTHING:
+    if wants_nothing(order):
         raise errors.IllegalTransitionError(
             f"{order.name} is {order.status.value}: nothing is planned for it"
         )

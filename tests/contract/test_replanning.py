@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,11 @@ def plan_by(queue: Queue, configuration: str = "new", **facts: Any) -> int:
     return queue.do(replanning.plan_by, configuration, **{"since": BEFORE, "now": LATER, **facts})
 
 
+def plan_all(queue: Queue) -> int:
+    """Have a person ask for all open exams."""
+    return queue.do(replanning.plan_all_by_hand, since=BEFORE, asked_at=LATER, by="ada", now=LATER)
+
+
 def due(queue: Queue, known: model.Order) -> datetime | None:
     """When an order is planned next."""
     return queue.order_now(known).plan_at
@@ -59,6 +65,15 @@ def test_what_other_files_planned_is_planned_anew_once(queue: Queue) -> None:
     assert [0, 0] == [plan_by(queue), plan_by(queue, now=LATER + HOUR)]
     same = planned(queue, "new", accession_number="A2")
     assert (0, None) == (plan_by(queue), due(queue, same))
+
+
+def test_of_two_nodes_that_reload_at_once_each_exam_is_touched_by_one(queue: Queue) -> None:
+    """What one node holds the other does not count."""
+    for number in range(20):
+        planned(queue, accession_number=f"A{number}")
+    with ThreadPoolExecutor(2) as nodes_at_work:
+        counts = list(nodes_at_work.map(lambda _: plan_by(queue), range(2)))
+    assert 20 == sum(counts)
 
 
 def test_what_a_node_with_older_files_plans_meanwhile_is_found(queue: Queue) -> None:
@@ -83,8 +98,7 @@ def test_what_a_node_with_older_files_plans_meanwhile_is_found(queue: Queue) -> 
 def test_what_no_plan_can_help_is_left_alone(queue: Queue, facts: dict[str, Any]) -> None:
     """Neither a reload nor --all touches it."""
     planned(queue, **facts)
-    by_hand = queue.do(replanning.plan_all_by_hand, since=BEFORE, asked_at=LATER, by="ada", now=LATER)
-    assert [0, 0] == [plan_by(queue), by_hand]
+    assert [0, 0] == [plan_by(queue), plan_all(queue)]
 
 
 def test_the_near_come_at_once_and_the_others_one_by_one(queue: Queue) -> None:
@@ -140,8 +154,7 @@ def test_nothing_is_planned_for_a_cancelled_exam(queue: Queue) -> None:
 def test_a_person_has_all_planned(queue: Queue) -> None:
     """Whatever files planned them; asked in several transactions each is taken once."""
     known = planned(queue, "new")
-    asked = {"since": BEFORE, "asked_at": LATER, "by": "ada", "now": LATER}
-    assert [1, 0] == [queue.do(replanning.plan_all_by_hand, **asked) for _ in range(2)]
+    assert [1, 0] == [plan_all(queue), plan_all(queue)]
     assert ("replan_asked_by_hand", {"by": "ada"}) == _last(queue, known)
 
 
