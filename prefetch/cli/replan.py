@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,9 +73,10 @@ def _plan_all(site: Footing, by: str) -> None:
         exams += some
     _tell(exams)
     if exams:
-        minutes = max(timedelta(minutes=1), exams * replanning.PACE) // timedelta(minutes=1)
+        minutes = ceil(exams * replanning.PACE / timedelta(minutes=1))
+        last = f"{minutes} minutes" if minutes > 1 else "a minute"
         soon = replanning.AT_ONCE // timedelta(hours=1)
-        typer.echo(f"those of the next {soon} hours at once, all others within {minutes} minutes")
+        typer.echo(f"those of the next {soon} hours at once, all others within {last}")
 
 
 def _tell(exams: int) -> None:

@@ -61,7 +61,7 @@ def _ask_what_waits(files: configuration.Config, *, as_json: bool) -> None:
         typer.echo(jsonlib.dumps({"waits_for_restart": key, "message": sentence}) if as_json else sentence)
     if sentences:
         terms.stop(
-            terms.Exit.NO, f"{_count(len(sentences), 'key')} wait for a restart; a reload takes all else"
+            terms.Exit.NO, f"{_count(len(sentences), 'change')} left for a restart; a reload takes all else"
         )
     terms.say("a reload puts all of it in force")
 

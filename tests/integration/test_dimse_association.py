@@ -940,6 +940,6 @@ def test_a_peer_that_rests_is_tried_with_other_settings() -> None:
             rests.append(remote.resting is not None)
         return rests
 
-    with ScriptedScp(find=Conversation.abort) as scp:
+    with ScriptedScp() as scp:  # and away
         to = scp.peer(rest=peer.Rest(after=1, first=HOUR, longest=HOUR))
-        assert use(to, work) == [True, False]
+    assert use(to, work) == [True, False]
