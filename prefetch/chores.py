@@ -89,10 +89,10 @@ async def plan_anew(daemon: Daemon) -> int:
     configuration, now = daemon.site.fingerprint(), timing.now()
     since = now - daemon.site.retrieval.expire_after
     exams = 0
-    while some := await daemon.store.write_soon(
+    while share := await daemon.store.write_soon(
         replanning.plan_by, configuration, since=since, now=now, before=exams
     ):
-        exams += some
+        exams += share
     await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=exams)
     daemon.owes_planning_anew = False
     daemon.bells.planner.ring()

@@ -27,14 +27,14 @@ RESTART = "a reload cannot change that: restart the daemon (systemctl restart pr
 
 def at_start(config: Config) -> dict[str, str]:
     """Give the fingerprint of each key that only a start puts in force: `listeners.ris` → fingerprint."""
-    known = {key: fingerprint.fingerprint(getattr(config, key)) for key in AT_START_ONLY}
+    fingerprints = {key: fingerprint.fingerprint(getattr(config, key)) for key in AT_START_ONLY}
     for section in NAMED_AT_START:
         for name, settings in getattr(config, section).items():
-            known[f"{section}.{name}"] = fingerprint.fingerprint(settings)
+            fingerprints[f"{section}.{name}"] = fingerprint.fingerprint(settings)
     for section, keys in ADDRESSES.items():
         for name, settings in getattr(config, section).items():
-            known[f"{section}.{name}"] = fingerprint.fingerprint(_address(settings, keys))
-    return known
+            fingerprints[f"{section}.{name}"] = fingerprint.fingerprint(_address(settings, keys))
+    return fingerprints
 
 
 def waits_for_restart(running: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
@@ -58,21 +58,21 @@ def _sentence(key: str, before: str | None, after: str | None) -> str:
 
 def in_force(running: Config, files: Config) -> Config:
     """Give what a reload puts in force: the files, but for what waits for the restart."""
-    held = {key: getattr(running, key) for key in (*AT_START_ONLY, *NAMED_AT_START)}
+    unchanged = {key: getattr(running, key) for key in (*AT_START_ONLY, *NAMED_AT_START)}
     peers = {section: _peers(section, running, files) for section in ADDRESSES}
-    return files.model_copy(update=held | peers)
+    return files.model_copy(update=unchanged | peers)
 
 
 def _peers(section: str, running: Config, files: Config) -> dict[str, Any]:
     """Give the peers that there are, each as the files say it while its address is the same."""
     before, after = getattr(running, section), getattr(files, section)
     keys = ADDRESSES[section]
-    known = [name for name in after if name in before] + [name for name in before if name not in after]
+    names = [name for name in after if name in before] + [name for name in before if name not in after]
     return {
         name: after[name]
         if name in after and _address(after[name], keys) == _address(before[name], keys)
         else before[name]
-        for name in known
+        for name in names
     }
 
 

@@ -59,10 +59,10 @@ def _plan_all(site: Footing, by: str) -> None:
     """Plan all open exams, some in each transaction: the daemon writes between them."""
     from prefetch.store import replanning  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    now, exams, some = timing.now(), 0, -1
-    while some:
+    now, exams, share = timing.now(), 0, -1
+    while share:
         with terms.writing(site) as connection:
-            some = replanning.plan_all_by_hand(
+            share = replanning.plan_all_by_hand(
                 connection,
                 since=now - site.retrieval.expire_after,
                 asked_at=now,
@@ -70,7 +70,7 @@ def _plan_all(site: Footing, by: str) -> None:
                 now=now,
                 before=exams,
             )
-        exams += some
+        exams += share
     _tell(exams)
     if exams:
         minutes = ceil(exams * replanning.PACE / timedelta(minutes=1))

@@ -79,11 +79,11 @@ def _waits_for_restart(files: configuration.Config) -> dict[str, str]:
             terms.Exit.COULD_NOT_ASK,
             f"no daemon is running on {files.store}: a start puts all of the files in force",
         )
-    asked = reloading.at_start(files)
+    in_files = reloading.at_start(files)
     return {
         key: sentence
         for node in here or alive
-        for key, sentence in reloading.waits_for_restart(node.at_start, asked).items()
+        for key, sentence in reloading.waits_for_restart(node.at_start, in_files).items()
     }
 
 

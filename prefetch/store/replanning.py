@@ -48,15 +48,15 @@ def _next(condition: ColumnElement[bool]) -> Prepared:
     )
 
 
-def _held(condition: ColumnElement[bool]) -> Prepared:
-    """Give the query that holds orders, always in one sequence, as far as the condition still holds."""
+def _locked(condition: ColumnElement[bool]) -> Prepared:
+    """Give the query that locks orders, always in one sequence, as far as the condition still holds."""
     return Prepared(
         select(orders.c.id).where(in_numbers(orders.c.id), condition).order_by(orders.c.id).with_for_update()
     )
 
 
-_TO_CONFIGURATION = _next(_OTHER_CONFIGURATION), _held(_OTHER_CONFIGURATION)
-_BY_HAND = _next(_NOT_ASKED_SINCE), _held(_NOT_ASKED_SINCE)
+_TO_CONFIGURATION = _next(_OTHER_CONFIGURATION), _locked(_OTHER_CONFIGURATION)
+_BY_HAND = _next(_NOT_ASKED_SINCE), _locked(_NOT_ASKED_SINCE)
 _THIS = orders.c.id == bindparam("order")
 _DUE = {"plan_at": bindparam("at"), "plan_attempts": 0}
 _CONFIGURE = Prepared(update(orders).where(_THIS).values(**_DUE, configuration=bindparam("configuration")))
@@ -74,12 +74,10 @@ def plan_by(c: Connection, configuration: str, *, since: datetime, now: datetime
     At most `SHARE` of them: called again, with how many there were `before`, until there are none. `since` is
     when the exams began that are too old for it.
     """
-    known = {"configuration": configuration}
-    query, hold = _TO_CONFIGURATION
-    rows = query.rows(c, {"since": since, **known})
-    held = set(hold.values(c, {"numbers": [row["id"] for row in rows], **known})) if rows else set()
-    times = _times(rows, held, before, now)
-    _CONFIGURE.run_all(c, [{"order": number, "at": at, **known} for number, at in times.items()])
+    target = {"configuration": configuration}
+    rows = _lock_next(c, _TO_CONFIGURATION, {"since": since, **target})
+    times = _times(rows, before, now)
+    _CONFIGURE.run_all(c, [{"order": number, "at": at, **target} for number, at in times.items()])
     return len(times)
 
 
@@ -87,12 +85,9 @@ def plan_all_by_hand(
     c: Connection, *, since: datetime, asked_at: datetime, by: str, now: datetime, before: int = 0
 ) -> int:
     """Do as `plan_by` for all open exams, asking the archives anew; `asked_at` is when the person asked."""
-    asked = {"now": asked_at}
-    query, hold = _BY_HAND
-    rows = query.rows(c, {"since": since, **asked})
-    held = set(hold.values(c, {"numbers": [row["id"] for row in rows], **asked})) if rows else set()
-    times = _times(rows, held, before, now)
-    _ASK_ANEW.run_all(c, [{"order": number, "at": at, **asked} for number, at in times.items()])
+    request = {"now": asked_at}
+    times = _times(_lock_next(c, _BY_HAND, {"since": since, **request}), before, now)
+    _ASK_ANEW.run_all(c, [{"order": number, "at": at, **request} for number, at in times.items()])
     history.record(c, *(_by_hand(number, by, now) for number in times))
     return len(times)
 
@@ -107,12 +102,22 @@ def plan_by_hand(c: Connection, order: model.Order, *, by: str, now: datetime) -
     history.record(c, _by_hand(order.id, by, now))
 
 
-def _times(rows: list[dict[str, Any]], held: set[int], before: int, now: datetime) -> dict[int, datetime]:
+def _lock_next(
+    c: Connection, queries: tuple[Prepared, Prepared], parameters: dict[str, object]
+) -> list[dict[str, Any]]:
+    """Give the nearest exams, locked; without those that another node has just had planned anew."""
+    query, lock = queries
+    rows = query.rows(c, parameters)
+    if not rows:
+        return []
+    locked = set(lock.values(c, {"numbers": [row["id"] for row in rows], **parameters}))
+    return [row for row in rows if row["id"] in locked]
+
+
+def _times(rows: list[dict[str, Any]], before: int, now: datetime) -> dict[int, datetime]:
     """Give when each order is planned: never later than it would have been."""
-    mine = [row for row in rows if row["id"] in held]
-    slots = {row["id"]: _slot(row["day"], before + place, now) for place, row in enumerate(mine)}
-    due = {row["id"]: row["plan_at"] for row in mine}
-    return {number: min(due[number] or slot, slot) for number, slot in slots.items()}
+    slots = {row["id"]: _slot(row["day"], before + place, now) for place, row in enumerate(rows)}
+    return {row["id"]: min(row["plan_at"] or slots[row["id"]], slots[row["id"]]) for row in rows}
 
 
 def _slot(day: datetime, place: int, now: datetime) -> datetime:
