@@ -87,16 +87,13 @@ async def _renew(daemon: Daemon) -> None:
 async def plan_anew(daemon: Daemon) -> int:
     """Have the exams that were planned by another configuration planned anew; gives how many."""
     configuration, now = daemon.site.fingerprint(), timing.now()
-    since = now - daemon.site.retrieval.expire_after
-    exams = 0
-    while share := await daemon.store.write_soon(
-        replanning.plan_by, configuration, since=since, now=now, before=exams
-    ):
-        exams += share
-    await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=exams)
+    progress = replanning.Progress(since=now - daemon.site.retrieval.expire_after)
+    while not progress.is_over:
+        progress = await daemon.store.write_soon(replanning.plan_by, configuration, progress, now=now)
+    await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=progress.exams)
     daemon.owes_planning_anew = False
     daemon.bells.planner.ring()
-    return exams
+    return progress.exams
 
 
 async def _forget(daemon: Daemon) -> None:

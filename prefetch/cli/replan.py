@@ -59,18 +59,12 @@ def _plan_all(site: Footing, by: str) -> None:
     """Plan all open exams, some in each transaction: the daemon writes between them."""
     from prefetch.store import replanning  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
-    now, exams, share = timing.now(), 0, -1
-    while share:
+    now = timing.now()
+    progress = replanning.Progress(since=now - site.retrieval.expire_after)
+    while not progress.is_over:
         with terms.writing(site) as connection:
-            share = replanning.plan_all_by_hand(
-                connection,
-                since=now - site.retrieval.expire_after,
-                asked_at=now,
-                by=by,
-                now=now,
-                before=exams,
-            )
-        exams += share
+            progress = replanning.plan_all_by_hand(connection, progress, asked_at=now, by=by, now=now)
+    exams = progress.exams
     _tell(exams)
     if exams:
         minutes = ceil(exams * replanning.PACE / timedelta(minutes=1))

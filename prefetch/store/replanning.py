@@ -6,6 +6,8 @@ starts with the same files, or is the second to hear of other ones, finds nothin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +29,7 @@ SHARE = 500
 
 _WANTS_NOTHING = (OrderStatus.CANCELLED, OrderStatus.ON_HOLD)
 _OPEN = (
-    day_of_order > bindparam("since"),
+    day_of_order >= bindparam("since"),
     *(orders.c.status != status for status in _WANTS_NOTHING),
     orders.c.planned_at.is_not(None),
     orders.c.patient_id.is_not(None),
@@ -68,28 +70,39 @@ _ASK_ANEW = Prepared(
 )
 
 
-def plan_by(c: Connection, configuration: str, *, since: datetime, now: datetime, before: int = 0) -> int:
-    """Have the nearest open exams that were planned by another configuration planned anew; gives how many.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the open exams have been made due for planning, the nearest first."""
 
-    At most `SHARE` of them: called again, with how many there were `before`, until there are none. `since` is
-    when the exams began that are too old for it.
+    since: datetime
+    """When the exams begin that are looked at next."""
+    exams: int = 0
+    """How many there were so far."""
+    is_over: bool = False
+
+
+def plan_by(c: Connection, configuration: str, progress: Progress, *, now: datetime) -> Progress:
+    """Have the nearest open exams that were planned by another configuration planned anew.
+
+    At most `SHARE` of them: called again with the progress that it gives until that is over.
     """
     target = {"configuration": configuration}
-    rows = _lock_next(c, _TO_CONFIGURATION, {"since": since, **target})
-    times = _times(rows, before, now)
+    rows, following = _lock_next(c, _TO_CONFIGURATION, target, progress)
+    times = _times(rows, progress.exams, now)
     _CONFIGURE.run_all(c, [{"order": number, "at": at, **target} for number, at in times.items()])
-    return len(times)
+    return following
 
 
 def plan_all_by_hand(
-    c: Connection, *, since: datetime, asked_at: datetime, by: str, now: datetime, before: int = 0
-) -> int:
+    c: Connection, progress: Progress, *, asked_at: datetime, by: str, now: datetime
+) -> Progress:
     """Do as `plan_by` for all open exams, asking the archives anew; `asked_at` is when the person asked."""
     request = {"now": asked_at}
-    times = _times(_lock_next(c, _BY_HAND, {"since": since, **request}), before, now)
+    rows, following = _lock_next(c, _BY_HAND, request, progress)
+    times = _times(rows, progress.exams, now)
     _ASK_ANEW.run_all(c, [{"order": number, "at": at, **request} for number, at in times.items()])
     history.record(c, *(_by_hand(number, by, now) for number in times))
-    return len(times)
+    return following
 
 
 def plan_by_hand(c: Connection, order: model.Order, *, by: str, now: datetime) -> None:
@@ -103,15 +116,16 @@ def plan_by_hand(c: Connection, order: model.Order, *, by: str, now: datetime) -
 
 
 def _lock_next(
-    c: Connection, queries: tuple[Prepared, Prepared], parameters: dict[str, object]
-) -> list[dict[str, Any]]:
+    c: Connection, queries: tuple[Prepared, Prepared], parameters: Mapping[str, object], progress: Progress
+) -> tuple[list[dict[str, Any]], Progress]:
     """Give the nearest exams, locked; without those that another node has just had planned anew."""
     query, lock = queries
-    rows = query.rows(c, parameters)
+    rows = query.rows(c, {"since": progress.since, **parameters})
     if not rows:
-        return []
+        return [], replace(progress, is_over=True)
     locked = set(lock.values(c, {"numbers": [row["id"] for row in rows], **parameters}))
-    return [row for row in rows if row["id"] in locked]
+    following = Progress(since=rows[-1]["day"], exams=progress.exams + len(locked))
+    return [row for row in rows if row["id"] in locked], following
 
 
 def _times(rows: list[dict[str, Any]], before: int, now: datetime) -> dict[int, datetime]:

@@ -43,14 +43,20 @@ def claim_all(c: Connection) -> None:
     orders.claim_orders_to_plan(c, owner=OWNER, now=NOW, lease=HOUR, limit=100)
 
 
-def plan_by(queue: Queue, configuration: str = "new", **facts: Any) -> int:
-    """Have what other files planned planned anew, an hour later."""
-    return queue.do(replanning.plan_by, configuration, **{"since": BEFORE, "now": LATER, **facts})
+def plan_by(queue: Queue, configuration: str = "new", *, now: datetime = LATER, before: int = 0) -> int:
+    """Have what other files planned planned anew, an hour later; gives how many exams that were."""
+    progress = replanning.Progress(since=BEFORE, exams=before)
+    while not progress.is_over:
+        progress = queue.do(replanning.plan_by, configuration, progress, now=now)
+    return progress.exams - before
 
 
 def plan_all(queue: Queue) -> int:
-    """Have a person ask for all open exams."""
-    return queue.do(replanning.plan_all_by_hand, since=BEFORE, asked_at=LATER, by="ada", now=LATER)
+    """Have a person ask for all open exams; gives how many there were."""
+    progress = replanning.Progress(since=BEFORE)
+    while not progress.is_over:
+        progress = queue.do(replanning.plan_all_by_hand, progress, asked_at=LATER, by="ada", now=LATER)
+    return progress.exams
 
 
 def due(queue: Queue, known: model.Order) -> datetime | None:

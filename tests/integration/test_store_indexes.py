@@ -64,10 +64,14 @@ DEEDS: dict[str, Callable[..., object]] = {
     "list exams": partial(exams.list_exams, since=NOW, until=NOW + HOUR),
     "claim orders": partial(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=4),
     "plan by another configuration": partial(
-        replanning.plan_by, configuration="new", since=NOW - HOUR, now=NOW
+        replanning.plan_by, configuration="new", progress=replanning.Progress(since=NOW - HOUR), now=NOW
     ),
     "plan all by hand": partial(
-        replanning.plan_all_by_hand, since=NOW - HOUR, asked_at=NOW, by="me", now=NOW
+        replanning.plan_all_by_hand,
+        progress=replanning.Progress(since=NOW - HOUR),
+        asked_at=NOW,
+        by="me",
+        now=NOW,
     ),
     "promote": partial(claims.promote, now=NOW),
     "expire": partial(checks.expire, now=NOW),
