@@ -57,10 +57,12 @@ WAITS = """
 cp /etc/prefetch/prefetch.yaml /etc/prefetch/before.yaml
 sed -i 's/^mode: .*/mode: active/; s/max_connections: 90/max_connections: 80/' /etc/prefetch/prefetch.yaml
 if systemctl reload prefetch; then exit 1; fi
-prefetch status --json | grep '"waits_for_restart": \\["listeners.ris"\\], "exams_planned_anew": 0'
+until prefetch status --json | grep '"waits_for_restart": \\["listeners.ris"\\]'; do sleep 1; done
 cat /etc/prefetch/before.yaml > /etc/prefetch/prefetch.yaml
 systemctl reload prefetch
+until prefetch status --json | grep '"waits_for_restart": \\[\\]'; do sleep 1; done
 """
+"""A reload is over some time after it was asked for."""
 
 
 def commands(heading: str) -> Iterator[str]:
