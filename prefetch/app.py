@@ -72,7 +72,7 @@ async def _serve(running: Daemon, path: Path) -> None:
         try:
             ports = {name: await each.start() for name, each in running.listeners.items()}
             log.info("daemon_ready", listeners=ports, exams_planned_anew=exams, **_portrait(running.site))
-            health.notify_ready(_status(running.site))
+            health.notify_ready(_status(running))
             more = partial(_start_more_movers, running, group, workers)
             workers.append(group.create_task(_reload_on_request(running, path, signals, more)))
             await _settle(running.site)
@@ -135,8 +135,11 @@ def _warm_up(site: config.Config) -> None:
     fields.read_field("1^2", "PID_3", header.Delimiters())
 
 
-def _status(site: config.Config) -> str:
-    return f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
+def _status(running: Daemon) -> str:
+    site = running.site
+    words = f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
+    waits = ", ".join(running.waits_for_restart)
+    return f"{words}; waits for a restart: {waits}" if waits else words
 
 
 def _portrait(site: config.Config) -> dict[str, object]:
@@ -162,7 +165,7 @@ async def _reload_on_request(
         if loaded:
             start_more()
             await _settle(running.site)
-        health.notify_ready(_status(running.site) if loaded else f"{_status(running.site)}; {REFUSED}")
+        health.notify_ready(_status(running) if loaded else f"{_status(running)}; {REFUSED}")
 
 
 async def reload(running: Daemon, path: Path) -> bool:
@@ -182,6 +185,7 @@ async def reload(running: Daemon, path: Path) -> bool:
         running.use(site)
     except errors.CertificateError as error:  # they were right a moment ago
         return await _refuse(running, [str(error)])
+    running.waits_for_restart = list(waits)
     exams = await plan_anew(running)
     log.info("configuration_loaded", exams_planned_anew=exams, **_portrait(site))
     if waits:

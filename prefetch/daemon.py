@@ -62,6 +62,8 @@ class Daemon:
     """The rests of archives that the store knows of, so that `prefetch status` tells them."""
     at_start: dict[str, str] = field(default_factory=dict)
     """The keys that no reload changes, each with the fingerprint of what is in force."""
+    waits_for_restart: list[str] = field(default_factory=list)
+    """Those of them that the files loaded last say otherwise."""
     move_workers: Counter[str] = field(default_factory=Counter)
     """How many workers each archive's moves have."""
     owes_planning_anew: bool = False
