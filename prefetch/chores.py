@@ -16,7 +16,7 @@ from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
 from prefetch.runtime import clock_steps
-from prefetch.store import archives, checks, claims, database, integrity, nodes, retention
+from prefetch.store import archives, checks, claims, database, integrity, nodes, replanning, retention
 
 log = structlog.get_logger()
 
@@ -126,6 +126,20 @@ async def _renew(daemon: Daemon) -> None:
     """Keep our leases, and take over the moves of whoever let theirs run out."""
     with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
         await daemon.store.write_soon(_keep_leases, daemon=daemon, now=timing.now())
+        if daemon.owes_planning_anew:
+            log.info("exams_planned_anew", exams=await plan_anew(daemon))
+
+
+async def plan_anew(daemon: Daemon) -> int:
+    """Have the exams that were planned by another configuration planned anew; gives how many."""
+    configuration, now = daemon.site.fingerprint(), timing.now()
+    progress = replanning.Progress(since=now - daemon.site.retrieval.expire_after)
+    while not progress.is_over:
+        progress = await daemon.store.write_soon(replanning.plan_by, configuration, progress, now=now)
+    await daemon.store.write_soon(nodes.note_planned_anew, daemon.owner, exams=progress.exams)
+    daemon.owes_planning_anew = False
+    daemon.bells.planner.ring()
+    return progress.exams
 
 
 async def _forget(daemon: Daemon) -> None:

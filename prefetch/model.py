@@ -226,6 +226,8 @@ class Order:
     """The earliest deadline among its wants."""
     fetch_now: bool = False
     """Asked for by hand: fetched at once, whatever its rules say of the time."""
+    answers_since: datetime | None = None
+    """No answer that an archive gave before this is used again: a person has asked since."""
     ready_at: datetime | None = None
     """When the last wanted prior was verified; `None` while any is not."""
     sayings: tuple[Saying, ...] = ()

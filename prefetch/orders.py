@@ -458,6 +458,7 @@ def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:
         status=_status(order.status, sayings, frozenset(held)),
         worklist=order.worklist or other.worklist,
         fetch_now=order.fetch_now or other.fetch_now,
+        answers_since=max(filter(None, (order.answers_since, other.answers_since)), default=None),
         created_at=min(order.created_at, other.created_at),
         version=max(order.version, other.version) + 1,
         changed_at=now,

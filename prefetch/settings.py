@@ -6,14 +6,16 @@ The peers have a module of their own; `config` loads the file and its rules and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, time, timedelta
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
+from pydantic import BaseModel, Field, PlainValidator, PrivateAttr, WithJsonSchema
 
-from prefetch import lifecycle, logs, modalities, sizes, spans
+from prefetch import fingerprint, lifecycle, logs, modalities, sizes, spans
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Worklist, Workstation
@@ -313,6 +315,19 @@ class Footing(Model):
     """Moving, and looking whether it arrived."""
 
 
+_DECIDES_NOTHING = frozenset(
+    {"timeouts", "rest", "tls", "max_associations", "studies_per_move", "settle", "verify"}
+)
+"""Keys of an archive or a workstation that say how it is spoken with, and not what is wanted of it."""
+
+
+def _decisive(peers: Mapping[str, BaseModel]) -> dict[str, dict[str, object]]:
+    return {
+        name: {key: getattr(one, key) for key in type(one).model_fields if key not in _DECIDES_NOTHING}
+        for name, one in peers.items()
+    }
+
+
 class Config(Footing):
     """The whole of `prefetch.yaml`."""
 
@@ -357,6 +372,7 @@ class Config(Footing):
     """When the daemon stops, how long what is moving may go on before it is interrupted and put back."""
 
     _rule_set: RuleSet = PrivateAttr(default=RuleSet())
+    _relevance_files: str = PrivateAttr(default="")
     _comparison: Comparison = PrivateAttr(default_factory=comparison.usual)
 
     @property
@@ -375,9 +391,27 @@ class Config(Footing):
         """How orders and studies are described and graded here."""
         return self._comparison
 
-    def with_rules(self, rule_set: RuleSet, compared: Comparison | None = None) -> Config:
-        """The same configuration with its rules, and its own way to describe and grade."""
+    def fingerprint(self) -> str:
+        """What tells one plan's reasons from another's: whatever decides which studies move, where and when.
+
+        How patiently and how much at a time peers are asked decides nothing; the product's own words do.
+        """
+        decides = [getattr(self, key) for key in ("time_zone", "mode", "planning", "identity", "limits")]
+        peers = [_decisive(named) for named in (self.archives, self.workstations)]
+        moves = self.retrieval.expire_after
+        product = metadata.version("prior-study-prefetch")
+        words = (self._rule_set.rules, self._relevance_files, product)
+        return fingerprint.fingerprint(*decides, *peers, moves, *words)
+
+    def with_rules(
+        self, rule_set: RuleSet, compared: Comparison | None = None, *, relevance_files: str = ""
+    ) -> Config:
+        """The same configuration with its rules, and its own way to describe and grade.
+
+        `relevance_files` is the fingerprint of the files that say the latter.
+        """
         config = self.model_copy()
+        config._relevance_files = relevance_files  # noqa: SLF001 (its own attribute, on a copy)
         config._rule_set = rule_set  # noqa: SLF001 (its own attribute, on a copy)
         if compared is not None:
             config._comparison = compared  # noqa: SLF001 (the same)

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from prefetch.store.nodes import Node
     from prefetch.store.tables import MessageState
 
-UNHEARD = timedelta(seconds=30)
-"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
-
 _COLUMNS = {
     "order": "order",
     "patient_id": "patient",
@@ -177,12 +174,14 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
 def _daemon(node: Node, now: datetime) -> dict[str, Any]:
     return {
         "owner": node.owner,
-        "alive": now - node.seen_at < UNHEARD,
+        "alive": now - node.seen_at < terms.UNHEARD,
         "started_at": node.started_at,
         "last_reload_successful": node.refused_at is None,
         "configuration_loaded_at": node.loaded_at,
         "configuration_refused_at": node.refused_at,
         "configuration_refused_because": node.refused_because,
+        "waits_for_restart": list(node.waits_for_restart),
+        "exams_planned_anew": node.exams_planned_anew,
         "turned_away": node.turned_away,
     }
 
@@ -207,9 +206,11 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
                 f"the configuration of {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force; what was reloaded at "
                 f"{node.refused_at:%Y-%m-%d %H:%M} UTC was refused: {node.refused_because}"
             )
-    if not any(now - node.seen_at < UNHEARD for node in running):
+        for because in node.waits_for_restart.values() if now - node.seen_at < terms.UNHEARD else ():
+            yield f"what was reloaded at {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force, but: {because}"
+    if not any(now - node.seen_at < terms.UNHEARD for node in running):
         yield "no daemon is running"
-    refused = refusals.refused_requests(connection, heard_since=now - UNHEARD)
+    refused = refusals.refused_requests(connection, heard_since=now - terms.UNHEARD)
     yield from (sentence for sentences in refused.values() for sentence in sentences)
     for archive in archives.list_archives(connection):
         if archive.paused_at is not None:

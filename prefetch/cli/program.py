@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "pause": "prefetch.cli.archives",
     "resume": "prefetch.cli.archives",
     "fetch": "prefetch.cli.byhand",
+    "replan": "prefetch.cli.replan",
     "migrate": "prefetch.cli.database",
     "describe": "prefetch.cli.relevance",
     "relevance": "prefetch.cli.relevance",

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from prefetch.config import Config, Footing
     from prefetch.model import Order
     from prefetch.store.database import Connection
+
+UNHEARD = timedelta(seconds=30)
+"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 DEFAULT_CONFIG = Path("/etc/prefetch/prefetch.yaml")
 

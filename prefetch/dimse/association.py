@@ -70,7 +70,7 @@ class RemoteAE:
         self.peer = remote
         self._log = log
         self._release_after = release_after
-        self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
+        self._executor = _threads(remote)
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
         self._permissions = permission.Permissions(remote, log=log)
@@ -88,9 +88,24 @@ class RemoteAE:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def use_tls(self, tls: peer.Tls | None) -> None:
-        """Speak TLS in this way from the next association on; those that are open keep what they have."""
-        self.peer = replace(self.peer, tls=tls)
+    def use(self, remote: peer.Peer) -> None:
+        """Go by other settings of the same peer from the next association on.
+
+        Those that are open keep what they have; where it rests it is tried, for what kept it may be mended.
+        """
+        before, self.peer = self.peer, remote
+        if remote == before:
+            return
+        if remote.max_associations != before.max_associations:
+            self._executor.shutdown(wait=False)  # its threads end with what they do
+            self._executor = _threads(remote)
+        self._turns.use(remote)
+        self._breaker.use(remote)
+
+    @property
+    def most_moves(self) -> int:
+        """How many moves may ever be under way: of two or more associations, one is kept for queries."""
+        return max(1, self.peer.max_associations - 1)
 
     @property
     def move_slots(self) -> int:
@@ -552,6 +567,10 @@ def _excused(result: T | status.Verdict) -> T | status.Verdict:
     if isinstance(result, model.FindResult | model.MoveResult | model.WorklistAnswer) and result.refused:
         return replace(result, refused=False)
     return result
+
+
+def _threads(remote: peer.Peer) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
 
 
 def _asked_from_a_thread(question: Callable[[], Awaitable[bool]]) -> Callable[[], bool]:

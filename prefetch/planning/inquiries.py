@@ -52,21 +52,31 @@ class Inquiries:
         self._issuers = learned_issuers.LearnedIssuers(store=store, now=now)
 
     async def ask_archives(
-        self, ids: Sequence[model.PatientId], names: Iterable[str], *, site: config.Config
+        self,
+        ids: Sequence[model.PatientId],
+        names: Iterable[str],
+        *,
+        site: config.Config,
+        since: datetime | None = None,
     ) -> list[draft.Answer]:
-        """What each of these archives, asked at the same time, says of a patient under the IDs it knows."""
-        return await run_together(self._ask_all(ids, name, site) for name in names)
+        """What each of these archives, asked at the same time, says of a patient under the IDs it knows.
+
+        An answer from before `since` is asked for again.
+        """
+        return await run_together(self._ask_all(ids, name, site, since) for name in names)
 
     async def _ask_all(
-        self, ids: Sequence[model.PatientId], archive: str, site: config.Config
+        self, ids: Sequence[model.PatientId], archive: str, site: config.Config, since: datetime | None
     ) -> draft.Answer:
         """One archive's answers, united; one that fails to answer is not asked for the next ID as well."""
         chosen = keys.keys_for(ids, site.archives[archive])
+        reusable = self._now() - site.planning.reuse_answer
+        fresh_since = reusable if since is None else max(reusable, since)
         answers: list[draft.Answer] = []
         refused: list[model.Consulted] = []
         for key in chosen.asked:
             silent = next((answer for answer in answers if answer.is_silence), None)
-            first, *repeat = await self._ask_by_key(key, archive, site, silent=silent)
+            first, *repeat = await self._ask_by_key(key, archive, site, fresh_since, silent=silent)
             answers += repeat or [first]
             refused += [draft.consulted(first)] if repeat else []
         now = self._now()
@@ -75,33 +85,45 @@ class Inquiries:
         return draft.unite(archive, answers, asked=asked, left_out=left_out, now=now)
 
     async def _ask_by_key(
-        self, key: keys.Key, archive: str, site: config.Config, *, silent: draft.Answer | None
+        self,
+        key: keys.Key,
+        archive: str,
+        site: config.Config,
+        fresh_since: datetime,
+        *,
+        silent: draft.Answer | None,
     ) -> list[draft.Answer]:
         """One archive's answer about one ID; and a second, by the ID alone, where the first found nothing."""
         setting = site.archives[archive].send_issuer
         held = await self._issuers.of(archive, site)
         query = issuers.query_for(setting, held, key.patient_id)
         if key.issuer_of_patient_id is None or query is issuers.Query.ID_ALONE:
-            answer = await self._ask(key.alone(), archive, site, silent=silent)
+            answer = await self._ask(key.alone(), archive, fresh_since, silent=silent)
             await self._issuers.learn_from(answer, site)
             return [answer]
-        first = await self._ask(key, archive, site, silent=silent)
+        first = await self._ask(key, archive, fresh_since, silent=silent)
         await self._issuers.learn_from(first, site)
         refused = first.outcome is model.Outcome.PERMANENT and first.status is not None
         found_nothing = first.outcome is model.Outcome.SUCCESS and not first.studies
         if query is issuers.Query.WITH_ISSUER or not (refused or found_nothing):
             return [first]
-        repeat = await self._ask(key.alone(), archive, site, silent=silent)
+        repeat = await self._ask(key.alone(), archive, fresh_since, silent=silent)
         await self._issuers.learn_from(repeat, site, after_refusal=refused)
         return [first, repeat]
 
     async def _ask(
-        self, key: keys.Key, archive: str, site: config.Config, *, silent: draft.Answer | None
+        self, key: keys.Key, archive: str, fresh_since: datetime, *, silent: draft.Answer | None
     ) -> draft.Answer:
-        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
+        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave.
+
+        One that was asked for otherwise than we would now is not used again, and stands in all the same while
+        the archive is away: what it held it holds, and whose it is is looked at each time. At another address
+        is another archive.
+        """
+        peer = self._archives[archive].peer
         now, named = self._now(), (archive, key.patient_id, key.asked_issuer)
-        kept = await self._store.read(answers.latest_answer, *named)
-        if kept is not None and kept.asked_at >= now - site.planning.reuse_answer:
+        kept = await self._store.read(answers.latest_answer, *named, address=peer.address)
+        if kept is not None and kept.asked_at >= fresh_since and kept.asked_as == peer.asked_as:
             return draft.answer_about(key, archive, kept.asked_at, kept.result)
         if silent is not None:
             result = model.FindResult(outcome=silent.outcome, because=silent.because)
@@ -109,7 +131,8 @@ class Inquiries:
             result = await self._find(key, archive)
             if kept is not None:
                 result = draft.remember_series(result, kept.result.studies)
-            await self._store.write_soon(answers.save_answer, *named, result, asked_at=now)
+            of = {"address": peer.address, "asked_as": peer.asked_as}
+            await self._store.write_soon(answers.save_answer, *named, result, **of, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
             return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)

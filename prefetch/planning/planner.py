@@ -56,7 +56,7 @@ class Planner:
         bells: bell.Bells,
         refer: whose.Refer | None = None,
     ) -> None:
-        self.site = site
+        self.use(site)
         self._store = store
         self._inquiries = asking
         self._owner = owner
@@ -67,6 +67,11 @@ class Planner:
         """Orders that are planned at this moment."""
         self._failures = set_aside.Failures()
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+
+    def use(self, site: config.Config) -> None:
+        """Decide by this configuration from now on."""
+        self.site = site
+        self._configuration = site.fingerprint()
 
     async def plan_next(self) -> int:
         """Claim the order that is due first and plan it; gives how many were: 0 or 1."""
@@ -113,8 +118,10 @@ class Planner:
         return self._turns.setdefault((patient.patient_id, patient.issuer_of_patient_id), asyncio.Lock())
 
     async def plan(self, order: model.Order) -> None:
-        """Plan one claimed order and store the plan."""
-        result = await self._think(order)
+        """Plan one claimed order and store the plan; where a reload comes in between it is planned again."""
+        site, result = self.site, await self._think(order)
+        while self.site is not site:
+            site, result = self.site, await self._think(order)
         saved = await self._store.write_soon(
             plans.save_plan,
             result.plan,
@@ -122,6 +129,7 @@ class Planner:
             owner=self._owner,
             next_plan_at=result.next_plan_at,
             attempts=result.attempts,
+            configuration=self._configuration,
             now=self._now(),
         )
         if saved is None:
@@ -201,7 +209,9 @@ class Planner:
         before: Sequence[draft.Answer],
     ) -> list[draft.Answer]:
         """What these archives hold of the patient, with the series of whatever cannot be told without."""
-        asked = await self._inquiries.ask_archives(ids, names, site=self.site)
+        asked = await self._inquiries.ask_archives(
+            ids, names, site=self.site, since=facts.order.answers_since
+        )
         asked = [
             await self._inquiries.look_for(answer, uids)
             if (uids := draft.named_studies(facts, matches, (*before, *asked), answer.archive))

@@ -99,8 +99,13 @@ class Mover:
                 claimed = await self._move_or_set_aside(claimed)
         return moved
 
+    @property
+    def _only_observes(self) -> bool:
+        """Whether nothing is to move: what was queued before that was said waits until it is planned anew."""
+        return config.Mode.OBSERVE in {self.site.mode, self.site.archives[self._archive].mode}
+
     async def _claim(self) -> Sequence[model.Retrieve]:
-        if self._closing or self._remote.resting is not None:
+        if self._closing or self._only_observes or self._remote.resting is not None:
             return ()
         claim = await self._store.write_first(
             claims.claim_move,

@@ -45,7 +45,8 @@ class Verifier:
         self.site = site
         self._destination = destination
         self.stage = f"verifier {destination}"
-        self._remote = remote
+        self.remote = remote
+        """None where the destination cannot be asked: then what the archive counted is trusted."""
         self._store = store
         self._owner = owner
         self._now = now
@@ -69,7 +70,7 @@ class Verifier:
             self._bells.verifiers[self._destination].ring()
         by_patient: dict[str, list[model.Retrieve]] = defaultdict(list)
         for retrieve in due:
-            by_patient["" if self._remote is None else retrieve.patient_id].append(retrieve)
+            by_patient["" if self.remote is None else retrieve.patient_id].append(retrieve)
         with self.in_flight.working_on([retrieve.id for retrieve in due]):
             await run_together(self._check_or_set_aside(together) for together in by_patient.values())
         return len(due)
@@ -107,7 +108,7 @@ class Verifier:
 
     async def _check(self, together: Sequence[model.Retrieve]) -> None:
         """Check all that is due of one patient by one query; by counters where nobody can be asked."""
-        remote, patient_id = self._remote, together[0].patient_id
+        remote, patient_id = self.remote, together[0].patient_id
         if remote is None:
             await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in together)
             return

@@ -48,7 +48,14 @@ _BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
-_PLANNED_WITH = ("planned_at", "planned_version", "plan_at", "plan_attempts", "plan_problem")
+_PLANNED_WITH = (
+    "planned_at",
+    "planned_version",
+    "plan_at",
+    "plan_attempts",
+    "plan_problem",
+    "configuration",
+)
 _HOLD = Prepared(
     select(orders.c.owner, orders.c.version, orders.c.planned_at)
     .where(orders.c.id == bindparam("order"))
@@ -84,9 +91,12 @@ def save_plan(
     owner: str,
     next_plan_at: datetime | None,
     attempts: int = 0,
+    configuration: str | None = None,
     now: datetime,
 ) -> Saved | None:
     """Write a plan and make the queue want just that; `attempts`: plans in a row that were not whole.
+
+    `configuration` is the fingerprint of what it was decided by.
 
     None where the order changed meanwhile or the claim on it is lost: the result is dropped, and the order is
     planned again by whoever claims it next.
@@ -99,7 +109,8 @@ def save_plan(
         return None
     document = documents.write_plan(plan)
     _KEEP.run(c, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
-    _finish_planning(c, plan, next_plan_at, attempts, now)
+    again = {"plan_at": next_plan_at, "plan_attempts": attempts, "configuration": configuration}
+    _finish_planning(c, plan, again, now)
     is_first = row["planned_at"] is None
     before = [] if is_first else wanted_by(c, plan.order_id)
     refused = set() if is_first else _refused_by_hand(c, plan.order_id)
@@ -125,16 +136,13 @@ def latest_plan(c: Connection, order_id: int) -> model.Plan | None:
 # --- the order's row -------------------------------------------------------------------------------
 
 
-def _finish_planning(
-    c: Connection, plan: model.Plan, next_plan_at: datetime | None, attempts: int, now: datetime
-) -> None:
-    """Write of the order that it is planned, and when it is to be planned again."""
+def _finish_planning(c: Connection, plan: model.Plan, again: Mapping[str, object], now: datetime) -> None:
+    """Write of the order that it is planned, and when and why it is to be planned again."""
     planned = {
         "planned_at": now,
         "planned_version": plan.order_version,
-        "plan_at": next_plan_at,
-        "plan_attempts": attempts,
         "plan_problem": plan.problem,
+        **again,
     }
     _PLANNED.run(c, {"order": plan.order_id, **planned})
 

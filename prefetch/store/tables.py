@@ -149,6 +149,8 @@ orders = Table(
     Column("fetch_from", UTCDateTime),
     Column("ready_by", UTCDateTime),
     Column("fetch_now", Boolean, nullable=False),
+    Column("answers_since", UTCDateTime),
+    Column("configuration", Words()),
     Column("ready_at", UTCDateTime),
     Column("sayings", Document, nullable=False),
     Column("worklist", Document, nullable=False),
@@ -162,7 +164,8 @@ orders = Table(
     sqlite_autoincrement=True,
 )
 """`planned_segments` are its messages as they were when it was planned last, where a later one said otherwise
-without bearing on the plan: what a replay of the plan goes by."""
+without bearing on the plan: what a replay of the plan goes by. `configuration` is the fingerprint of the one
+that it was planned by, or is to be planned by next."""
 day_of_order: ColumnElement[object] = func.coalesce(orders.c.scheduled_start, orders.c.created_at)
 """When an order's exam is, or when we heard of it where nobody has said."""
 Index("ix_orders_day", day_of_order)
@@ -252,6 +255,8 @@ answers = Table(
     Column("archive", Name, nullable=False),
     Column("patient_id", Name, nullable=False),
     Column("issuer", Name, nullable=False),
+    Column("address", Words(), nullable=False),
+    Column("asked_as", Words(), nullable=False),
     Column("first_asked_at", UTCDateTime, nullable=False),
     Column("asked_at", UTCDateTime, nullable=False),
     Column("outcome", worded(model.Outcome, "outcome"), nullable=False),
@@ -263,6 +268,7 @@ answers = Table(
     Index("ix_answers_asked", "asked_at"),
     sqlite_autoincrement=True,
 )
+"""`address` is whom we asked, and `asked_as` the fingerprint of the settings that the query was made by."""
 
 archive_issuers = Table(
     "archive_issuers",
@@ -426,6 +432,9 @@ nodes = Table(
     Column("loaded_at", UTCDateTime),
     Column("refused_at", UTCDateTime),
     Column("refused_because", Words()),
+    Column("at_start", Document, nullable=False),
+    Column("waits_for_restart", Document, nullable=False),
+    Column("exams_planned_anew", Integer),
     Column("turned_away", Document, nullable=False),
     Column("learnt", Document, nullable=False),
     Column("refusals", Document, nullable=False),

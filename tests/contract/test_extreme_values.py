@@ -105,8 +105,8 @@ def keep(queue: Queue, study: model.Study) -> model.Study:
     """The study as it comes back from the store, which keeps it as it was read."""
     result = model.FindResult(outcome=model.Outcome.SUCCESS, studies=(study,))
     about = ("main", study.patient_id or "4711", study.issuer_of_patient_id)
-    queue.do(answers.save_answer, *about, result, asked_at=NOW)
-    stored = queue.do(answers.latest_answer, *about)
+    queue.do(answers.save_answer, *about, result, asked_at=NOW, address="MAIN", asked_as="")
+    stored = queue.do(answers.latest_answer, *about, address="MAIN")
     assert stored is not None
     assert (study,) == stored.result.studies
     return study

@@ -16,7 +16,7 @@ import pytest
 from prefetch.sandbox import ris
 from prefetch.sandbox.daemon import DaemonEndedError
 from tests import peers
-from tests.e2e.hospital import ANNA, BRUNO, Hospital, holds_exactly
+from tests.e2e.hospital import ANNA, ANYTHING, BRUNO, Hospital, holds_exactly
 from tests.e2e.witnesses import VERBOSE, moves_asked
 from tests.postgresql import PostgreSQL
 
@@ -142,6 +142,24 @@ def test_database_that_is_deleted_under_the_daemon(hospital: Hospital) -> None:
     file.unlink()
     with pytest.raises(DaemonEndedError, match="is not there: mount its disk or put it back"):
         hospital.open()
+
+
+def test_a_reload_while_the_store_is_away_reaches_the_exams_when_it_is_back(hospital: Hospital) -> None:
+    """The rules are in force at once; that known exams are to be planned by them is not forgotten."""
+    with ExitStack() as until:
+        store = BackedUpFile(hospital.directory, until)
+        workstation = hospital.workstation(peers.Storescp)
+        archive = hospital.archive(peers.Dcmqrscp)
+        prior = hospital.study(archive)
+        hospital.open(store=store.url, rules=ANYTHING.replace("priors", "when: {modality: US}\n    priors"))
+        hospital.book(hospital.exam("A1"))
+        hospital.await_order("A1", readiness="nothing to fetch")
+        with store.trouble():
+            hospital.reload(rules=ANYTHING)
+        (loaded,) = hospital.said("configuration_loaded")
+        assert loaded["exams_planned_anew"] is None
+        hospital.await_ready("A1")
+        assert holds_exactly(workstation, prior)
 
 
 def refusal(hospital: Hospital) -> str:

@@ -909,3 +909,37 @@ def test_a_peer_that_cannot_be_reached_rests_and_is_tried_again() -> None:
     assert resting.startswith("SCRIPTED rests until ")
     assert resting.endswith(f"UTC: {first}")
     assert ["Success", "Success"] == back
+
+
+def test_settings_of_the_same_peer_change_while_it_lives() -> None:
+    """Who waits for one of two associations has it as soon as two are allowed."""
+    both_asked = threading.Barrier(2)
+
+    def answer_both(conversation: Conversation) -> None:
+        both_asked.wait(60)
+        answer(conversation)
+
+    async def work(remote: RemoteAE) -> list[Outcome]:
+        asking = [asyncio.ensure_future(find(remote)) for _ in range(2)]
+        await eventually(lambda: scp.open == 1)
+        remote.use(replace(remote.peer, max_associations=2))
+        return [(await each).outcome for each in asking]
+
+    with ScriptedScp(find=answer_both) as scp:
+        assert use(scp.peer(max_associations=1, timeouts=UNHURRIED), work) == [Outcome.SUCCESS] * 2
+
+
+def test_a_peer_that_rests_is_tried_with_other_settings() -> None:
+    """What kept it may be mended; the same settings end no rest."""
+
+    async def work(remote: RemoteAE) -> list[bool]:
+        rests = []
+        await find(remote)
+        for settings in (remote.peer, replace(remote.peer, codes=True)):
+            remote.use(settings)
+            rests.append(remote.resting is not None)
+        return rests
+
+    with ScriptedScp() as scp:  # and away
+        to = scp.peer(rest=peer.Rest(after=1, first=HOUR, longest=HOUR))
+    assert use(to, work) == [True, False]

@@ -38,7 +38,7 @@ pytestmark = [
 SITE = """\
 time_zone: UTC
 mode: observe
-listeners: {{ris: {{port: {listener}}}}}
+listeners: {{ris: {{port: {listener}, max_connections: 90}}}}
 archives: {{main: {{ae_title: MAIN, host: 127.0.0.1, port: {port}}}}}
 workstations: {{room-1: {{ae_title: READ1, verify: counters}}}}
 """
@@ -52,6 +52,17 @@ echo 'rules: [' > /etc/prefetch/rules/wrong.yaml
 if systemctl reload prefetch; then exit 1; fi
 rm /etc/prefetch/rules/wrong.yaml
 """
+
+WAITS = """
+cp /etc/prefetch/prefetch.yaml /etc/prefetch/before.yaml
+sed -i 's/^mode: .*/mode: active/; s/max_connections: 90/max_connections: 80/' /etc/prefetch/prefetch.yaml
+if systemctl reload prefetch; then exit 1; fi
+until prefetch status --json | grep '"waits_for_restart": \\["listeners.ris"\\]'; do sleep 1; done
+cat /etc/prefetch/before.yaml > /etc/prefetch/prefetch.yaml
+systemctl reload prefetch
+until prefetch status --json | grep '"waits_for_restart": \\[\\]'; do sleep 1; done
+"""
+"""A reload is over some time after it was asked for."""
 
 
 def commands(heading: str) -> Iterator[str]:
@@ -101,7 +112,7 @@ def test_the_page_installs_upgrades_and_rolls_back(tmp_path: Path) -> None:
             f"cat {tmp_path}/site.yaml > /etc/prefetch/prefetch.yaml\n",
             all_of("Describe your site"),
             *(all_of("Start"), ALIVE),
-            *(all_of("Change rules while it runs"), WRONG_RULES, ALIVE),
+            *(all_of("Change rules while it runs"), WRONG_RULES, ALIVE, WAITS, ALIVE),
             *(upgrade, ALIVE, change_over, ALIVE),
             *(roll_back, ALIVE, put_back, ALIVE),
             "systemctl stop prefetch\n",
