@@ -27,8 +27,8 @@ import pydicom
 import pytest
 
 HOST = "127.0.0.1"
-STARTS_WITHIN = 20.0
-STOPS_WITHIN = 10.0
+STARTS_WITHIN = 120.0
+STOPS_WITHIN = 60.0
 
 
 class Addressed(Protocol):
@@ -183,7 +183,7 @@ class Server(ABC):
 
 def _await_stop(pid: int) -> None:
     """Wait until every thread has stopped: on a busy machine one of them answers a query meanwhile."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         threads = Path(f"/proc/{pid}/task").glob("*/stat")
         if all(thread.read_text().rpartition(")")[2].split()[0] in "Tt" for thread in threads):

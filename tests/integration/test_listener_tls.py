@@ -22,7 +22,7 @@ from prefetch.intake.refusals import Cause
 from prefetch.sandbox import daemon as daemons
 from prefetch.sandbox import ris
 from tests.authorities import DAY, NOW, Authority, Issued
-from tests.integration.test_listener import door, order, run, until
+from tests.integration.test_listener import PATIENCE, door, order, run, until
 
 OPENSSL = "/usr/bin/openssl"
 SITE = """\
@@ -175,8 +175,8 @@ def test_shutdown_does_not_wait_for_a_handshake(files: Files) -> None:
         async with door(tls=certificates.make_context(files)) as at:
             await at.sender()
             await until(lambda: at.listener.connections == 1)
-            async with asyncio.timeout(5):
-                await at.listener.close(seconds=60)
+            async with asyncio.timeout(PATIENCE):
+                await at.listener.close(seconds=10 * PATIENCE)
 
     run(test())
 
@@ -221,7 +221,7 @@ def send(port: int, name: str, context: ssl.SSLContext) -> ris.Acknowledgement:
 def shown_at(port: int, context: ssl.SSLContext) -> str:
     """The certificate that a port shows."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
     ):
         return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")
