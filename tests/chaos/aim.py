@@ -22,9 +22,9 @@ STAGES = (LISTENER, "reader", "planner", "mover", "settling", "verifier")
 """Each of them is aimed at equally often."""
 START_EVERY = 10
 """So often a daemon is killed while it starts."""
-MOST_LOOKS = {LISTENER: 3, "reader": 3, START: 10}
+MOST_LOOKS = {LISTENER: 3, "reader": 3, "planner": 25, START: 10}
 """What lasts a moment is seen a few times only."""
-MANY_LOOKS = 25
+MANY_LOOKS = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from prefetch.store import tables
@@ -57,9 +58,7 @@ def database(url: str) -> Iterator[Database]:
 
 
 def empty(url: str) -> None:
-    """Remove every row."""
-    database = Database.open(url)
-    with database.transaction() as connection:
-        for table in reversed(tables.metadata.sorted_tables):
-            connection.execute(table.delete())
-    database.close()
+    """Remove every row, over a bare connection: this is done before hundreds of tests."""
+    deletions = [str(table.delete()) for table in reversed(tables.metadata.sorted_tables)]
+    with psycopg.connect(url) as connection:
+        connection.execute("; ".join(deletions).encode())
