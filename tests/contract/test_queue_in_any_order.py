@@ -205,7 +205,7 @@ def test_the_promises_of_the_queue_hold_in_any_order(url: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=settings.default.max_examples // 5,  # by the profile: 20, or 5 in `make quick`
+            max_examples=settings().max_examples // 5,  # by the profile: 20, or 5 in `make quick`
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
