@@ -191,7 +191,8 @@ class Run:
                 while True:
                     await asyncio.sleep(LOOK_EVERY)
                     if not self._is_at(meant.stage, store):
-                        self._offer_more(store)
+                        if not self._has_more_to_do(store):
+                            return  # all orders are done: it is killed idle, and the story says so
                         continue
                     looks -= 1
                     if looks > 0:
@@ -210,9 +211,13 @@ class Run:
         await asyncio.sleep(SEEN_WITHIN)  # an answer that went out before is read
         return self.feed.under_way > 0
 
-    def _offer_more(self, store: sqlite3.Connection) -> None:
-        if self._wires and self.feed.is_through and aim.is_idle(store):
+    def _has_more_to_do(self, store: sqlite3.Connection) -> bool:
+        """Offer one more message to a daemon that has done all; false where none is left."""
+        if self.feed.is_through and aim.is_idle(store):
+            if not self._wires:
+                return False
             self.feed.offer(self._wires.popleft())
+        return True
 
     def _is_done(self) -> bool:
         with closing(aim.reader_of(self.town.store)) as store:
