@@ -55,7 +55,7 @@ class PostgreSQL:
         command = [peers.installed(str(self._programs / program)), *arguments]
         user = self._user if os.geteuid() == 0 else None
         subprocess.run(
-            command, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60
+            command, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=300
         )
 
 

@@ -41,7 +41,7 @@ Build = Callable[..., str]
 """Makes the HL7 message of a booking: `messages.orm`, `omi` or `siu`."""
 
 BEFORE_EXAM = timedelta(minutes=30)
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds within which everything that a test waits for must have come, on a busy machine too."""
 LOOK_AGAIN = 0.05
 

@@ -298,7 +298,7 @@ def test_a_peer_that_reads_nothing_keeps_nobody() -> None:
     """What cannot be sent within the time for the rest of a PDU is not sent at all."""
     uids = [f"1.2.{'3' * 50}.{number}" for number in range(100_000)]
     with ScriptedScp() as scp, deaf(scp.port) as port:
-        remote = replace(scp.peer(timeouts=replace(UNHURRIED, acse=0.5)), port=port)
+        remote = replace(scp.peer(timeouts=replace(UNHURRIED, acse=2)), port=port)
         result = use(remote, lambda made: made.find_studies(study_instance_uids=uids))
     assert (result.outcome, result.because) == (
         Outcome.TRANSIENT,

@@ -27,7 +27,7 @@ CHANGED = ("/etc", "/opt", "/usr/local/bin", "/usr/lib/sysusers.d", "/usr/lib/tm
 
 pytestmark = [
     pytest.mark.peers,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(os.environ.get("CI") != "true", reason="takes a minute; CI=true runs it"),
     pytest.mark.skipif(os.geteuid() != 0, reason="an installation is root's"),
     pytest.mark.skipif(

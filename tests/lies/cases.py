@@ -48,7 +48,7 @@ class Case:
 
 def _timeouts(**short: str) -> dict[str, Any]:
     """Make the archive's timers that the lie is about short; the others are longer than any delay here."""
-    return {"timeouts": {"acse": "60s", "idle": "60s", "move_idle": "60s", **short}}
+    return {"timeouts": {"acse": "10m", "idle": "10m", "move_idle": "10m", **short}}
 
 
 _ASKED_AGAIN = frozenset({"planning.retry"})
