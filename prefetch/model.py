@@ -164,6 +164,8 @@ class Saying:
     at: datetime
     said: Mapping[str, str | None] = field(hash=False)
     """Field of `OrderEvent` → value; None where it was deleted."""
+    heard_at: datetime | None = None
+    """When we received it."""
 
 
 NAMING = (

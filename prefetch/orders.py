@@ -357,7 +357,13 @@ def _differ(said: str | None, known: str | None) -> bool:
 
 
 def create(
-    event: OrderEvent, *, source: str, at: datetime | None = None, clock: Clock, now: datetime
+    event: OrderEvent,
+    *,
+    source: str,
+    at: datetime | None = None,
+    heard_at: datetime | None = None,
+    clock: Clock,
+    now: datetime,
 ) -> Order | None:
     """The order that a first message makes; None where it makes none.
 
@@ -378,7 +384,7 @@ def create(
         created_at=now,
         changed_at=now,
     )
-    return apply(blank, event, source=source, at=at, clock=clock, now=now)
+    return apply(blank, event, source=source, at=at, heard_at=heard_at, clock=clock, now=now)
 
 
 def apply(
@@ -387,19 +393,24 @@ def apply(
     *,
     source: str = "",
     at: datetime | None = None,
+    heard_at: datetime | None = None,
     clock: Clock,
     now: datetime,
     watched: Iterable[FieldPath] = (),
 ) -> Order:
     """The order as the event leaves it; who said it, and when (`at`; left out: now), is kept with it.
 
+    What a source says later by its arrival (`heard_at`) is later, whatever time it writes.
+
     A changed order has a higher version; where the change bears on its priors it is due for planning. Where
     nothing changes the version stays, and where there is nothing new to keep it is the very same object. Of
     a message's other fields only those that rules ask for (`watched`) make a change.
     """
-    at, event = at or now, _without_borrowed(_believed(event, clock), order)
+    event = _without_borrowed(_believed(event, order, clock), order)
     known = _prefer_own_numbers(order, event)
-    sayings, fresh = provenance.hear(known.sayings, Saying(source=source, at=at, said=_words(event)))
+    at = provenance.time_in_order(known.sayings, source=source, at=at or now, heard_at=heard_at)
+    saying = Saying(source=source, at=at, said=_words(event), heard_at=heard_at)
+    sayings, fresh = provenance.hear(known.sayings, saying)
     segments = _segments(order, event, at)
     watched_differ = _differ_at(order.segments, segments, watched)
     changed = replace(
@@ -533,10 +544,16 @@ def _said(event: OrderEvent, names: Sequence[str], fresh: Container[str] | None 
     return {name: value for name, value in said.items() if fresh is None or name in fresh}
 
 
-def _believed(event: OrderEvent, clock: Clock) -> OrderEvent:
-    """The event without a time that is none."""
-    is_time = read_time(event.scheduled_start, clock) is not None
-    return event if is_time or event.scheduled_start is None else replace(event, scheduled_start=None)
+def _believed(event: OrderEvent, order: Order, clock: Clock) -> OrderEvent:
+    """The event without a time that is none, or no more than the day of a time that is known exactly."""
+    start = event.scheduled_start
+    if start is None:
+        return event
+    known = provenance.latest(order.sayings, "scheduled_start")
+    exact = known.said["scheduled_start"] if known else None
+    repeats_the_day = len(start) <= _DAY < len(exact or "") and (exact or "").startswith(start)
+    is_time = read_time(start, clock) is not None
+    return event if is_time and not repeats_the_day else replace(event, scheduled_start=None)
 
 
 def _converted(event: OrderEvent, fresh: Container[str], clock: Clock) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class _Said(TypedDict):
 
     source: str
     at: datetime
+    heard_at: datetime
     clock: orders.Clock
     now: datetime
 
@@ -164,7 +165,13 @@ class Upserts:
         """Who says an event, and when he said it."""
         heard_at = self.origin.heard_at
         at = orders.said_at(event.message_time, heard_at=heard_at, clock=self.clock)
-        return {"source": self.origin.source, "at": at, "clock": self.clock, "now": self.now}
+        return {
+            "source": self.origin.source,
+            "at": at,
+            "heard_at": heard_at,
+            "clock": self.clock,
+            "now": self.now,
+        }
 
     def _changed(self, before: model.Order, after: model.Order, what: str) -> Iterable[model.Order]:
         """Keep what changed; where an event only repeats what is known, that it was said again."""
