@@ -84,6 +84,11 @@ class OrderEvent:
     accession_number: str | None = None
     placer_order_number: str | None = None
     filler_order_number: str | None = None
+    accession_issuer: str | None = None
+    """Within whose numbers the accession number counts (IPC-1.2, Issuer of Accession Number)."""
+    placer_issuer: str | None = None
+    filler_issuer: str | None = None
+    """Within whose numbers an order number counts (EI.2 or EI.3, HL7 v2.5.1 2.A.28)."""
     requested_procedure_id: str | None = None
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
@@ -195,6 +200,9 @@ class Order:
     accession_number: str | None = None
     placer_order_number: str | None = None
     filler_order_number: str | None = None
+    accession_issuer: str | None = None
+    placer_issuer: str | None = None
+    filler_issuer: str | None = None
     requested_procedure_id: str | None = None
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
