@@ -36,6 +36,8 @@ class Description:
     """Words that the vocabulary does not hold."""
     mask: int = field(default=0, repr=False)
     """The regions as an integer, for grading."""
+    otherwise: int = field(default=0, repr=False)
+    """Regions to assume if no witness names one."""
 
 
 def describe(
@@ -68,7 +70,14 @@ def describe(
         said = _extend_regions(said, _describe_text(part, given, vocabulary))
     if not said.mask and given:
         said = _extend_regions(said, _describe_text(" ".join(given), (), vocabulary))
-    return said
+    return said if said.mask or not said.otherwise else _assumed(said)
+
+
+def _assumed(said: Description) -> Description:
+    """The description with the regions that its procedure is usually done in."""
+    regions = anatomy.regions(said.otherwise)
+    because = f"no region is named: {', '.join(regions)}"
+    return replace(said, regions=regions, mask=said.otherwise, because=(*said.because, because))
 
 
 def _words_for(code: str | Iterable[str] | None, procedure_codes: ProcedureCodes | None) -> str:
@@ -140,4 +149,5 @@ def _describe_text(text: str, given: tuple[str, ...], vocabulary: Vocabulary) ->
         because=tuple(f"{term}: {sense.says}" for term, sense in read.found if not sense.is_silent),
         unknown=read.unknown,
         mask=mask,
+        otherwise=meaning.otherwise(sums),
     )
