@@ -70,7 +70,19 @@ def describe(
         said = _extend_regions(said, _describe_text(part, given, vocabulary))
     if not said.mask and given:
         said = _extend_regions(said, _describe_text(" ".join(given), (), vocabulary))
-    return said if said.mask or not said.otherwise else _assumed(said)
+    if said.otherwise and not said.mask:
+        said = _assumed(said)
+    if _is_paperwork(modality) and not (said.mask and said.modalities):
+        said = replace(said, facets=said.facets | {"paperwork"})
+    return said
+
+
+def _is_paperwork(modality: str | Iterable[str] | None) -> bool:
+    """Whether modalities are stated, and all of them of documents."""
+    if modality is None or (isinstance(modality, str) and not modality):
+        return False
+    terms = modality.split("\\") if isinstance(modality, str) else modality
+    return bool(terms) and _DOCUMENTS.issuperset(term.strip().upper() for term in terms)
 
 
 def _assumed(said: Description) -> Description:
@@ -118,6 +130,8 @@ _NOT_IMAGES = frozenset(
     | {"RTDOSE", "RTINTENT", "RTPLAN", "RTRECORD", "RTSTRUCT", "SEG", "SR"}
 )
 """Modalities in a study that show no part of the body by themselves."""
+_DOCUMENTS = frozenset({"ASMT", "AU", "DOC", "PLAN", "SR"})
+"""Modalities of which a study without any other holds no images: a report, a recording."""
 _FAMILY = {term: family for family, terms in modalities.FAMILIES.items() for term in terms}
 
 

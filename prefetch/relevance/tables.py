@@ -51,6 +51,8 @@ class Near:
             self.vessels in _OF_ORDER and not order.vessels
         ):
             return False
+        if self.vessels == "none" and (order.vessels or study.vessels):
+            return False
         if self.of_order & ~order.mask or self.of_study & ~study.mask:
             return False
         one, other = order.modalities, study.modalities
@@ -256,7 +258,7 @@ def shipped() -> Table:
 
 def _read_near(table: Table, cells: list[str]) -> None:
     most, orders, studies, both, order, study, vessels, because = cells
-    asked = _one_of(vessels, "- study order both")
+    asked = _one_of(vessels, "- study order both none")
     mirror = _one_of(both, "- both") == "both"
     of_order, of_study = _families(order), _families(study)
     for one, all_of_order in _whole_or_single(orders):

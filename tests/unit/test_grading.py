@@ -13,6 +13,18 @@ from prefetch.relevance import Description, Worth, anatomy, tables
 from prefetch.relevance.grading import same_procedure
 
 YEAR = 365
+PAIRS = Path(__file__).parents[1] / "data" / "pairs"
+
+
+def pairs() -> list[tuple[str, str, int]]:
+    """Order, study and grade of each line in `tests/data/pairs`."""
+    found = []
+    for file in sorted(PAIRS.glob("*.tsv")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                order, study, worth = line.split("\t")
+                found.append((order, study, int(worth)))
+    return found
 
 
 def grade(order: str, study: str, *, age_days: float | None = None, same: str | None = None) -> Worth:
@@ -333,6 +345,26 @@ def test_a_site_amends_the_tables(
     assert worth == (grade(*pair), graded_by(write(tmp_path, name, "# ours", line), *pair))
 
 
+@pytest.mark.parametrize(("order", "study", "worth"), pairs())
+def test_pairs_of_each_kind(order: str, study: str, worth: int) -> None:
+    """What a radiologist says of a pair, in whatever language it is written."""
+    assert worth == grade(order, study, age_days=30)
+
+
+def test_paperwork_takes_no_place_even_under_the_same_code() -> None:
+    """A report that was stored under the code of its exam has no images to compare."""
+    assert NONE == grade("CT CHEST", "CONSULTATION", same="the same procedure code CTX")
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "worth"), [("SR", "", NONE), ("DOC", "", NONE), ("SR", "CT CHEST", MUST)]
+)
+def test_a_study_of_documents_takes_no_place(modality: str, text: str, worth: Worth) -> None:
+    """Unless its description says of what exam they are: an archive may state one modality of several."""
+    study = relevance.describe(text, modality=modality)
+    assert worth == relevance.grade(relevance.describe("CT CHEST"), study).value
+
+
 def test_what_no_line_speaks_of_is_worth_nothing(tmp_path: Path) -> None:
     """Without tables there is nothing to look up."""
     said = relevance.describe("CT CHEST")
@@ -354,7 +386,7 @@ def test_a_site_amends_the_ages(tmp_path: Path) -> None:
         ("regions.tsv", "2|chest|abdomen", "8 columns are expected, parted by tabs; here are 3"),
         ("regions.tsv", "2|chests|abdomen|both|any|any|-|x", "“chests” is no region; there are head, face"),
         ("regions.tsv", "2|chest|abdomen|yes|any|any|-|x", "“yes” is none of - both"),
-        ("regions.tsv", "2|chest|abdomen|-|any|any|no|x", "“no” is none of - study order both"),
+        ("regions.tsv", "2|chest|abdomen|-|any|any|no|x", "“no” is none of - study order both none"),
         ("modalities.tsv", "4|CT|XR|any", "“4” is no grade from 0 to 3"),
         ("modalities.tsv", "2|CT|XRAY|any", "“XRAY” is no modality"),
         ("ages.tsv", "US|any|5y|1|0", "“5y” is no number of days"),
