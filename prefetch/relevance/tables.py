@@ -44,16 +44,16 @@ class Near:
     """Regions that the order must have, all of them."""
     of_study: int
     because: str
+    narrow: bool = field(init=False)
+    """Whether it asks for more than modalities."""
+
+    def __post_init__(self) -> None:
+        asks = bool(self.vessels != "-" or self.of_order or self.of_study)
+        object.__setattr__(self, "narrow", asks)
 
     def fits(self, order: Description, study: Description) -> bool:
         """Whether the line speaks of an order and a study of these modalities, of all its regions."""
-        if (self.vessels in _OF_STUDY and not study.vessels) or (
-            self.vessels in _OF_ORDER and not order.vessels
-        ):
-            return False
-        if self.vessels == "none" and (order.vessels or study.vessels):
-            return False
-        if self.of_order & ~order.mask or self.of_study & ~study.mask:
+        if self.narrow and not self._admits(order, study):
             return False
         one, other = order.modalities, study.modalities
         if self.same:
@@ -61,6 +61,16 @@ class Near:
             if set(one).isdisjoint(other):
                 return False
         return _is_among(one, self.order) and _is_among(other, self.study)
+
+    def _admits(self, order: Description, study: Description) -> bool:
+        """Whether both are of vessels or not, and have all the regions, as the line asks."""
+        if self.of_order & ~order.mask or self.of_study & ~study.mask:
+            return False
+        if self.vessels == "none":
+            return not (order.vessels or study.vessels)
+        return (study.vessels or self.vessels not in _OF_STUDY) and (
+            order.vessels or self.vessels not in _OF_ORDER
+        )
 
 
 @dataclass(frozen=True, slots=True)
