@@ -109,6 +109,7 @@ def _overrule(said: Description, stronger: Description) -> Description:
         vessels=stronger.vessels if stronger.mask else said.vessels,
         laterality=stronger.laterality or said.laterality,
         facets=said.facets | stronger.facets,
+        otherwise=stronger.otherwise or said.otherwise,
         because=(*stronger.because, *said.because),
     )
 

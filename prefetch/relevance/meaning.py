@@ -65,6 +65,8 @@ class Sums:
     named: set[str] = field(default_factory=set)
     implied: set[str] = field(default_factory=set)
     facets: set[str] = field(default_factory=set)
+    treated: bool = False
+    """Whether a term names a procedure by what is done there: a nephrostomy, a biopsy."""
     pending: int = 0
     """With or without, and it is not yet said what."""
     contrast: int = 0
@@ -107,6 +109,8 @@ def _add(sums: Sums, sense: Sense, *, beside: bool) -> None:
     sums.named.update(sense.modalities)
     sums.implied.update(sense.implied)
     sums.facets.update(sense.facets)
+    if "guidance" in sense.facets and sense.bits & (senses.REGIONS | _IN_TRUNK):
+        sums.treated = True
 
 
 def _note_contrast(sums: Sums, bits: int) -> None:
@@ -241,6 +245,8 @@ def facets(sums: Sums, stated: tuple[str, ...], mask: int) -> frozenset[str]:
         found.discard("breast-view")  # a spot view of something else
     if "NM" not in stated and not mask & anatomy.WHOLE_BODY:
         found.discard("bone")  # a nasal bone is no bone scan
+    if sums.treated:
+        found.discard("device")  # the catheter of a drainage: what it drains is looked at
     if mask and stated:
         found.discard("paperwork")  # the report of a chest CT stands beside its images
     contrast = sums.contrast
