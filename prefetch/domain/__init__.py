@@ -1,0 +1,1 @@
+"""Pure nouns and decisions of the daemon: no I/O, no configuration."""
