@@ -9,7 +9,6 @@ from prefetch.domain.trouble import Trouble, TroubleKind
 
 _OF_ARCHIVE = frozenset(
     {
-        TroubleKind.ARCHIVE_KNOWS_NOBODY,
         TroubleKind.ANSWERS_UNUSABLE,
         TroubleKind.ARCHIVE_PAUSED,
         TroubleKind.ARCHIVE_RESTS,
@@ -38,8 +37,9 @@ def _of_peers(exam: readiness.Exam, troubles: Sequence[Trouble]) -> Iterator[str
     archives = {query.archive for query in consulted}
     knowing = {query.archive for query in consulted if query.answers}
     for trouble in troubles:
-        if trouble.name in _OF_FEED and trouble.subject.partition(" (")[0] == exam.order.source:
+        of_feed = trouble.name in _OF_FEED and trouble.subject.partition(" (")[0] == exam.order.source
+        of_archive = trouble.name in _OF_ARCHIVE and trouble.subject in archives
+        # An archive that knows this patient is no trouble for this exam.
+        knows_not = trouble.name is TroubleKind.ARCHIVE_KNOWS_NOBODY and trouble.subject in archives - knowing
+        if of_feed or of_archive or knows_not:
             yield trouble.sentence
-        elif trouble.name in _OF_ARCHIVE and trouble.subject in archives:
-            if trouble.name is not TroubleKind.ARCHIVE_KNOWS_NOBODY or trouble.subject not in knowing:
-                yield trouble.sentence

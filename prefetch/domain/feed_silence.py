@@ -38,17 +38,7 @@ class FeedHistory:
     """Beginning of an hour in UTC → minutes of it in which something came; hours without any are left out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """A feed that has been silent for too long."""
-
-    since: datetime
-    """When it last sent."""
-    usual_per_hour: float | None
-    """Minutes with messages in an hour of such a time; None where nothing is learned yet."""
-
-
-def find_silence(
+def is_silent(
     history: FeedHistory,
     *,
     now: datetime,
@@ -56,30 +46,26 @@ def find_silence(
     listening_since: datetime | None,
     told_at: datetime | None = None,
     fallback: timedelta | None = None,
-) -> Silence | None:
-    """Judge a feed's silence; None where it is as usual.
+) -> bool:
+    """Judge whether a feed has been silent for longer than is usual.
 
     `listening_since` is when a daemon began to listen, None where none does: nobody can hear what is sent to
     none. `told_at` is when this silence was told: it goes on until the feed sends again. `fallback` judges a
     feed of which no week is known.
     """
-    last = history.last_message_at
-    if told_at is not None and told_at >= last:
-        return Silence(since=last, usual_per_hour=None)
+    if told_at is not None and told_at >= history.last_message_at:
+        return True
     if listening_since is None:
-        return None
-    begin = max(last, listening_since)
+        return False
+    begin = max(history.last_message_at, listening_since)
     if now - begin < SHORTEST:
-        return None
+        return False
     # What a silence of more than a week is compared with would be itself.
     weeks = _expected(history, begin, min(now, begin + _WEEK), zone)
     if not weeks:
-        is_long = fallback is not None and now - begin >= fallback
-        return Silence(since=last, usual_per_hour=None) if is_long else None
+        return fallback is not None and now - begin >= fallback
     usual = sorted(weeks)[len(weeks) // 3]
-    if usual < (ENOUGH_AT_FIRST if len(weeks) == 1 else ENOUGH):
-        return None
-    return Silence(since=last, usual_per_hour=usual / ((min(now, begin + _WEEK) - begin) / _HOUR))
+    return usual >= (ENOUGH_AT_FIRST if len(weeks) == 1 else ENOUGH)
 
 
 def count_busy_minutes(times: Sequence[datetime], *, after: datetime | None = None) -> dict[datetime, int]:

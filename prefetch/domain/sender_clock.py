@@ -79,7 +79,7 @@ def fitting_zones(used: tzinfo, wrong_by: timedelta, now: datetime) -> tuple[tim
     `used` is the zone in which the times were read, `wrong_by` by how much they are ahead then.
     """
     offset = (now.astimezone(used).utcoffset() or timedelta()) + wrong_by
-    names = [name for name in _CITIES if now.astimezone(zoneinfo.ZoneInfo(name)).utcoffset() == offset]
+    names = [name for name in CITIES if now.astimezone(zoneinfo.ZoneInfo(name)).utcoffset() == offset]
     region = str(used).partition("/")[0]
     near = sorted(names, key=lambda name: (name != "UTC", name.partition("/")[0] != region))
     return offset, tuple(near[:2])
@@ -92,7 +92,7 @@ def offset_name(offset: timedelta) -> str:
     return f"UTC{sign}{minutes // 60:02}:{minutes % 60:02}"
 
 
-_CITIES = (
+CITIES = (
     "UTC",
     *("Europe/London", "Europe/Berlin", "Europe/Athens", "Europe/Istanbul", "Europe/Samara"),
     *("Atlantic/Reykjavik", "Atlantic/Azores", "Africa/Lagos", "Africa/Johannesburg", "Africa/Nairobi"),

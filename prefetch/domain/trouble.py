@@ -410,7 +410,7 @@ def _silent_feeds(facts: TroubleFacts, scope: TroubleScope, now: datetime) -> It
     for feed in facts.feeds:
         if not scope.has_listener(feed.source):
             continue
-        silence = feed_silence.find_silence(
+        is_silent = feed_silence.is_silent(
             feed,
             now=now,
             zone=scope.zone,
@@ -418,15 +418,15 @@ def _silent_feeds(facts: TroubleFacts, scope: TroubleScope, now: datetime) -> It
             told_at=facts.open.get((TroubleKind.FEED_SILENT.value, feed.source)),
             fallback=scope.feed_silence,
         )
-        if silence is not None:
+        if is_silent:
             yield Trouble(
                 name=TroubleKind.FEED_SILENT,
                 subject=feed.source,
-                sentence=f"{feed.source} has sent nothing since {_time(silence.since, scope, now)}: longer "
-                "than is usual at this hour of this weekday",
+                sentence=f"{feed.source} has sent nothing since {_time(feed.last_message_at, scope, now)}: "
+                "longer than is usual at this hour of this weekday",
                 remedy="see whether the RIS or the interface engine still sends to this listener; "
                 "`prefetch orders` shows what is known",
-                since=silence.since,
+                since=feed.last_message_at,
             )
 
 
