@@ -525,7 +525,7 @@ FINDERS: tuple[Find, ...] = (
 def _time(moment: datetime, scope: TroubleScope, now: datetime) -> str:
     """Write a time as the site's clocks show it, no longer than it must be."""
     local, today = moment.astimezone(scope.zone), now.astimezone(scope.zone)
-    if local.date() == today.date():
+    if local.date() == today.date() or now < moment < now + timedelta(hours=12):
         return f"{local:%H:%M:%S}"
     return (
         f"{local:%a %H:%M}" if timedelta() <= now - moment < timedelta(days=6) else f"{local:%Y-%m-%d %H:%M}"

@@ -205,6 +205,15 @@ def test_peers_that_are_gone_are_no_trouble() -> None:
     assert [(), ()] == [find(elsewhere, **each) for each in facts]
 
 
+def test_a_sender_that_writes_its_offset_has_a_wrong_clock() -> None:
+    """No setting of ours would mend it."""
+    clock = messages(-2 * HOUR)
+    measures = tuple(replace(measure, has_offset=True) for measure in clock.measures)
+    (found,) = find(clocks=[replace(clock, measures=measures)])
+    assert "2 hours behind the clock" in found.sentence
+    assert "have it set there" in found.remedy
+
+
 def test_the_zone_that_would_fit_is_told() -> None:
     """Berlin in winter, and a sender two hours ahead."""
     (found,) = find(**BAD[TroubleKind.SENDER_CLOCK])
