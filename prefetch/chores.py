@@ -15,8 +15,22 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prefetch import errors, health, model, timing
 from prefetch.daemon import Daemon
 from prefetch.dimse import breaker
+from prefetch.domain import trouble
+from prefetch.intake import message_times
 from prefetch.runtime import clock_steps
-from prefetch.store import archives, checks, claims, database, integrity, nodes, replanning, retention
+from prefetch.store import (
+    archives,
+    checks,
+    claims,
+    database,
+    feeds,
+    integrity,
+    nodes,
+    replanning,
+    retention,
+    trouble_facts,
+    troubles,
+)
 
 log = structlog.get_logger()
 
@@ -25,6 +39,12 @@ TICK = timedelta(seconds=1)
 
 RENEW = timedelta(seconds=5)
 """How often leases are renewed, and those of dead nodes swept."""
+
+LOOK = timedelta(seconds=20)
+"""How often feeds are counted, and troubles are looked for."""
+
+COUNT_AT_ONCE = 5_000
+"""Messages of a feed that are counted in one transaction."""
 
 FORGET = timedelta(minutes=10)
 """How often history that is past its time is removed."""
@@ -46,6 +66,7 @@ def start_clock(daemon: Daemon) -> AsyncIOScheduler:
     )
     clock.add_job(_tick, "interval", seconds=TICK.total_seconds(), args=[daemon])
     clock.add_job(_renew, "interval", seconds=RENEW.total_seconds(), args=[daemon])
+    clock.add_job(look_for_trouble, "interval", seconds=LOOK.total_seconds(), args=[daemon])
     clock.add_job(_forget, "interval", seconds=FORGET.total_seconds(), args=[daemon])
     if daemon.store.guard is not None:
         clock.add_job(_watch_store, "interval", seconds=WATCH_STORE.total_seconds(), args=[daemon])
@@ -184,6 +205,50 @@ async def _check_next_table(daemon: Daemon, names: Iterator[str]) -> None:
             f"it is damaged ({damage}); stop the daemon and restore a copy, or try sqlite3's .recover"
         )
         _watch_store(daemon)
+
+
+async def look_for_trouble(daemon: Daemon) -> None:
+    """Count what the feeds sent, then tell each trouble that has begun or ended since the last look."""
+    with contextlib.suppress(errors.StoreUnavailableError):  # the tick says so already
+        for source in daemon.listeners:
+            await _count_feed(daemon, source)
+        now, scope = timing.now(), daemon.site.trouble_scope
+        facts = await daemon.store.read(trouble_facts.read_facts, scope, now)
+        found = trouble.find_trouble(facts, scope, now)
+        # Who runs this is alive, whenever its heartbeat is written.
+        there = [each for each in found if each.name is not trouble.TroubleKind.NO_DAEMON]
+        if there or facts.open:
+            _tell(await daemon.store.write_soon(troubles.note_troubles, there, now=now))
+
+
+async def _count_feed(daemon: Daemon, source: str) -> None:
+    """Count the messages of a feed that came since the last look."""
+    while True:
+        uncounted = await daemon.store.read(feeds.uncounted_messages, source, COUNT_AT_ONCE)
+        zone, senders = daemon.site.time_zone, daemon.pool.senders
+        measures = list(message_times.measure_all(uncounted.messages, source, senders=senders, zone=zone))
+        if not uncounted.messages:
+            return
+        counted = await daemon.store.write_soon(feeds.count_messages, uncounted, measures)
+        if not counted or len(uncounted.messages) < COUNT_AT_ONCE:
+            return
+
+
+def _tell(changes: troubles.Changes) -> None:
+    """Log what began, with what to do, and what ended."""
+    for began in changes.began:
+        log.warning(
+            "trouble_began",
+            trouble=began.name.value,
+            subject=began.subject,
+            severity=began.severity.value,
+            because=began.sentence,
+            what_to_do=began.remedy,
+            page=began.page,
+        )
+    for ended in changes.ended:
+        since = ended.since.isoformat()
+        log.info("trouble_ended", trouble=ended.name, subject=ended.subject, since=since)
 
 
 def _keep_leases(connection: database.Connection, *, daemon: Daemon, now: datetime) -> None:

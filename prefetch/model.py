@@ -585,6 +585,8 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()
     problem: str | None = None
     """What keeps the plan from being whole, in words; `None` where nothing does."""
+    uncompared: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Archive → why the birth date could be compared with none of its studies, in words."""
     waits_for_a_time: bool = False
     """Whether a rule matched that fetches only when a message has brought the exam's time."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, time, timedelta
 from enum import StrEnum
 from importlib import metadata
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, PlainValidator, PrivateAttr, WithJsonSchema
 
 from prefetch import fingerprint, lifecycle, logs, modalities, sizes, spans
+from prefetch.domain.trouble import TroubleScope
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Worklist, Workstation
@@ -299,6 +301,18 @@ class Logging(Model):
     """How patient IDs, accession numbers and UIDs appear. Names and birth dates never do."""
 
 
+class TroubleSettings(Model):
+    """When `prefetch status` and the log tell of trouble."""
+
+    unknown_patients: Count = Field(default=20, examples=["20"])
+    """An archive that knows none of so many patients in a row is told; more, where it knew few before."""
+    unmatched_orders: Count = Field(default=20, examples=["20"])
+    """Rules that match none of so many exams in a row are told; more, where few matched before."""
+    feed_silence: Duration | None = Field(default=None, examples=["4h"])
+    """A listener that has received nothing for so long is told during its first week. From the second week on
+    one is told whose silence is unusual at this hour of this weekday. Left out: only from then on."""
+
+
 class Footing(Model):
     """What of `prefetch.yaml` is enough to look into the store, and to act on what is queued there."""
 
@@ -313,6 +327,18 @@ class Footing(Model):
     """The database. A path without a fourth slash begins at the directory of this file."""
     retrieval: Retrieval = Field(default=Retrieval(), examples=["{expire_after: 6h}"])
     """Moving, and looking whether it arrived."""
+    trouble: TroubleSettings = Field(default=TroubleSettings(), examples=["{feed_silence: 4h}"])
+    """When `prefetch status` and the log tell of trouble."""
+
+    @property
+    def trouble_scope(self) -> TroubleScope:
+        """By what troubles are found."""
+        return TroubleScope(
+            zone=self.time_zone,
+            unknown_patients=self.trouble.unknown_patients,
+            unmatched_orders=self.trouble.unmatched_orders,
+            feed_silence=self.trouble.feed_silence,
+        )
 
 
 _DECIDES_NOTHING = frozenset(
@@ -379,6 +405,16 @@ class Config(Footing):
     def rule_set(self) -> RuleSet:
         """The rules, loaded and checked together with this."""
         return self._rule_set
+
+    @property
+    def trouble_scope(self) -> TroubleScope:
+        """By what troubles are found, with the peers and rules that there are."""
+        return replace(
+            super().trouble_scope,
+            archives=frozenset(self.archives),
+            listeners=frozenset(self.listeners),
+            rules=sum(rule.enabled for rule in self._rule_set.rules),
+        )
 
     @property
     def watched(self) -> tuple[FieldPath, ...]:

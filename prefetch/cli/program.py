@@ -22,7 +22,7 @@ VERBS: dict[str, str] = {
     "dead-letters": "prefetch.cli.letters",
     "orders": "prefetch.cli.exams",
     "retrieves": "prefetch.cli.retrieves",
-    "status": "prefetch.cli.exams",
+    "status": "prefetch.cli.status",
     "explain": "prefetch.cli.story",
     "quarantine": "prefetch.cli.retrieves",
     "release": "prefetch.cli.retrieves",

@@ -88,6 +88,16 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
     return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
 
 
+def can_compare_birth_date(patient: Patient, study: Study, policy: Policy) -> bool:
+    """Whether order and study both say a birth date that can be compared."""
+    return _compare_birth_date(patient, study, policy) is not Kind.UNKNOWN
+
+
+def says_birth_date(patient: Patient, policy: Policy) -> bool:
+    """Whether the order says a birth date, and none of the placeholders."""
+    return bool(_birth_date(patient.birth_date, policy))
+
+
 def _judge_name(patient: Patient, study: Study, unknown: list[str], policy: Policy) -> Verdict:
     """A name that differs is noted; it decides only where nothing else vouches, or the site says so."""
     doubtful = [name for name in unknown if name in {_ID, "birth date", "sex"}]

@@ -18,7 +18,7 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, matching, select, series, whose
+from prefetch.planning import draft, identity, inquiries, matching, select, series, uncompared, whose
 from prefetch.planning.circumstances import Circumstances
 from prefetch.runtime import in_flight, set_aside
 from prefetch.store import database, patients, plans, retrieves
@@ -181,6 +181,7 @@ class Planner:
                 consulted=tuple(each for answer in asked for each in answer.consulted),
                 candidates=draft.candidates(found, present=present),
                 problem="; ".join(missing) or None,
+                uncompared=uncompared.find_uncompared(order.patient, needed, facts.policy),
             ),
             wanted=wanted,
             # By the clock of now: an archive that hung is left alone for the whole wait all the same.

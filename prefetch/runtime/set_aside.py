@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+SET_ASIDE = "set aside"
+"""Begins the problem of whatever is set aside."""
+
 FAILURES = 3
 """Failures for a reason of our own after which a row is set aside."""
 
@@ -34,4 +37,4 @@ class Failures:
 def reason(error: Exception, remedy: str) -> str:
     """Say why a row is set aside, and what a person can do; the error's own text is cut to a line."""
     text = " ".join(str(error).split())[:300]
-    return f"set aside after {FAILURES} failures of ours ({type(error).__name__}: {text}); {remedy}"
+    return f"{SET_ASIDE} after {FAILURES} failures of ours ({type(error).__name__}: {text}); {remedy}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, select
@@ -63,6 +63,19 @@ def list_destinations(c: Connection) -> Iterator[DestinationRow]:
         if row.failures and _has_arrived_since(c, row):
             row = DestinationRow(**_nothing_failed(row.archive, row.destination, reached_at=row.failed_at))
         yield row
+
+
+TOLD_FOR = timedelta(days=7)
+"""How long an unknown destination is told of where nothing is moved there any more."""
+
+
+def unknown_destinations(c: Connection, now: datetime) -> list[DestinationRow]:
+    """List the workstations that archives surely do not know, by their last moves."""
+    return [
+        row
+        for row in list_destinations(c)
+        if row.failed_at is not None and row.failures >= CERTAIN and row.failed_at > now - TOLD_FOR
+    ]
 
 
 def _row(c: Connection, archive: str, destination: str) -> DestinationRow | None:

@@ -269,6 +269,7 @@ answers = Table(
     Column("studies", Document, nullable=False),
     Index("ix_answers_patient", "archive", "patient_id", "issuer", "asked_at"),
     Index("ix_answers_asked", "asked_at"),
+    Index("ix_answers_archive", "archive", "asked_at"),
     sqlite_autoincrement=True,
 )
 """`address` is whom we asked, and `asked_as` the fingerprint of the settings that the query was made by."""
@@ -442,6 +443,48 @@ nodes = Table(
     Column("learnt", Document, nullable=False),
     Column("refusals", Document, nullable=False),
 )
+
+# --- trouble ---------------------------------------------------------------------------------------
+
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("subject", Name, primary_key=True),
+    Column("since", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False),
+)
+"""What is in the way now: a row from when it begins to when it ends, whoever notices it first."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("known_since", UTCDateTime, nullable=False),
+    Column("last_message_at", UTCDateTime, nullable=False),
+    Column("read_to", Identifier, nullable=False),
+)
+"""What is known of each listener's feed; `read_to` is the last message of the inbox that was counted."""
+
+feed_hours = Table(
+    "feed_hours",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("hour", UTCDateTime, primary_key=True),
+    Column("busy_minutes", Integer, nullable=False),
+)
+"""In how many minutes of an hour a feed sent anything; hours without a message have no row."""
+
+sender_clocks = Table(
+    "sender_clocks",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("sender", Name, primary_key=True),
+    Column("zone", Name, nullable=False),
+    Column("heard_at", UTCDateTime, nullable=False),
+    Column("measures", Document, nullable=False),
+)
+"""How the times of a sender's last messages compare with the clock; `zone` is in which they were read."""
 
 # --- history ---------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ CASES: dict[str, Case] = {
         timers=_ASKED_AGAIN | {"timeouts.acse", "archives.rest"},
         logs='warning: peer_rests because="ARCHIVE did not answer the association request"',
         says="ARCHIVE rests until hh:mm:ss UTC: ARCHIVE did not answer the association request",
-        trouble="archive rests until hh:mm:ss UTC and is tried again then",
+        trouble="archive rests until hh:mm:ss and is tried again then",
     ),
     "rejects-above-1": Case(
         studies=4,
