@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from prefetch import readiness, timing
-from prefetch.cli import demo_screen, terms
+from prefetch.cli import demo_screen, machine, terms
 from prefetch.model import OrderStatus, RetrieveState
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def demo(
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = demo_screen.WIDE
-    zone = local_zone()
+    zone = machine.time_zone() or "UTC"
     today = morning.Morning(hospital.load(), datetime.now(zoneinfo.ZoneInfo(zone)))
     try:
         with (
@@ -130,15 +130,6 @@ def _store(directory: Path) -> Iterator[Database]:
         yield store
     finally:
         store.close()
-
-
-def local_zone() -> str:
-    """The time zone of this machine by its IANA name, UTC where it does not say."""
-    place = str(Path("/etc/localtime").resolve())
-    for name in (os.environ.get("TZ", ""), place.partition("zoneinfo/")[2]):
-        with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            return zoneinfo.ZoneInfo(name).key
-    return "UTC"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 import typer.core
 
 VERBS: dict[str, str] = {
+    "init": "prefetch.cli.init",
     "run": "prefetch.cli.daemon",
     "demo": "prefetch.cli.demo",
     "check": "prefetch.cli.rules",
