@@ -212,9 +212,13 @@ class Hospital:
 
     def reload(self, *, rules: str | None = None) -> None:
         """Have the daemon reload by SIGHUP, other rules if any, and wait until it has taken or refused it."""
-        assert self.daemon is not None
         if rules is not None:
             (self.directory / "rules" / "rules.yaml").write_text(rules)
+        self.reload_files()
+
+    def reload_files(self) -> None:
+        """Have the daemon reload the files as they are, and wait until it has taken or refused them."""
+        assert self.daemon is not None
         before = self._reloads()
         os.kill(self.daemon.process_id, signal.SIGHUP)
         self.await_that(lambda: self._reloads() > before, "the daemon to reload")
