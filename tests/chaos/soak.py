@@ -81,9 +81,7 @@ def _answer_at_length(octets: bytes) -> Callable[[Operation, Any, bytes], bytes]
 
 
 HUGE = {
-    "huge-text": Fault(
-        because="every answer has 10 MB of text", encodes=_answer_at_length(_TEN_MEGABYTES)
-    ),
+    "huge-text": Fault(because="every answer has 10 MB of text", encodes=_answer_at_length(_TEN_MEGABYTES)),
     "huge-sequence": Fault(
         because="every answer has a sequence of 300,000 empty items", encodes=_answer_at_length(_SEQUENCE)
     ),
@@ -297,9 +295,7 @@ class Soak:
     def _next_daemon(self) -> Daemon:
         self._daemons += 1
         log = self._directory / f"daemon-{self._daemons}.log"
-        return Daemon(
-            configuration=self._town.configuration, log=log, environment=self._clock.environment
-        )
+        return Daemon(configuration=self._town.configuration, log=log, environment=self._clock.environment)
 
     async def _start_another(self) -> None:
         self._daemon = self._next_daemon()
