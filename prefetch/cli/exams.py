@@ -166,6 +166,7 @@ def _status(connection: Connection, site: Footing, *, day: datetime, now: dateti
         "trouble": [
             *_trouble(connection, now),
             *_dead(messages),
+            *_set_aside(connection, since=day),
             *worklists.trouble(polled, site.time_zone, now),
         ],
     }
@@ -230,6 +231,16 @@ def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
             f"{pair.because}; `prefetch echo` says whether the workstation answers, and whether the archive "
             "knows it; make the workstation's AE title known to the archive, and see that it can be reached"
         )
+
+
+def _set_aside(connection: Connection, *, since: datetime) -> Iterator[str]:
+    """What we failed at ourselves, while all else went on."""
+    from prefetch.store import orders, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    if count := orders.count_set_aside(connection):
+        yield f"{count} exams are set aside after failures of ours; `prefetch orders` says why and what to do"
+    if count := retrieves.count_set_aside(connection, since):
+        yield f"{count} studies are set aside after failures of ours; `prefetch retrieves` says why"
 
 
 def _dead(messages: Mapping[MessageState, int]) -> Iterator[str]:

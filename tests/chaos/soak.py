@@ -1,8 +1,8 @@
 """Orders stream in while causes of trouble are drawn at random: `python -m tests.chaos.soak --minutes 20`.
 
 A daemon of its own, a town of patients, and a seed that says what comes: a peer goes mad in any way that the
-sandbox knows, the store goes away, its disk is full, the daemon is killed or stopped, its clock is set. At the
-end the causes stop, and every acknowledged order is ready or says why; the report says what there was besides.
+sandbox knows, the store goes away, its disk is full, the daemon is killed or stopped, its clock is set. At
+the end the causes stop, and every acknowledged order is ready or says why; the report says what there was.
 """
 
 from __future__ import annotations
@@ -382,7 +382,7 @@ class Soak:
         for log in sorted(self._directory.glob("daemon-*.log")):
             text = log.read_text(errors="replace")
             lines = [line for line in text.splitlines() if "Traceback (most recent" in line]
-            self.report.tracebacks += [f"{log.name}: {line[:2000]}" for line in lines]
+            self.report.tracebacks += [f"{log.name}: {line[:60]} … {line[-300:]}" for line in lines]
 
 
 _UNDER_WAY = {
@@ -397,7 +397,8 @@ _CLAIMS = (
     "SELECT id, owner, lease_until, state FROM retrieves WHERE owner IS NOT NULL",
 )
 _REASONS = (
-    "SELECT wants.order_id, min(retrieves.problem) FROM wants JOIN retrieves ON retrieves.id = wants.retrieve_id "
+    "SELECT wants.order_id, min(retrieves.problem) FROM wants "
+    "JOIN retrieves ON retrieves.id = wants.retrieve_id "
     "WHERE NOT wants.withdrawn AND retrieves.state <> 'verified' GROUP BY wants.order_id"
 )
 _ARRIVED = "SELECT study_instance_uid, patient_id FROM retrieves WHERE state = 'verified'"

@@ -1,4 +1,4 @@
-"""The stores of a soak, each on a disk of its own, and what becomes of them: away, full, and read by plain SQL."""
+"""The stores of a soak, each on a disk of its own: away, full, and read by plain SQL."""
 
 from __future__ import annotations
 
