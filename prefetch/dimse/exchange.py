@@ -28,6 +28,8 @@ MOST_BYTES = 2**26
 """Bytes of all answers to one question together, beyond which the peer is not listened to any more."""
 MOST_ITEMS = 2**17
 """Items in all answers that are decoded, likewise: each costs as much as some hundred bytes."""
+MOST_ELEMENTS = 2**20
+"""Elements at the top of them, likewise: a hundred of each of ten thousand studies."""
 _LEAST_ITEM = 64
 """Bytes of an honest item at the least: an answer that is full of smaller ones is not decoded."""
 _ITEM = b"\xfe\xff\x00\xe0"
@@ -71,7 +73,7 @@ class Exchange:
         self._idle = idle
         self._total = total
         self._longest = longest
-        self._bytes = self._items = 0
+        self._bytes = self._items = self._elements = 0
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
@@ -131,7 +133,9 @@ class Exchange:
                     self.too_much = too_much
                     self._association.abort(block=False)
                     return
-                yield self._decoded(response, longest=self._longest)
+                decoded = self._decoded(response, longest=self._longest)
+                self._elements += 0 if decoded is None else len(decoded)
+                yield decoded
 
     def _count(self, identifier: bytes) -> str:
         """Count what came in with one more answer; says what is too much by it."""
@@ -140,7 +144,9 @@ class Exchange:
             self._items += identifier.count(_ITEM)
         if self._bytes > MOST_BYTES:
             return f"{MOST_BYTES >> 20} MiB of answers"
-        return f"{MOST_ITEMS} items in answers" if self._items > MOST_ITEMS else ""
+        if self._items > MOST_ITEMS:
+            return f"{MOST_ITEMS} items in answers"
+        return f"{MOST_ELEMENTS} elements in answers" if self._elements > MOST_ELEMENTS else ""
 
     def _receive(self, line: waiting.Line) -> Response | None:
         """The next response, or `None` when there will be no more."""

@@ -218,6 +218,21 @@ def test_items_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "more than 10000 items in answers; only the first 10 were read" == result.because
 
 
+def test_elements_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs the processor as much as some hundred bytes, and has eight."""
+    monkeypatch.setattr(exchange, "MOST_ELEMENTS", 10_000)
+    tiny = b"".join((0x10_0009 + (number << 16)).to_bytes(4, "little") + bytes(4) for number in range(1_000))
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, tiny + answer(number))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert "more than 10000 elements in answers; only the first 10 were read" == result.because
+
+
 def test_text_is_cut_to_what_is_kept() -> None:
     """A description of 100 kB costs no more memory than a long one."""
 

@@ -163,6 +163,9 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
     assert (verdict.outcome is Outcome.SUCCESS) == bool(code == 0 and sent_whole)
 
 
+PERMANENT = "association rejected (permanent): "
+
+
 @pytest.mark.parametrize(
     ("rejection", "outcome", "because"),
     [
@@ -181,12 +184,11 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
         ((1, 3, 2), Outcome.TRANSIENT, "association rejected (transient): local limit exceeded"),
         *(
             (
-                codes,
+                (result, source, reason),
                 Outcome.PERMANENT,
-                "association rejected (permanent): "
-                f"result {codes[0]}, source {codes[1]}, reason {codes[2]}, which DICOM does not know",
+                f"{PERMANENT}result {result}, source {source}, reason {reason}, which DICOM does not know",
             )
-            for codes in [(1, 1, 9), (3, 1, 1), (255, 255, 255), (None, None, None)]
+            for result, source, reason in [(1, 1, 9), (3, 1, 1), (255, 255, 255), (None, None, None)]
         ),
     ],
 )
