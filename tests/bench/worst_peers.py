@@ -151,7 +151,7 @@ class Cost:
 
 
 def measure(hospital: Hospital, kinds: Sequence[str]) -> Cost:
-    """Ask bad archives of these kinds and an honest one for the priors of an exam; of another one beside it."""
+    """Ask bad archives of these kinds and an honest one for an exam's priors, with another exam beside it."""
     with ExitStack() as until:
         workstation = hospital.workstation(peers.Storescp)
         honest = hospital.archive(peers.Dcmqrscp, "HONEST", knows=[workstation])
@@ -231,8 +231,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="worst-") as directory, Hospital(Path(directory)) as hospital:
             cost = measure(hospital, kinds)
         broken |= cost.peak > BOUND or cost.status != 0
-        figures = f"{cost.peak:.0f} | {cost.processor:.1f} s | {cost.other:.1f} s | {cost.same:.1f} s | {cost.end:.1f} s"
-        print(f"| {name} | {figures} |", flush=True)  # noqa: T201 (a program)
+        seconds = (cost.processor, cost.other, cost.same, cost.end)
+        figures = [name, f"{cost.peak:.0f}", *(f"{figure:.1f} s" for figure in seconds)]
+        print(f"| {' | '.join(figures)} |", flush=True)  # noqa: T201 (a program)
     return int(broken)
 
 

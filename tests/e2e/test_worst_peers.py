@@ -1,4 +1,4 @@
-"""Archives that answer more than anybody could want: the daemon keeps its memory, and everybody else is served."""
+"""Archives that answer more than anybody could want cost little memory, and everybody else is served."""
 
 from __future__ import annotations
 
