@@ -133,8 +133,13 @@ class Postgresql(Store):
             return connection.execute(query.encode()).fetchall()
 
     def _after_a_full_disk(self) -> None:
-        with suppress(subprocess.CalledProcessError):  # it has lived through it
-            self._server.start()
+        for _ in range(_ATTEMPTS):  # it has lived through it, recovers, or has given up
+            with suppress(Exception):
+                self._rows("SELECT 1")
+                return
+            if not (self._server.directory / "data" / "postmaster.pid").exists():
+                self._server.start()
+            time.sleep(_APART)
 
 
 STORES: dict[str, type[Store]] = {store.name: store for store in (Sqlite, Postgresql)}
