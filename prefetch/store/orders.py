@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -38,6 +39,8 @@ from prefetch.store.tables import (
     order_patient_ids,
     orders,
 )
+
+log = structlog.stdlib.get_logger(__name__)
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -304,6 +307,7 @@ def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Ord
             at=now, what="order_set_aside", order_id=row["id"], detail={"because": because}
         )
         history.record(c, happening)
+        log.error("order_set_aside", order_id=row["id"], because=because)  # noqa: TRY400 (the sentence says it)
         return None
 
 

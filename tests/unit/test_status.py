@@ -163,7 +163,7 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
     assert (verdict.outcome is Outcome.SUCCESS) == bool(code == 0 and sent_whole)
 
 
-PERMANENT = "association rejected (permanent): "
+REJECTED = "association rejected (permanent): "
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ PERMANENT = "association rejected (permanent): "
             (
                 (result, source, reason),
                 Outcome.PERMANENT,
-                f"{PERMANENT}result {result}, source {source}, reason {reason}, which DICOM does not know",
+                f"{REJECTED}result {result}, source {source}, reason {reason}, which DICOM does not know",
             )
             for result, source, reason in [(1, 1, 9), (3, 1, 1), (255, 255, 255), (None, None, None)]
         ),
