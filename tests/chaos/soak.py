@@ -175,6 +175,8 @@ class Soak:
         self._clock = MachineClock(directory)
         self._peaks: dict[int, float] = {}
         self._daemons = 0
+        self._ways: list[str] = []
+        """In which ways peers go mad next: each comes once before any comes again."""
         self._daemon = self._next_daemon()
         wires = town.book(self._chance)
         self._chance.shuffle(wires)
@@ -282,7 +284,8 @@ class Soak:
 
     async def _go_mad(self, *peers: Scp) -> None:
         for peer in peers:
-            name = self._chance.choice(sorted(MADNESS))
+            self._ways = self._ways or self._chance.sample(sorted(MADNESS), len(MADNESS))
+            name = self._ways.pop()
             self.report.madness[name] += 1
             peer.misbehave(MADNESS[name])
         await self._last(self._chance.uniform(*self._pace.mad))
