@@ -31,6 +31,7 @@ from prefetch.store import (
     trouble_facts,
     troubles,
 )
+from prefetch.store import clock as store_clock
 
 log = structlog.get_logger()
 
@@ -106,6 +107,7 @@ def _watch_the_clock(daemon: Daemon, clock: AsyncIOScheduler, before: clock_step
             seconds=round(step.total_seconds(), 1),
             next="deadlines are looked at anew; see to the time service (chronyd, systemd-timesyncd)",
         )
+        daemon.waits_for_another_time |= step < timedelta()
         for job in clock.get_jobs():
             job.modify(next_run_time=after.wall)
         clock.wakeup()
@@ -117,6 +119,9 @@ async def _tick(daemon: Daemon) -> None:
     """Promote what came due, expire what came too late, and wake whoever has work."""
     rests = daemon.rests_to_note()
     try:
+        if daemon.waits_for_another_time:
+            await daemon.store.write_soon(store_clock.cut_waits_short, timing.now())
+            daemon.waits_for_another_time = False
         expired = await daemon.store.write_soon(_turn, now=timing.now(), rests=rests)
     except errors.StoreUnavailableError as error:
         log.error("tick_missed", because=str(error))  # noqa: TRY400 (the sentence says it whole)

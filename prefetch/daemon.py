@@ -66,6 +66,8 @@ class Daemon:
     """Those of them that the files loaded last say otherwise."""
     move_workers: Counter[str] = field(default_factory=Counter)
     """How many workers each archive's moves have."""
+    waits_for_another_time: bool = False
+    """Whether the clock was set back, and waits by the time before are not cut short yet."""
     owes_planning_anew: bool = False
     """Whether the store was away when the exams that are known were to be planned by what is in force."""
 

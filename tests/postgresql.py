@@ -19,11 +19,11 @@ from tests import peers
 class PostgreSQL:
     """A running server; `create` makes databases in it."""
 
-    def __init__(self) -> None:
-        """Make a cluster; nothing runs yet."""
+    def __init__(self, *, below: Path | None = None) -> None:
+        """Make a cluster, below a directory if one is named; nothing runs yet."""
         self._programs = _programs()
         self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-        self.directory = Path(tempfile.mkdtemp(prefix="prefetch-postgresql-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="prefetch-postgresql-", dir=below))
         if os.geteuid() == 0:
             shutil.chown(self.directory, "postgres")
         self._run("initdb", "-D", f"{self.directory}/data", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")

@@ -26,6 +26,14 @@ LONGEST_LIST = 2**20
 """Bytes of one that lists instances: what a C-MOVE has failed at, or what a Key Object refers to."""
 MOST_BYTES = 2**26
 """Bytes of all answers to one question together, beyond which the peer is not listened to any more."""
+MOST_ITEMS = 2**17
+"""Items in all answers that are decoded, likewise: each costs as much as some hundred bytes."""
+MOST_ELEMENTS = 2**20
+"""Elements at the top of them, likewise: a hundred of each of ten thousand studies."""
+_LEAST_ITEM = 64
+"""Bytes of an honest item at the least: an answer that is full of smaller ones is not decoded."""
+_ITEM = b"\xfe\xff\x00\xe0"
+"""The tag of an item (PS3.5 7.5), as all that we take is in Little Endian."""
 
 LOST = "the association was aborted or its connection lost"
 
@@ -65,15 +73,15 @@ class Exchange:
         self._idle = idle
         self._total = total
         self._longest = longest
-        self._bytes = 0
+        self._bytes = self._items = self._elements = 0
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
         self._has_answered = False
         self.keys_unsupported = False
         """Whether an answer said that some of the keys are not supported (0xFF01)."""
-        self.is_too_much = False
-        """Whether all answers together were more than we take; the association has ended then."""
+        self.too_much = ""
+        """What all answers together were more of than we take, in words; the association has ended then."""
 
     @property
     def milliseconds(self) -> float:
@@ -121,12 +129,24 @@ class Exchange:
                     return
                 self._has_answered = True
                 self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED
-                self._bytes += len(response.identifier)
-                if self._bytes > MOST_BYTES:
-                    self.is_too_much = True
+                if too_much := self._count(response.identifier):
+                    self.too_much = too_much
                     self._association.abort(block=False)
                     return
-                yield self._decoded(response, longest=self._longest)
+                decoded = self._decoded(response, longest=self._longest)
+                self._elements += 0 if decoded is None else len(decoded)
+                yield decoded
+
+    def _count(self, identifier: bytes) -> str:
+        """Count what came in with one more answer; says what is too much by it."""
+        self._bytes += len(identifier)
+        if _is_decoded(identifier, self._longest):
+            self._items += identifier.count(_ITEM)
+        if self._bytes > MOST_BYTES:
+            return f"{MOST_BYTES >> 20} MiB of answers"
+        if self._items > MOST_ITEMS:
+            return f"{MOST_ITEMS} items in answers"
+        return f"{MOST_ELEMENTS} elements in answers" if self._elements > MOST_ELEMENTS else ""
 
     def _receive(self, line: waiting.Line) -> Response | None:
         """The next response, or `None` when there will be no more."""
@@ -150,7 +170,7 @@ class Exchange:
     def _decoded(self, response: Response, *, longest: int = LONGEST_LIST) -> Dataset | None:
         """The identifier of a response; `None` where there is none, it is too long or cannot be decoded."""
         context = self._contexts.get(response.context_id)
-        if context is None or not response.identifier or len(response.identifier) > longest:
+        if context is None or not response.identifier or not _is_decoded(response.identifier, longest):
             return None
         syntax = context.transfer_syntax[0]
         identifier = BytesIO(response.identifier)
@@ -165,6 +185,11 @@ class Exchange:
         if wait == self._idle:
             return f"no response for {self._idle:g} s"
         return f"no end of it within {self._total:g} s"
+
+
+def _is_decoded(identifier: bytes, longest: int) -> bool:
+    """Whether an identifier is short enough, and not full of items, to be worth the processor's time."""
+    return len(identifier) <= longest and identifier.count(_ITEM) <= longest // _LEAST_ITEM
 
 
 def _read_last(response: Response, identifier: Dataset | None) -> Last:

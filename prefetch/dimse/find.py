@@ -129,8 +129,8 @@ def ask(
             break
         answers.append(None if each is None else read(each))
     readable = [each for each in answers if each is not None]
-    if cut or asking.is_too_much:
-        most = f"{limit} answers" if cut else f"{exchange.MOST_BYTES >> 20} MiB of answers"
+    if cut or asking.too_much:
+        most = f"{limit} answers" if cut else asking.too_much
         because = f"more than {most}; only the first {len(answers)} were read"
         verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
     else:

@@ -173,7 +173,7 @@ def _judge_counts(
 
 
 # PS3.8 Table 9-21: (source, reason) → what may be done about it.
-_REJECTIONS: Mapping[tuple[int, int], str] = {
+REJECTIONS: Mapping[tuple[int, int], str] = {
     (1, 1): "no reason given",
     (1, 2): "application context name not supported",
     (1, 3): "calling AE Title not recognized",
@@ -184,6 +184,7 @@ _REJECTIONS: Mapping[tuple[int, int], str] = {
     (3, 2): "local limit exceeded",
 }
 _REJECTED_TRANSIENT = 2
+_RESULTS = frozenset({1, _REJECTED_TRANSIENT})
 _CONGESTION = frozenset({(3, 1), (3, 2)})
 """Mended by waiting, even where an archive calls it permanent."""
 
@@ -192,7 +193,8 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
     """Judge an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
     key = (source or 0, reason or 0)
     transient = result == _REJECTED_TRANSIENT or key in _CONGESTION
-    words = _REJECTIONS.get(key, f"source {source}, reason {reason}")
+    unknown = f"result {result}, source {source}, reason {reason}, which DICOM does not know"
+    words = REJECTIONS.get(key, unknown) if result in _RESULTS else unknown
     return Verdict(
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",

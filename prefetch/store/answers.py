@@ -62,7 +62,9 @@ def save_series(
     last = _LAST.row(c, _about(archive, patient_id, issuer))
     if last is None:
         return
-    known = documents.read_studies(last["studies"])
+    known = documents.readable(documents.read_studies, last["studies"])
+    if known is None:
+        return
     told = tuple(
         study.with_series(series[study.study_instance_uid]) if study.study_instance_uid in series else study
         for study in known
@@ -76,11 +78,12 @@ def latest_answer(
 ) -> Answer | None:
     """Give the last whole answer about a patient, however old, of the archive that is at this address."""
     row = _LAST_WHOLE.row(c, {**_about(archive, patient_id, issuer), "address": address})
-    if row is None:
+    studies = None if row is None else documents.readable(documents.read_studies, row["studies"])
+    if row is None or studies is None:
         return None
     result = model.FindResult(
         outcome=row["outcome"],
-        studies=documents.read_studies(row["studies"]),
+        studies=studies,
         status=row["status"],
         because=row["because"],
         milliseconds=row["milliseconds"],

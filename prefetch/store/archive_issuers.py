@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from prefetch.domain.issuers import IssuersHeld
-from prefetch.store import dialects
+from prefetch.store import dialects, documents
 from prefetch.store.tables import archive_issuers
 
 
@@ -20,7 +20,7 @@ def find(c: Connection, archive: str, address: str) -> IssuersHeld:
     if row is None:
         return IssuersHeld()
     return IssuersHeld(
-        names=frozenset(row["names"]),
+        names=documents.readable(frozenset, row["names"]) or frozenset(),
         some_unnamed=row["some_unnamed"],
         refuses_key=row["refuses_key"],
         empty_repeats=row["empty_repeats"],

@@ -25,7 +25,7 @@ from prefetch.store.retrieves import (
     COLUMNS,
     FENCED,
     NEXT_FENCE,
-    as_retrieve,
+    claimable,
     claims_of,
     take_step,
 )
@@ -129,7 +129,10 @@ def claim_move(
     row = _MOST_URGENT.row(c, due)
     if row is None:
         return Claim()
-    leader = as_retrieve(row)
+    readable = claimable(c, [row], now=now)
+    if not readable:
+        return Claim(more=True)
+    (leader,) = readable
     chosen = together.choose(leader, partial(_same_way, c, now), most(leader))
     begun = {
         "owner": owner,
@@ -162,7 +165,7 @@ def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -
         "leader": leader.id,
         "most": most,
     }
-    return map(as_retrieve, _SAME_WAY.rows(c, asked))
+    return claimable(c, _SAME_WAY.rows(c, asked), now=now)
 
 
 def finish_move(

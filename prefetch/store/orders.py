@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -38,6 +39,8 @@ from prefetch.store.tables import (
     order_patient_ids,
     orders,
 )
+
+log = structlog.stdlib.get_logger(__name__)
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -75,8 +78,23 @@ def as_order(row: Mapping[Any, Any]) -> model.Order:
         other_ids=documents.read_patient_ids(row["other_patient_ids"]),
     )
     own = {name: row[name] for name in _OWN_FIELDS}
-    own |= {"sayings": documents.read_sayings(row["sayings"]), "segments": tuple(row["segments"])}
+    own |= {
+        "sayings": documents.read_sayings(row["sayings"]),
+        "segments": tuple(documents.read_list(row["segments"])),
+    }
     return model.Order(patient=patient, **own)
+
+
+def legible(row: Mapping[Any, Any]) -> model.Order:
+    """Make the noun of a row to look at, or for a message that mends it; it says where it cannot be read."""
+    try:
+        return as_order(row)
+    except documents.UNREADABLE:
+        nothing: dict[str, Any] = {"other_patient_ids": [], "sayings": [], "worklist": {}, "segments": []}
+        return as_order({**row, **nothing, "plan_problem": row["plan_problem"] or UNREADABLE})
+
+
+UNREADABLE = "its row in the database cannot be read; the next message about the exam mends it"
 
 
 # --- finding ---------------------------------------------------------------------------------------
@@ -88,7 +106,7 @@ def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Or
         return []
     one_at_a_time(c)
     asked = {kind.name: value for kind, value in named.items()}
-    return [as_order(row) for row in _sharing(tuple(named)).rows(c, asked)]
+    return [legible(row) for row in _sharing(tuple(named)).rows(c, asked)]
 
 
 @lru_cache(maxsize=64)
@@ -149,6 +167,16 @@ def list_orders(
     if patient_id:
         query = query.where(orders.c.patient_id == patient_id)
     return _orders(c, query.order_by(day_of_order, orders.c.id).limit(limit))
+
+
+SET_ASIDE = "set aside"
+"""How the problem begins of what we failed at, for a reason of ours."""
+
+
+def count_set_aside(c: Connection) -> int:
+    """Count the orders whose planning failed for a reason of ours, and that wait for a person."""
+    ours = orders.c.plan_problem.like(f"{SET_ASIDE}%"), orders.c.plan_at.is_(None)
+    return c.execute(select(func.count()).select_from(orders).where(*ours)).scalar_one()
 
 
 _NEWEST = 20_000
@@ -271,14 +299,15 @@ def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Ord
     """Give the order of a row; one that cannot be read is set aside, so that the others go on."""
     try:
         return as_order(row)
-    except Exception as error:  # noqa: BLE001 (whatever stands in the row)
-        because = f"set aside: its row cannot be read ({type(error).__name__}); the next message may mend it"
+    except documents.UNREADABLE:
+        because = f"set aside: {UNREADABLE}"
         idle = {"plan_at": None, "plan_problem": because, **RELEASED}
         c.execute(update(orders).where(orders.c.id == row["id"]).values(**idle))
         happening = model.Happening(
             at=now, what="order_set_aside", order_id=row["id"], detail={"because": because}
         )
         history.record(c, happening)
+        log.error("order_set_aside", order_id=row["id"], because=because)  # noqa: TRY400 (the sentence says it)
         return None
 
 
@@ -322,7 +351,7 @@ def _select() -> Select[Any]:
 
 
 def _orders(c: Connection, statement: Executable) -> list[model.Order]:
-    return [as_order(row) for row in c.execute(statement).mappings()]
+    return [legible(row) for row in c.execute(statement).mappings()]
 
 
 def _values(order: model.Order) -> dict[str, Any]:

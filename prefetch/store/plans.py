@@ -15,7 +15,7 @@ from prefetch.store import documents, history
 from prefetch.store.dialects import upsert
 from prefetch.store.orders import RELEASED
 from prefetch.store.prepared import Prepared
-from prefetch.store.retrieves import BY_NUMBER, COLUMNS, as_retrieve, take_step
+from prefetch.store.retrieves import BY_NUMBER, COLUMNS, claimable, take_step
 from prefetch.store.tables import in_state, orders, plans, retrieves, wants
 from prefetch.store.wants import judge_readiness, leave, orders_wanting, retime, wanted_by
 
@@ -130,7 +130,7 @@ def latest_plan(c: Connection, order_id: int) -> model.Plan | None:
     """Give the last plan of an order."""
     query = select(plans.c.document).where(plans.c.order_id == order_id).order_by(plans.c.id.desc()).limit(1)
     document = c.execute(query).scalar_one_or_none()
-    return None if document is None else documents.read_plan(document)
+    return None if document is None else documents.readable(documents.read_plan, document)
 
 
 # --- the order's row -------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def _queue_all(
 ) -> tuple[list[int], list[int]]:
     """Queue all that an order wants; gives the retrieves that were made and those that were there."""
     wishes = {_target(wish): wish for wish in wanted}
-    known = _find_all(c, wishes)
+    known = _find_all(c, wishes, now)
     joined: dict[int, model.Wanted] = {}
     new: list[model.Wanted] = []
     for target in sorted(wishes):  # in one sequence for all, so that no two plans wait for each other
@@ -170,19 +170,23 @@ def _queue_all(
     return list(made), list(joined)
 
 
-def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Target, model.Retrieve]:
+def _find_all(
+    c: Connection, wishes: Mapping[Target, model.Wanted], now: datetime
+) -> dict[Target, model.Retrieve]:
     """Hold the live retrieves of what is wanted; where it was brought and none is live, what brought it."""
-    live = _find(c, wishes, _LIVE_OF)
+    live = _find(c, wishes, _LIVE_OF, now)
     brought = {target for target, wish in wishes.items() if wish.decision in _BROUGHT and target not in live}
-    return live | _find(c, brought, _VERIFIED_OF)
+    return live | _find(c, brought, _VERIFIED_OF, now)
 
 
-def _find(c: Connection, targets: Collection[Target], query: Prepared) -> dict[Target, model.Retrieve]:
+def _find(
+    c: Connection, targets: Collection[Target], query: Prepared, now: datetime
+) -> dict[Target, model.Retrieve]:
     """Hold the newest retrieve of each study and destination that a query finds by its `studies`."""
     if not targets:
         return {}
     rows = query.rows(c, {"studies": sorted({study for study, _ in targets})})
-    found = {(each.study_instance_uid, each.destination): each for each in map(as_retrieve, rows)}
+    found = {(each.study_instance_uid, each.destination): each for each in claimable(c, rows, now=now)}
     return {target: each for target, each in found.items() if target in targets}
 
 

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, func, select
 
 from prefetch.domain import sender_clock, trouble
-from prefetch.model import OrderStatus, Outcome, RetrieveState
-from prefetch.runtime.set_aside import SET_ASIDE
+from prefetch.model import OrderStatus, Outcome
 from prefetch.store import archives as archive_rows
 from prefetch.store import destinations, feeds, inbox, nodes, troubles, worklists
-from prefetch.store.tables import MessageState, answers, in_state, orders, plans, retrieves
+from prefetch.store import orders as order_rows
+from prefetch.store import retrieves as retrieve_rows
+from prefetch.store.tables import MessageState, answers, orders, plans
 
 _LATELY = timedelta(days=30)
 """How far back answers and plans are looked at."""
@@ -64,7 +65,10 @@ def read_facts(c: Connection, scope: trouble.TroubleScope, now: datetime) -> tro
             )
             for pair in destinations.unknown_destinations(c, now)
         ],
-        set_aside=_set_aside(c, now),
+        set_aside={
+            "orders": order_rows.count_set_aside(c),
+            "retrieves": retrieve_rows.count_set_aside(c, now - _LATELY),
+        },
         dead_letters=inbox.count_in_state(c, MessageState.DEAD),
         worklists=[
             trouble.WorklistFact(
@@ -94,23 +98,6 @@ def _daemon(node: nodes.Node) -> trouble.DaemonFact:
         waits_for_restart=tuple(node.waits_for_restart.values()),
         refusals=node.refusals,
     )
-
-
-def _set_aside(c: Connection, now: datetime) -> dict[str, int]:
-    """Count what was set aside after failures of ours and still waits for a person."""
-    begins = f"{SET_ASIDE}%"
-    of_orders = select(func.count()).where(
-        orders.c.plan_at.is_(None), orders.c.plan_problem.like(begins), orders.c.changed_at > now - _LATELY
-    )
-    of_retrieves = select(func.count()).where(
-        in_state(RetrieveState.FAILED, RetrieveState.PARTIAL),
-        retrieves.c.problem.like(begins),
-        retrieves.c.deadline > now - _LATELY,
-    )
-    return {
-        "orders": c.execute(of_orders).scalar_one(),
-        "retrieves": c.execute(of_retrieves).scalar_one(),
-    }
 
 
 # --- what archives answered ------------------------------------------------------------------------

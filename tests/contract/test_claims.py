@@ -10,7 +10,7 @@ import pytest
 from prefetch import together
 from prefetch.lifecycle import Step
 from prefetch.model import MoveResult, Outcome, Priority, Retrieve, RetrieveState
-from prefetch.store import archives, checks, claims, history, horizon, orders, wants
+from prefetch.store import archives, checks, claims, clock, history, horizon, orders, wants
 from prefetch.store.database import Database, is_shared
 from tests.queued import (
     ARCHIVE,
@@ -605,3 +605,26 @@ def test_orders_held_for_planning_are_free_at_once_when_given_back(queue: Queue)
     queue.claim_order()
     queue.do(orders.release_orders, owner=OWNER)
     assert NOW == queue.do(horizon.horizon, NOW).plan_at
+
+
+# --- the clock was set back ------------------------------------------------------------------------
+
+
+def test_what_waits_by_the_time_before_is_due_when_the_clock_was_set_back(queue: Queue) -> None:
+    """A retry, a look, a plan that was put off and a rest; what an exam's time begins keeps it."""
+    later = NOW + 6 * HOUR
+    retried, moved = queue.moving(wish("1.1")), queue.moving(wish("1.2"))
+    scheduled = queue.wanted(wish("1.3", start_at=later))
+    queue.finish(retried, Step.RETRY, at=later)
+    queue.finish(moved, at=later)
+    order = queue.order(accession_number="A9")
+    claimed = next(each for each in queue.claim_orders(100) if each.id == order.id)
+    queue.do(orders.postpone_planning, claimed, owner=OWNER, at=later, because="put off", now=NOW)
+    queue.do(archives.know_archives, [ARCHIVE])
+    queue.do(archives.rest_archive, ARCHIVE, until=later, because="rests")
+    queue.do(archives.park_pair, ARCHIVE, DESTINATION, until=later, because="parked")
+    assert 5 == queue.do(clock.cut_waits_short, NOW)
+    assert ["1.1"] == [each.study_instance_uid for each in queue.claim_many()]
+    assert ["1.2"] == [each.study_instance_uid for each in queue.claim_checks()]
+    assert order.id in [each.id for each in queue.claim_orders(100)]
+    assert later == queue.retrieve(scheduled.id).start_at

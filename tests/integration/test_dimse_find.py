@@ -182,6 +182,57 @@ def test_answers_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"more than 1 MiB of answers; only the first {len(result.studies)} were read" == result.because
 
 
+EMPTY_ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
+
+
+def full_of_items(count: int, number: int = 0) -> bytes:
+    """An answer with a Procedure Code Sequence of so many empty items."""
+    items = EMPTY_ITEM * count
+    return b"\x08\0\x32\x10" + len(items).to_bytes(4, "little") + items + answer(number)[8:]
+
+
+def test_answer_full_of_items_is_not_decoded() -> None:
+    """A thousand items are read, 300,000 are not; the answers beside it are."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, full_of_items(30_000))
+        conversation.respond(0xFF00, answer(1))
+        conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (Outcome.WARNING, 1) == (result.outcome, len(result.studies))
+
+
+def test_items_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small answers that are full of items are listened to until there are too many of them."""
+    monkeypatch.setattr(exchange, "MOST_ITEMS", 10_000)
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, full_of_items(1_000, number))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert Outcome.PARTIAL is result.outcome
+    assert "more than 10000 items in answers; only the first 10 were read" == result.because
+
+
+def test_elements_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs the processor as much as some hundred bytes, and has eight."""
+    monkeypatch.setattr(exchange, "MOST_ELEMENTS", 10_000)
+    tiny = b"".join((0x10_0009 + (number << 16)).to_bytes(4, "little") + bytes(4) for number in range(1_000))
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, tiny + answer(number))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert "more than 10000 elements in answers; only the first 10 were read" == result.because
+
+
 def test_text_is_cut_to_what_is_kept() -> None:
     """A description of 100 kB costs no more memory than a long one."""
 

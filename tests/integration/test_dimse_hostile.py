@@ -330,6 +330,41 @@ def test_an_association_answered_byte_by_byte_is_given_up() -> None:
     assert Outcome.TRANSIENT is result.outcome
 
 
+@pytest.mark.parametrize(
+    ("octets", "because"),
+    [
+        *(
+            (
+                b"\x03\0\0\0\0\x04\0" + bytes(codes),
+                f"result {codes[0]}, source {codes[1]}, reason {codes[2]}, which DICOM does not know",
+            )
+            for codes in [(1, 1, 11), (1, 4, 1), (3, 1, 1), (0, 0, 0), (255, 255, 255), (2, 3, 99)]
+        ),
+        (b"\x07\0\0\0\0\x04\0\0\x02\x63", "did not answer the association request"),
+        (b"\x07\0\0\0\0\x04\0\0\x63\x63", "did not answer the association request"),
+    ],
+)
+def test_codes_that_nobody_knows_end_no_thread(octets: bytes, because: str) -> None:
+    """A rejection is told with its codes, and an abort is one; no traceback comes of them."""
+    failed: list[BaseException | None] = []
+
+    def refuse(door: socket.socket) -> None:
+        client, _ = door.accept()
+        with client:
+            client.recv(65_536)
+            client.sendall(octets)
+            client.recv(1)
+
+    with socket.create_server((HOST, 0)) as door, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
+        thread = threading.Thread(target=refuse, args=(door,))
+        thread.start()
+        with ScriptedScp() as scp:
+            result = use(replace(scp.peer(timeouts=UNHURRIED), port=door.getsockname()[1]), find)
+        thread.join()
+    assert (True, []) == (because in result.because, failed)
+
+
 def descriptors() -> int:
     """How many this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a count, and no paths)

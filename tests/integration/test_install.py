@@ -47,6 +47,31 @@ ALIVE = """
 prefetch status --json | grep '"alive": true.*"trouble": \\[\\]'
 """
 
+MEMBER = """
+cd /
+getent passwd alice || useradd --no-create-home --shell /bin/sh alice
+usermod -aG prefetch alice
+cat > /usr/local/bin/all-verbs <<'EOF'
+set -eux
+umask 077
+prefetch orders --json
+prefetch status --json
+prefetch pause main
+prefetch resume main
+printf 'MSH|^~\\\\&|RIS|HOSP|||20260302||ADT^A08|M%s|P|2.5\\rPID|||P1\\r' $$ | prefetch submit -
+prefetch fetch --patient P1
+for verb in release retry cancel; do
+    status=0; prefetch $verb 999999 || status=$?
+    test $status = 1
+done
+prefetch retrieves --json
+EOF
+runuser -u alice -- sh /usr/local/bin/all-verbs
+ls -l /var/lib/prefetch
+cd "$OLDPWD"
+"""
+"""A member of the group, with another umask: each verb that looks, and each that writes."""
+
 WRONG_RULES = """
 echo 'rules: [' > /etc/prefetch/rules/wrong.yaml
 if systemctl reload prefetch; then exit 1; fi
@@ -112,6 +137,15 @@ def test_the_page_installs_upgrades_and_rolls_back(tmp_path: Path) -> None:
             f"cat {tmp_path}/site.yaml > /etc/prefetch/prefetch.yaml\n",
             all_of("Describe your site"),
             *(all_of("Start"), ALIVE),
+            *(
+                MEMBER,
+                ALIVE,
+                "systemctl stop prefetch\n",
+                MEMBER,
+                "systemctl start prefetch\n",
+                ALIVE,
+                MEMBER,
+            ),
             *(all_of("Change rules while it runs"), WRONG_RULES, ALIVE, WAITS, ALIVE),
             *(upgrade, ALIVE, change_over, ALIVE),
             *(roll_back, ALIVE, put_back, ALIVE),
