@@ -18,6 +18,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from prefetch.values.visible_text import make_json_visible, make_visible
+
 IDENTIFIERS = (
     "patient_id",
     "accession_number",
@@ -68,6 +70,22 @@ class IdentifierPolicy:
         return event
 
 
+_JSON = structlog.processors.JSONRenderer(default=str)
+
+
+def _render_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """Write a line as JSON in which nothing acts on a terminal that shows it."""
+    return make_json_visible(str(_JSON(logger, method, event)))
+
+
+def _show_plainly(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Make visible what a terminal would obey; a traceback keeps its lines."""
+    return {
+        key: make_visible(value, keep="\n" if key == "exception" else "") if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
 def configure(
     *,
     level: str = "info",
@@ -79,9 +97,7 @@ def configure(
     out = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = form is Format.CONSOLE or (form is Format.AUTO and out.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(default=str)
-    )
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if pretty else _render_json
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -89,6 +105,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             IdentifierPolicy(identifiers),
             structlog.processors.format_exc_info,
+            *([_show_plainly] if pretty else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -24,7 +24,7 @@ def pause(archive: Name, *, config: terms.ConfigOption = None, by: terms.ByOptio
         archives.pause_archive(connection, archive, by=terms.who(by), at=now)
         detail: dict[str, object] = {"archive": archive, "by": terms.who(by)}
         history.record(connection, model.Happening(at=now, what="archive_paused", detail=detail))
-    typer.echo(f"{archive} is paused")
+    terms.echo(f"{archive} is paused")
 
 
 def resume(archive: Name, *, config: terms.ConfigOption = None, by: terms.ByOption = None) -> None:
@@ -37,7 +37,7 @@ def resume(archive: Name, *, config: terms.ConfigOption = None, by: terms.ByOpti
         if resumed:
             detail: dict[str, object] = {"archive": archive, "by": terms.who(by)}
             history.record(connection, model.Happening(at=now, what="archive_resumed", detail=detail))
-    typer.echo(f"{archive} is {'resumed' if resumed else 'not paused'}")
+    terms.echo(f"{archive} is {'resumed' if resumed else 'not paused'}")
 
 
 def _site_with(archive: str, config: terms.ConfigOption) -> Config:

@@ -230,26 +230,26 @@ def _decision(candidate: model.Candidate) -> dict[str, Any]:
 def _print(page: dict[str, Any], site: Config) -> None:
     exams, priors = page["exams"], page["priors"]
     since, until = (terms.local(page[key], site.time_zone) for key in ("since", "until"))
-    typer.echo(f"rules            {page['rules']}, against what was decided then")
-    typer.echo(
+    terms.echo(f"rules            {page['rules']}, against what was decided then")
+    terms.echo(
         f"exams            {exams['replayed']} replayed, since {since}{f' until {until}' if until else ''}"
     )
-    typer.echo(f"touched          {exams['touched']}")
-    typer.echo(
+    terms.echo(f"touched          {exams['touched']}")
+    terms.echo(
         f"priors           {priors['gained']} gained, {priors['lost']} lost, {priors['otherwise']} otherwise"
     )
     for why, number in page["not_judged"].items():
-        typer.echo(f"not judged       {number}: {why}")
+        terms.echo(f"not judged       {number}: {why}")
     for why, number in page["not_replayed"].items():
-        typer.echo(f"not replayed     {number}: {why}")
+        terms.echo(f"not replayed     {number}: {why}")
     if len(page["archives"]) > 1:
         for which, volume in page["total"].items():
-            typer.echo(f"{which:<16} {_amount(volume)}, {_minutes(volume)}")
+            terms.echo(f"{which:<16} {_amount(volume)}, {_minutes(volume)}")
     for archive in page["archives"]:
         for line in _archive_lines(archive, site):
-            typer.echo(line)
+            terms.echo(line)
     for one in page["by_rule"]:
-        typer.echo(f"rule             {one['rule']}: {one['gained']} gained, {one['lost']} lost")
+        terms.echo(f"rule             {one['rule']}: {one['gained']} gained, {one['lost']} lost")
     for kind in ("gained", "lost", "otherwise"):
         _print_examples(kind, page[kind], priors[kind], site)
 
@@ -284,11 +284,11 @@ def _minutes(volume: dict[str, Any]) -> str:
 def _print_examples(kind: str, rows: list[dict[str, Any]], total: int, site: Config) -> None:
     if not rows:
         return
-    typer.echo(f"\n{kind}{f', {len(rows)} of {total}' if len(rows) < total else ''}")
+    terms.echo(f"\n{kind}{f', {len(rows)} of {total}' if len(rows) < total else ''}")
     for row in rows:
         modalities = "/".join(row["modalities"]) or "?"
         start = terms.local(row["scheduled_start"], site.time_zone) or "no time yet"
-        typer.echo(
+        terms.echo(
             f"  {row['order']}  {row['procedure_description'] or ''}  {start}\n"
             f"    {row['study_date'] or 'no date'}  {modalities}  {row['study_description'] or ''}"
             f"  {row['archive']} → {row['destination']}"
@@ -297,7 +297,7 @@ def _print_examples(kind: str, rows: list[dict[str, Any]], total: int, site: Con
             decision = row[key]
             elsewhere = decision["destination"] not in {None, row["destination"]}
             where = f" for {decision['destination']}" if elsewhere else ""
-            typer.echo(f"      {word} {decision['decision']}{where}{_reasons(decision['reasons'])}")
+            terms.echo(f"      {word} {decision['decision']}{where}{_reasons(decision['reasons'])}")
 
 
 _SHOWN_REASONS = 3

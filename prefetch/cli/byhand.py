@@ -87,4 +87,4 @@ def fetch(
                 at=now, what="fetch_asked_by_hand", order_id=kept.id, detail={"by": terms.who(by)}
             ),
         )
-    typer.echo(f"{kept.name} is planned within a second; see: prefetch explain {kept.name!r}")
+    terms.echo(f"{kept.name} is planned within a second; see: prefetch explain {kept.name!r}")

@@ -24,6 +24,6 @@ def migrate(
     with terms.could_not_ask():
         before, after = Database.migrate(url)
     if before == after:
-        typer.echo(f"the schema is the newest: {after}")
+        terms.echo(f"the schema is the newest: {after}")
     else:
-        typer.echo(f"the schema is now {after}, from {before or 'an empty database'}")
+        terms.echo(f"the schema is now {after}, from {before or 'an empty database'}")

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from prefetch import errors, model
 from prefetch.cli import terms
 
@@ -258,7 +256,7 @@ def _print(name: str, rows: Sequence[Row]) -> None:
     terms.print_table(map(_line, rows), _COLUMNS)
     first = rows[0]
     terms.print_blocks([terms.Block(head=name, lines=tuple(_sentences(first, rows)))])
-    typer.echo()
+    terms.echo()
 
 
 def _sentences(first: Row, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ def submit(
             refused += because is not None
             if because is not None:
                 terms.say(f"{file}: {because}")
-    typer.echo(f"{len(messages) - refused} of {len(messages)} messages are in the inbox")
+    terms.echo(f"{len(messages) - refused} of {len(messages)} messages are in the inbox")
     if refused or not messages:
         terms.stop(terms.Exit.NO)
 

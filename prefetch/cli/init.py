@@ -450,17 +450,17 @@ def _conclude(place: Path, report: Report) -> None:
     """Tell what was written, what comes next, and what observe mode is."""
     file = place / CONFIG_NAME
     number = len(report.config.rule_set.rules) if report.config else 0
-    typer.echo(f"\nWritten: {file}\n         {place / 'rules'} with {number} rules and their tests")
+    terms.echo(f"\nWritten: {file}\n         {place / 'rules'} with {number} rules and their tests")
     for problem in report.problems:
         terms.say(str(problem))
-    typer.echo("\nNext:")
+    terms.echo("\nNext:")
     if terms.place_of(None).absolute() != file:
-        typer.echo(f"  export PREFETCH_CONFIG={file}")
-    typer.echo("  prefetch check    # every mistake in the files, with its place")
-    typer.echo("  prefetch echo     # who answers, and which archive knows which workstation")
+        terms.echo(f"  export PREFETCH_CONFIG={file}")
+    terms.echo("  prefetch check    # every mistake in the files, with its place")
+    terms.echo("  prefetch echo     # who answers, and which archive knows which workstation")
     service = "   as a service: systemctl enable --now prefetch" if _is_system(place) else ""
-    typer.echo(f"  prefetch run      # the daemon{service}")
-    typer.echo(
+    terms.echo(f"  prefetch run      # the daemon{service}")
+    terms.echo(
         "\nIt begins in observe mode: every exam is planned, and nothing is moved. Look at\n"
         "what it decides with `prefetch orders` and `prefetch explain ACCESSION`. When it\n"
         f"decides as you would, write `mode: active` in {file.name} and reload it."

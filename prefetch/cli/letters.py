@@ -86,8 +86,8 @@ def show_letter(
         terms.print_json(_row(letter) | {"text": text, "today": today})
         return
     for key, value in _line(letter, site).items():
-        typer.echo(f"{_COLUMNS[key]:<12} {value}")
-    typer.echo("".join(f"\n  {line}" for line in text) + "\n")
+        terms.echo(f"{_COLUMNS[key]:<12} {value}")
+    terms.echo("".join(f"\n  {line}" for line in text) + "\n")
     messages.show(reading, f"message {number} today", mapping=True)
 
 
@@ -114,7 +114,7 @@ def replay_letters(
                 refused += 1
                 terms.say(str(error))
             else:
-                typer.echo(f"{number} is read once more")
+                terms.echo(f"{number} is read once more")
     if refused:
         terms.stop(terms.Exit.NO)
 

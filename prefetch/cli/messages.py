@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from prefetch import model
 from prefetch.cli import terms
 from prefetch.intake import batch, hl7
 from prefetch.senders import Sender
+from prefetch.values.visible_text import make_visible
 
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE…", help="HL7 files, framed or not; - is standard input.")
@@ -80,7 +80,7 @@ def read(
             reading = hl7.read_message(raw, senders=senders, listener=listener)
             shown = _Shown(file=name, reading=reading, deviations=deviations, mapping=mapping)
             if as_json:
-                typer.echo(json.dumps(_row(shown), ensure_ascii=False))
+                terms.echo(json.dumps(_row(shown), ensure_ascii=False))
             else:
                 _print(shown)
     if unreadable:
@@ -106,29 +106,29 @@ def show(reading: hl7.Reading, title: str, *, mapping: bool = False) -> None:
 
 
 def _print(shown: _Shown) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = terms.SafeConsole(soft_wrap=True, highlight=False)
     reading = shown.reading
     said = reading.message_type or "no HL7 message"
     control_id = reading.header.control_id if reading.header else ""
-    console.print(
-        f"{shown.file}: {said} {control_id} → {reading.acknowledgement}", style="bold", markup=False
-    )
+    console.print(f"{shown.file}: {said} {control_id} → {reading.acknowledgement}", style="bold")
     if shown.mapping and reading.sender:
-        console.print(f"  read as the sender {reading.sender} writes", markup=False)
+        console.print(f"  read as the sender {reading.sender} writes")
     if reading.problem:
-        console.print(f"  not understood: {reading.problem}", style="red", markup=False)
+        console.print(f"  not understood: {reading.problem}", style="red")
     elif not reading.events:
         console.print("  of no interest: acknowledged, and not parsed")
     for event, origins in zip(reading.events, reading.origins, strict=True):
         console.print(_table(event, origins if shown.mapping else {}))
     for deviation in shown.deviations or ():
-        console.print(f"  deviates: {deviation}", style="yellow", markup=False)
+        console.print(f"  deviates: {deviation}", style="yellow")
 
 
 def _table(event: model.OrderEvent, origins: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=True, show_header=False)
     for name, value in _values(event):
-        table.add_row(name.replace("_", " "), Text(value), Text(origins.get(name, ""), style="dim"))
+        table.add_row(
+            name.replace("_", " "), Text(make_visible(value)), Text(origins.get(name, ""), style="dim")
+        )
     return table
 
 

@@ -70,8 +70,8 @@ def _plan_all(site: Footing, by: str) -> None:
         minutes = ceil(exams * replanning.PACE / timedelta(minutes=1))
         last = f"{minutes} minutes" if minutes > 1 else "a minute"
         soon = replanning.AT_ONCE // timedelta(hours=1)
-        typer.echo(f"those of the next {soon} hours at once, all others within {last}")
+        terms.echo(f"those of the next {soon} hours at once, all others within {last}")
 
 
 def _tell(exams: int) -> None:
-    typer.echo(f"{exams} exam{'' if exams == 1 else 's'} planned anew; see: prefetch orders")
+    terms.echo(f"{exams} exam{'' if exams == 1 else 's'} planned anew; see: prefetch orders")

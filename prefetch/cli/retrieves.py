@@ -129,7 +129,7 @@ def _act(
                 refused += 1
                 terms.say(str(error))
             else:
-                typer.echo(f"{number} {done}")
+                terms.echo(f"{number} {done}")
     if refused:
         terms.stop(terms.Exit.NO)
 

@@ -46,7 +46,7 @@ def check(
     report = configuration.examine(path, rules_directory=rules_directory)
     problems = [*report.problems, *_strangers(report)]
     for problem in problems:
-        typer.echo(_line(problem) if json else str(problem))
+        terms.echo(_line(problem) if json else str(problem))
     terms.say(_sum(report, problems))
     if report.config is None:
         raise typer.Exit(terms.Exit.NO)
@@ -58,7 +58,7 @@ def _ask_what_waits(files: configuration.Config, *, as_json: bool) -> None:
     """Tell what of the files waits for a restart; ends the command with 1 where anything does."""
     sentences = _waits_for_restart(files)
     for key, sentence in sentences.items():
-        typer.echo(jsonlib.dumps({"waits_for_restart": key, "message": sentence}) if as_json else sentence)
+        terms.echo(jsonlib.dumps({"waits_for_restart": key, "message": sentence}) if as_json else sentence)
     if sentences:
         terms.stop(
             terms.Exit.NO, f"{_count(len(sentences), 'change')} left for a restart; a reload takes all else"

@@ -71,9 +71,9 @@ def _row(outcome: trial.Outcome) -> dict[str, object]:
 
 
 def _print(outcome: trial.Outcome) -> None:
-    typer.echo(f"{'ok    ' if outcome.passed else 'FAILED'}  {outcome.case.name}")
+    terms.echo(f"{'ok    ' if outcome.passed else 'FAILED'}  {outcome.case.name}")
     for failure in outcome.failures:
-        typer.echo(f"        {outcome.case.place}: {failure}")
+        terms.echo(f"        {outcome.case.place}: {failure}")
 
 
 def _sum(outcomes: Sequence[trial.Outcome], rule_set: rules.RuleSet) -> None:

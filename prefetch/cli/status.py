@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from prefetch import readiness, timing
 from prefetch.cli import exams, terms, worklists
 from prefetch.domain import trouble
@@ -37,7 +35,7 @@ def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False)
         return
     _print(facts, site)
     for line in _trouble_lines(found):
-        typer.echo(line)
+        terms.echo(line)
 
 
 def find_trouble(connection: Connection, site: Footing, now: datetime) -> tuple[trouble.Trouble, ...]:
@@ -50,16 +48,16 @@ def find_trouble(connection: Connection, site: Footing, now: datetime) -> tuple[
 
 def _print(facts: Mapping[str, Any], site: Footing) -> None:
     share = facts["on_time_share"]
-    typer.echo(f"mode             {facts['mode']}")
-    typer.echo(
+    terms.echo(f"mode             {facts['mode']}")
+    terms.echo(
         f"on-time share    {'no exam has counted yet' if share is None else f'{share:.1%}'}  (last 24 h)"
     )
     for name in ("exams", "messages", "retrieves"):
-        typer.echo(f"{name:<16} {_counted(facts[name])}")
+        terms.echo(f"{name:<16} {_counted(facts[name])}")
     for source, counts in facts["turned_away"].items():
-        typer.echo(f"turned away      {source}: {_counted(counts)}  (since the start)")
+        terms.echo(f"turned away      {source}: {_counted(counts)}  (since the start)")
     for worklist in facts["worklists"]:
-        typer.echo(f"worklist         {worklists.line(worklist, site.time_zone)}")
+        terms.echo(f"worklist         {worklists.line(worklist, site.time_zone)}")
 
 
 def _trouble_lines(found: Iterable[trouble.Trouble]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -14,6 +13,7 @@ from prefetch import model, provenance, readiness, timing
 from prefetch.cli import exams, order_trouble, terms
 from prefetch.cli import status as status_verb
 from prefetch.model import Decision
+from prefetch.values.visible_text import make_visible
 
 if TYPE_CHECKING:
     from prefetch.config import Footing
@@ -47,7 +47,7 @@ def explain(
     if json:
         terms.print_json(_story(exam, wanted, happened) | {"trouble": words})
     else:
-        Console().print(_tree(exam, wanted, happened, site, words))
+        terms.SafeConsole().print(_tree(exam, wanted, happened, site, words))
 
 
 Wanted = list[tuple[model.Want, model.Retrieve]]
@@ -59,6 +59,11 @@ def _read(connection: Connection, order_id: int) -> tuple[readiness.Exam, Wanted
 
     exam = exam_rows.get_exam(connection, order_id)
     return exam, retrieves.retrieves_of_order(connection, order_id), history.story(connection, order_id)
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Give text in which nothing acts, in a style."""
+    return Text(make_visible(text), style=style)
 
 
 def _story(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening]) -> dict[str, Any]:
@@ -184,13 +189,13 @@ def _tree(
         )
     )
     for line in trouble:
-        tree.add(Text(f"! {line}", style="red"))
+        tree.add(_text(f"! {line}", style="red"))
     _branch(tree, "who said what", _of_sayings(order.sayings, site))
     _branch(tree, "rules", map(_of_rule, _acting_first(exam.plan.rules)) if exam.plan else ())
     if exam.plan:
         if exam.plan.problem:
-            tree.add(Text(f"problem: {exam.plan.problem}", style="red"))
-        known = [Text(f"{each.id.name}: {each.because}") for each in exam.plan.patient_ids]
+            tree.add(_text(f"problem: {exam.plan.problem}", style="red"))
+        known = [_text(f"{each.id.name}: {each.because}") for each in exam.plan.patient_ids]
         _branch(tree, "patient IDs", known)
         _branch(tree, "archives asked", [_of_query(each, site) for each in exam.plan.consulted])
         _branch(tree, "candidates", [_of_candidate(each) for each in exam.plan.candidates])
@@ -200,7 +205,7 @@ def _tree(
 
 
 def _branch(tree: Tree, name: str, lines: Iterable[Text]) -> None:
-    branch = tree.add(Text(name, style="bold"))
+    branch = tree.add(_text(name, style="bold"))
     for line in lines:
         branch.add(line)
 
@@ -217,9 +222,9 @@ def _of_sayings(sayings: provenance.Sayings, site: Footing) -> Iterator[Text]:
         overtaken = {name: value for name, value in saying.said.items() if name not in held}
         who = f"{saying.source} ({terms.local(saying.at, site.time_zone)})"
         if held:
-            yield Text(f"{who}: {_fields(held)}")
+            yield _text(f"{who}: {_fields(held)}")
         if overtaken:
-            yield Text(f"{who}, overtaken: {_fields(overtaken)}", style="dim")
+            yield _text(f"{who}, overtaken: {_fields(overtaken)}", style="dim")
 
 
 def _fields(said: Mapping[str, str | None]) -> str:
@@ -233,7 +238,7 @@ def _acting_first(rules: Iterable[model.Reason]) -> list[model.Reason]:
 
 def _of_rule(reason: model.Reason) -> Text:
     style = "" if reason.because.startswith("matches") else "dim"
-    return Text(f"{reason.rule}: {reason.because}{_place(reason)}", style=style)
+    return _text(f"{reason.rule}: {reason.because}{_place(reason)}", style=style)
 
 
 def _place(reason: model.Reason) -> str:
@@ -243,9 +248,9 @@ def _place(reason: model.Reason) -> str:
 def _of_query(each: model.Consulted, site: Footing) -> Text:
     asked_for = each.patient_id or each.study_instance_uid
     if asked_for is None:
-        return Text(f"{each.archive}: {each.because}", style="dim")
+        return _text(f"{each.archive}: {each.because}", style="dim")
     issuer = f" ({each.issuer_of_patient_id})" if each.issuer_of_patient_id else ""
-    return Text(
+    return _text(
         f"{each.archive}: {asked_for}{issuer}: {each.answers} studies, {each.outcome.value} "
         f"({terms.local(each.asked_at, site.time_zone)}){': ' + each.because if each.because else ''}"
     )
@@ -280,7 +285,7 @@ def _codes(study: model.Study) -> str:
 def _of_retrieve(want: model.Want, retrieve: model.Retrieve, site: Footing) -> Text:
     count = f"{retrieve.arrived_instances if retrieve.arrived_instances is not None else '?'}"
     expected = retrieve.expected_instances if retrieve.expected_instances is not None else "?"
-    line = Text(
+    line = _text(
         f"{retrieve.id} {'withdrawn' if want.withdrawn else retrieve.state.value}: "
         f"{retrieve.study_instance_uid}  {retrieve.archive} → {retrieve.destination}, "
         f"{count} of {expected} instances, {retrieve.attempts} moves"
@@ -299,4 +304,4 @@ def _of_happening(happening: model.Happening, site: Footing) -> Text:
         f"{name}: {value}" for name, value in happening.detail.items() if value not in {None, ""}
     )
     which = f" {happening.retrieve_id}" if happening.retrieve_id else ""
-    return Text(f"{terms.local(happening.at, site.time_zone)}  {happening.what}{which}  {detail}")
+    return _text(f"{terms.local(happening.at, site.time_zone)}  {happening.what}{which}  {detail}")

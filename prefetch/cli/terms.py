@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from prefetch import errors
+from prefetch.values.visible_text import make_json_visible, make_visible
 
 if TYPE_CHECKING:
     from prefetch.config import Config, Footing
@@ -60,9 +63,33 @@ ByOption = Annotated[
 ]
 
 
+class SafeConsole(Console):
+    """A console that obeys nothing in what it shows: no markup, no escape sequence, no mark of direction."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text visible before it is laid out; lines stay lines."""
+        return super().render_str(make_visible(text, keep="\n"), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Make visible what was laid out as text of its own; styles are no part of it."""
+        for segment in super().render(renderable, options):
+            plain = (
+                segment if segment.control else segment._replace(text=make_visible(segment.text, keep="\n"))
+            )
+            yield plain
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print text for a person; lines and columns stay, and nothing else in it acts."""
+    typer.echo(make_visible(text, keep="\n\t"), err=err)
+
+
 def say(line: str) -> None:
     """Print a line for the person, beside the answer: on stderr."""
-    typer.echo(line, err=True)
+    echo(line, err=True)
 
 
 def stop(exit_status: Exit, line: str = "") -> NoReturn:
@@ -181,21 +208,22 @@ def print_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
     """Print the given columns (key → heading) for a person; as wide as it needs to be where nobody looks."""
-    console = Console()
+    console = SafeConsole()
     table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*("" if row.get(key) is None else str(row[key]) for key in columns))
+        cells = ("" if row.get(key) is None else str(row[key]) for key in columns)
+        table.add_row(*(make_visible(cell) for cell in cells))
     if not table.row_count:
         say("none")
         return
     if not console.is_terminal:
-        console = Console(width=max(console.width, console.measure(table).maximum))
+        console = SafeConsole(width=max(console.width, console.measure(table).maximum))
     console.print(table)
 
 
 def print_json(row: Mapping[str, Any]) -> None:
     """Print one JSON line; times in ISO 8601."""
-    typer.echo(json.dumps(row, ensure_ascii=False, default=_plain))
+    typer.echo(make_json_visible(json.dumps(row, ensure_ascii=False, default=_plain)))
 
 
 def _plain(value: object) -> object:
@@ -217,10 +245,10 @@ class Block:
 
 def print_blocks(blocks: Iterable[Block]) -> None:
     """Print blocks for a person, wrapped to the terminal; each line whole where nobody looks."""
-    console = Console()
+    console = SafeConsole()
     width = console.width if console.is_terminal else None
     for block in blocks:
-        typer.echo("\n".join(write_block(block, width)))
+        echo("\n".join(write_block(block, width)))
 
 
 def write_block(block: Block, width: int | None) -> Iterator[str]:

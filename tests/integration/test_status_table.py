@@ -34,7 +34,9 @@ class Moved:
     """What the archive was asked, in order: service and level."""
 
 
-def move(script: Script, find: Script | None = None, **more: Any) -> Moved:
+def move(
+    script: Script, find: Script | None = None, timeouts: peer.Timeouts | None = None, **more: Any
+) -> Moved:
     """Have a study moved by an archive that follows the script."""
     asked: list[str] = []
 
@@ -47,7 +49,8 @@ def move(script: Script, find: Script | None = None, **more: Any) -> Moved:
 
     finding = on("find", find or still_there)
     with ScriptedScp(move=on("move", script), find=finding, offers=EVERYTHING) as scp:
-        result = asyncio.run(_move(scp.peer(), **more))
+        to = scp.peer() if timeouts is None else scp.peer(timeouts=timeouts)
+        result = asyncio.run(_move(to, **more))
     return Moved(result, follow(result, 1), _count(result), tuple(asked))
 
 
@@ -177,7 +180,7 @@ def test_an_abort_is_looked_for() -> None:
 
 def test_a_move_that_hangs_counts_for_the_rest_of_its_archive() -> None:
     """Ended by its timer, looked for, and one failure more of the archive."""
-    moved = move(Conversation.hang)
+    moved = move(Conversation.hang, timeouts=peer.Timeouts(connect=60, acse=60, move_idle=1, move_total=60))
     assert (Outcome.UNKNOWN, Step.MOVE, True) == (
         moved.result.outcome,
         moved.first.step,

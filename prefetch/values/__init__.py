@@ -1,0 +1,1 @@
+"""Values: how single values are read, written and shown."""
