@@ -11,7 +11,7 @@ from tests.lies.premises import Premises
 
 
 def test_echo_shows_what_was_learnt(tmp_path: Path) -> None:
-    """How it is asked and how it moves, and why; nothing of one without whims, nor without a daemon."""
+    """How it is asked and how it moves, and why; without a daemon only what is kept in the store."""
     with Premises(tmp_path) as premises:
         premises.workstation("room")
         stubborn = [anna.study("first"), anna.study("second")]
@@ -22,14 +22,15 @@ def test_echo_shows_what_was_learnt(tmp_path: Path) -> None:
         premises.book([anna.booking()])
         anna.await_ready(premises)
         deadline = time.monotonic() + anna.PATIENCE
-        while len(learnt := premises.learnt("stubborn")) < 2:
+        while len(learnt := premises.learnt("stubborn")) < 3:
             assert time.monotonic() < deadline, learnt
             time.sleep(0.2)
-        asked, moved = learnt
+        issuers, asked, moved = learnt
+        assert issuers == "studies name no issuer: asked by the patient ID alone"
         assert asked.startswith(
             "STUDY is asked by Study Root, all keys, and * for any UID, because of: 0xA900"
         )
         assert moved.startswith("studies are moved one by one until ")
         assert premises.learnt("plain") == []
         premises.daemon.stop()
-        assert premises.learnt("stubborn") == []
+        assert premises.learnt("stubborn") == [issuers]
