@@ -110,7 +110,7 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(out),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a logger that was used before this obeys it too
     )
     # Libraries narrate through logging; what matters of it we say ourselves, the rest is a line like ours.
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)

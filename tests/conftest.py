@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
+import structlog
 
 hypothesis.settings.register_profile("full", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("full")  # `--hypothesis-profile=quick` is what `make quick` takes instead
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command that ran within the test set up for its log: its stream is closed by now."""
+    handlers, level, hook = logging.root.handlers[:], logging.root.level, threading.excepthook
+    yield
+    if structlog.is_configured():
+        logging.captureWarnings(capture=False)
+        logging.root.handlers, threading.excepthook = handlers, hook
+        logging.root.setLevel(level)
+        structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,12 +1,13 @@
 """A short soak on each store: causes of trouble in the order of the seed, orders before and in each of them.
 
 SOAK_SEED=7 pytest -s tests/chaos/test_soak.py
+
+Without one it is always the same: what other seeds find is looked for by hand, and does not stop a change.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.chaos import soak
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(3600)]
 
-SEED = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(1_000_000))
+SEED = int(os.environ.get("SOAK_SEED") or 11)
 ORDERS = 80
 """More than what one round of causes asks for."""
 

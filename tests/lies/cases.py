@@ -73,14 +73,14 @@ CASES: dict[str, Case] = {
         studies=4,
         archive={"max_associations": 6, "studies_per_move": 1},
         states=("verified",) * 4,
-        move_takes=1.5,
+        move_takes=4.0,
         logs="associations_limited",
     ),
     "rejects-above-2": Case(
         studies=4,
         archive={"max_associations": 6, "studies_per_move": 1},
         states=("verified",) * 4,
-        move_takes=1.5,
+        move_takes=4.0,
         logs="associations_limited",
     ),
     # --- a query ---
