@@ -15,7 +15,7 @@ from prefetch.store.tables import archives, in_state, orders, pairs, retrieves, 
 
 
 def cut_waits_short(c: Connection, now: datetime) -> int:
-    """Let all that waits after a failure or for another look be due now; gives how many rows that is."""
+    """Let be due now what was due at once, or waits after a failure or for another look; gives how many."""
     may_begin = exists().where(
         wants.c.retrieve_id == retrieves.c.id, wants.c.withdrawn.is_(False), wants.c.start_at <= now
     )
@@ -25,7 +25,14 @@ def cut_waits_short(c: Connection, now: datetime) -> int:
         .where(or_(in_state(RetrieveState.MOVED), waits), retrieves.c.start_at > now)
         .values(start_at=now),
         update(orders)
-        .where(orders.c.plan_at > now, or_(orders.c.plan_attempts > 0, orders.c.plan_problem.is_not(None)))
+        .where(
+            orders.c.plan_at > now,
+            or_(
+                orders.c.plan_attempts > 0,
+                orders.c.plan_problem.is_not(None),
+                orders.c.plan_at <= orders.c.changed_at,  # at once, by the time before
+            ),
+        )
         .values(plan_at=now),
         update(pairs).where(pairs.c.parked_until > now).values(parked_until=now),
         update(archives).where(archives.c.resting_until > now).values(resting_until=now),

@@ -628,3 +628,14 @@ def test_what_waits_by_the_time_before_is_due_when_the_clock_was_set_back(queue:
     assert ["1.2"] == [each.study_instance_uid for each in queue.claim_checks()]
     assert order.id in [each.id for each in queue.claim_orders(100)]
     assert later == queue.retrieve(scheduled.id).start_at
+
+
+def test_an_order_that_came_while_the_clock_was_ahead_is_planned_at_once(queue: Queue) -> None:
+    """And not when that time comes; one that waits for its day keeps it."""
+    ahead = NOW + 6 * HOUR
+    came = queue.order(accession_number="A1", changed_at=ahead, plan_at=ahead)
+    waits = queue.order(accession_number="A2", changed_at=NOW, plan_at=ahead)
+    assert 1 == queue.do(clock.cut_waits_short, NOW)
+    claimed = [each.id for each in queue.claim_orders(100)]
+    assert came.id in claimed
+    assert waits.id not in claimed
