@@ -411,15 +411,10 @@ def _write(place: Path, site: NewSite, chosen: Iterable[str]) -> Report:
 
     def leave_out_foreign_tests(stage: Path) -> dict[Path, str]:
         loaded = configuration.load(stage / CONFIG_NAME)
-        foreign = starter_rules.foreign_cases(stage / "rules" / "tests", loaded)
-        if foreign:
-            number = "1 rule test is" if len(foreign) == 1 else f"{len(foreign)} rule tests are"
-            terms.say(f"\n{number} left out, for want of the rules of other topics.")
-        of_file: dict[Path, list[str]] = {}
-        for case in foreign:
-            file, _, line = case.place.rpartition(":")
-            of_file.setdefault(Path(file).relative_to(stage), []).append(line)
-        return {name: starter_rules.without(texts[name], map(int, lines)) for name, lines in of_file.items()}
+        changed = starter_rules.without_foreign_tests(stage, texts, loaded)
+        if changed:
+            terms.say("\nTests that need rules of other topics are left out.")
+        return changed
 
     writing.write(place, texts, access=_access(place), revise=leave_out_foreign_tests)
     return configuration.examine(place / CONFIG_NAME)

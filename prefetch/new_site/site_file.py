@@ -95,8 +95,8 @@ def _workstations(site: NewSite) -> Iterator[str]:
     for number, workstation in enumerate(site.workstations):
         yield from _peer(workstation)
         if not workstation.answers_queries:
-            yield "    # It cannot be asked by C-FIND what has arrived: the archive's counters decide. For one"
-            yield "    # that can be, write its host and port, and `query` here."
+            yield "    # It cannot be asked by C-FIND what has arrived: the archive's counters decide. For"
+            yield "    # one that can be, write its host and port, and `query` here."
             yield "    verify: counters"
         if number == 0:
             yield "    # How long after a move it is asked what has arrived, where it takes its time."

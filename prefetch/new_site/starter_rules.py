@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -54,7 +54,16 @@ def foreign_cases(directory: Path, site: Config) -> list[cases.Case]:
     return [case for case in cases.read(directory).cases if not trial.run(case, site.rule_set, site).passed]
 
 
-def without(text: str, begun_at: Iterable[int]) -> str:
+def without_foreign_tests(stage: Path, texts: Mapping[Path, str], site: Config) -> dict[Path, str]:
+    """The files of a site's tests that change when those for rules of other topics are left out."""
+    lines: dict[Path, list[int]] = {}
+    for case in foreign_cases(stage / "rules" / "tests", site):
+        file, _, line = case.place.rpartition(":")
+        lines.setdefault(Path(file).relative_to(stage), []).append(int(line))
+    return {name: _without(texts[name], begun_at) for name, begun_at in lines.items()}
+
+
+def _without(text: str, begun_at: Iterable[int]) -> str:
     """Take the tests that begin at these lines out of the text of a file; empty where none is left."""
     lines = text.splitlines(keepends=True)
     first = {line - 1 for line in begun_at}
