@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: demo test check setup fmt lint type docs bench fuzz wrong-patient lock clean
+.PHONY: demo test quick check setup fmt lint type docs bench fuzz wrong-patient lock clean
 
 demo: $(READY)            ## a hospital in a box on loopback
 	$(BIN)/prefetch demo
@@ -12,6 +12,9 @@ demo: $(READY)            ## a hospital in a box on loopback
 test: $(READY)            ## every test, real peers included
 	@deploy/ci/peers
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+quick: $(READY)           ## unit and contract tests, with fewer examples of each property: for every day
+	$(BIN)/pytest -n 2 --dist loadgroup --hypothesis-profile=quick tests/unit tests/contract
 
 check: lint type test     ## what CI runs
 

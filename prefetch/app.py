@@ -10,22 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import signal
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from operator import attrgetter
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from prefetch import chores, config, daemon, errors, health, model, stage, timing
+from prefetch import chores, config, crosscheck, daemon, errors, health, model, reloading, stage, timing
 from prefetch.daemon import Daemon
 from prefetch.intake import header
 from prefetch.intake.hl7 import fields
 from prefetch.planning import inquiries, planner
 from prefetch.store import archives as archive_rows
-from prefetch.store import claims, database, history, nodes, worklists
+from prefetch.store import claims, database, history, made_stores, nodes, worklists
 from prefetch.store import orders as order_rows
 
 log = structlog.get_logger()
@@ -37,19 +39,6 @@ IN_ORDER = 30.0
 """Seconds that the end may take besides the drain time: releasing associations, the last commit."""
 
 REFUSED = "what was reloaded since was refused, see `prefetch check`"
-
-AT_START_ONLY = (
-    "ae_title",
-    "time_zone",
-    "store",
-    "listeners",
-    "worklists",
-    "archives",
-    "workstations",
-    "logging",
-    "planning.answer_limit",
-)
-"""Keys of prefetch.yaml that a reload cannot change: sockets, peers and the store are made at start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,12 @@ class Signals:
 
 async def run(site: config.Config, path: Path) -> None:
     """Serve until SIGTERM or SIGINT; `path` is the file that SIGHUP has read again."""
-    store = database.Database.open(site.store, exclusive=True, create=True)
+    was_made = made_stores.Record(path)
+    was_made.require(site.store)
+    store = await _wait_for_store(site.store)
+    if store.is_new:
+        log.warning("store_made", database=store.place, next="if there was one before, stop and restore it")
+    was_made.note(site.store)
     try:
         await _serve(daemon.build(site, store), path)
     finally:
@@ -75,16 +69,40 @@ async def run(site: config.Config, path: Path) -> None:
     log.info("daemon_stopped")
 
 
+STORE_PAUSE = 1.0
+"""Seconds between two looks whether the store is there, at start."""
+TOLD_EVERY = 30
+"""So many looks in vain share a line in the log."""
+
+
+async def _wait_for_store(url: str) -> database.Database:
+    """Open the store; while it is away nothing listens, and senders keep what they have.
+
+    Raises `StoreRefusedError` at once where waiting does not help.
+    """
+    for looks in itertools.count():
+        try:
+            return database.Database.open(url, exclusive=True, create=True)
+        except errors.StoreUnavailableError as error:
+            if looks % TOLD_EVERY == 0:
+                log.error("store_awaited", because=str(error), retry_seconds=STORE_PAUSE)  # noqa: TRY400
+            health.notify_waiting(f"waits for the store: {error}", seconds=10 * STORE_PAUSE)
+        await asyncio.sleep(STORE_PAUSE)
+    raise AssertionError  # the count has no end
+
+
 async def _serve(running: Daemon, path: Path) -> None:
     await running.store.write(_take_over, running=running, now=timing.now())
     async with _heard() as signals, asyncio.TaskGroup() as group:
+        exams = await plan_anew(running)
         workers = start_stages(running, group)
         clock = chores.start_clock(running)
         try:
             ports = {name: await each.start() for name, each in running.listeners.items()}
-            log.info("daemon_ready", listeners=ports, **_portrait(running.site))
-            health.notify_ready(_status(running.site))
-            workers.append(group.create_task(_reload_on_request(running, path, signals)))
+            log.info("daemon_ready", listeners=ports, exams_planned_anew=exams, **_portrait(running.site))
+            health.notify_ready(_status(running))
+            more = partial(_start_more_movers, running, group, workers)
+            workers.append(group.create_task(_reload_on_request(running, path, signals, more)))
             await _settle(running.site)
             await signals.stop.wait()
         finally:
@@ -101,16 +119,29 @@ def start_stages(running: Daemon, group: asyncio.TaskGroup) -> list[asyncio.Task
         stage.work(inquiries.STAGE, running.planner.plan_next, bells.planner, pulse)
         for _ in range(planner.WORKERS)
     ]
-    work += [
-        stage.work(each.stage, each.move_next, bells.movers[name], pulse)
-        for name, each in running.movers.items()
-        for _ in range(running.archives[name].move_slots)
-    ]
+    work += _more_movers(running)
     work += [
         stage.work(each.stage, each.check_due, bells.verifiers[name], pulse)
         for name, each in running.verifiers.items()
     ]
     return [group.create_task(worker) for worker in work]
+
+
+def _more_movers(running: Daemon) -> list[Coroutine[None, None, None]]:
+    """Make the workers that the moves of each archive lack."""
+    lacking = Counter({name: remote.most_moves for name, remote in running.archives.items()})
+    lacking -= running.move_workers
+    running.move_workers += lacking
+    return [
+        stage.work(mover.stage, mover.move_next, running.bells.movers[name], running.pulse)
+        for name, mover in running.movers.items()
+        for _ in range(lacking[name])
+    ]
+
+
+def _start_more_movers(running: Daemon, group: asyncio.TaskGroup, workers: list[asyncio.Task[None]]) -> None:
+    """Start what a reload has given archives to do besides; those that they do not need any more rest."""
+    workers += [group.create_task(worker) for worker in _more_movers(running)]
 
 
 async def _settle(site: config.Config) -> None:
@@ -132,8 +163,11 @@ def _warm_up(site: config.Config) -> None:
     fields.read_field("1^2", "PID_3", header.Delimiters())
 
 
-def _status(site: config.Config) -> str:
-    return f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
+def _status(running: Daemon) -> str:
+    site = running.site
+    words = f"rules in force: {len(site.rule_set.rules)}, mode: {site.mode.value}"
+    waits = ", ".join(running.waits_for_restart)
+    return f"{words}; waits for a restart: {waits}" if waits else words
 
 
 def _portrait(site: config.Config) -> dict[str, object]:
@@ -148,44 +182,87 @@ def _portrait(site: config.Config) -> dict[str, object]:
 # --- reload ----------------------------------------------------------------------------------------
 
 
-async def _reload_on_request(running: Daemon, path: Path, signals: Signals) -> None:
+async def _reload_on_request(
+    running: Daemon, path: Path, signals: Signals, start_more: Callable[[], None]
+) -> None:
     while True:
         await signals.reload.wait()
         signals.reload.clear()
         health.notify_reloading()
         loaded = await reload(running, path)
         if loaded:
+            start_more()
             await _settle(running.site)
-        health.notify_ready(_status(running.site) if loaded else f"{_status(running.site)}; {REFUSED}")
+        health.notify_ready(_status(running) if loaded else f"{_status(running)}; {REFUSED}")
 
 
 async def reload(running: Daemon, path: Path) -> bool:
-    """Put the files in force if all of them are right; else leave everything as it is and say why."""
+    """Put the files in force if all of them are right; else leave everything as it is and say why.
+
+    What only a start can change stays as it is, and is named; all else of the files is in force beside it.
+    """
     report = await asyncio.to_thread(config.examine, path)
-    because = [str(problem) for problem in report.problems if problem.severity == "error"]
-    if report.config is not None:
-        because += _needs_restart(running.site, report.config)
-    if report.config is not None and not because:
-        try:
-            running.use(report.config)
-        except errors.CertificateError as error:  # they were right a moment ago
-            because.append(str(error))
-    now = timing.now()
-    if report.config is None or because:
-        log.error(
-            "configuration_refused",
-            problems=because,
-            next="what was in force stays in force; mend the files, see `prefetch check`, reload again",
-        )
-        with _without_store():
-            await running.store.write(
-                nodes.refuse_configuration, running.owner, because="\n".join(because), now=now
-            )
-        return False
-    log.info("configuration_loaded", **_portrait(report.config))
+    problems = [str(problem) for problem in report.problems if problem.severity == "error"]
+    if report.config is None:
+        return await _refuse(running, problems)
+    waits = reloading.waits_for_restart(running.at_start, reloading.at_start(report.config))
+    site = reloading.in_force(running.site, report.config)
+    if waits and (misfits := _misfits(report, site)):
+        return await _refuse(running, [*misfits, *waits.values()])
+    try:
+        running.use(site)
+    except errors.CertificateError as error:  # they were right a moment ago
+        return await _refuse(running, [str(error)])
+    running.waits_for_restart = list(waits)
+    exams = await plan_anew(running)
+    log.info("configuration_loaded", exams_planned_anew=exams, **_portrait(site))
+    if waits:
+        log.warning("configuration_waits_for_restart", keys=list(waits), because=list(waits.values()))
     with _without_store():
-        await running.store.write(nodes.load_configuration, running.owner, now=now)
+        await running.store.write(
+            nodes.load_configuration,
+            running.owner,
+            at_start=running.at_start,
+            waits_for_restart=waits,
+            now=timing.now(),
+        )
     return True
+
+
+async def _refuse(running: Daemon, problems: list[str]) -> bool:
+    """Say why what is in force stays in force."""
+    log.error(
+        "configuration_refused",
+        problems=problems,
+        next="what was in force stays in force; mend the files, see `prefetch check`, reload again",
+    )
+    with _without_store():
+        because = "\n".join(problems)
+        await running.store.write(
+            nodes.refuse_configuration, running.owner, because=because, now=timing.now()
+        )
+    return False
+
+
+def _misfits(report: config.Report, site: config.Config) -> list[str]:
+    """What is wrong where the rules meet what a reload can put in force, such as an archive that is new."""
+    if report.site is None:
+        return []
+    problems = crosscheck.find_problems(replace(report.site, config=site))
+    return [str(problem) for problem in problems if problem.severity == "error"]
+
+
+async def plan_anew(running: Daemon) -> int | None:
+    """Have the exams that were planned by another configuration planned anew; gives how many.
+
+    None where the store is away: it is tried again until it has been done (`chores`).
+    """
+    try:
+        return await chores.plan_anew(running)
+    except errors.StoreUnavailableError as error:
+        running.owes_planning_anew = True
+        log.error("reload_not_recorded", because=str(error))  # noqa: TRY400 (the sentence says it whole)
+        return None
 
 
 @contextlib.contextmanager
@@ -195,11 +272,6 @@ def _without_store() -> Iterator[None]:
         yield
     except errors.StoreUnavailableError as error:
         log.error("reload_not_recorded", because=str(error))  # noqa: TRY400 (the sentence says it whole)
-
-
-def _needs_restart(before: config.Config, after: config.Config) -> list[str]:
-    changed = [key for key in AT_START_ONLY if attrgetter(key)(before) != attrgetter(key)(after)]
-    return [f"{key} changed, which a reload cannot do: restart the daemon" for key in changed]
 
 
 # --- start and end ---------------------------------------------------------------------------------
@@ -216,7 +288,7 @@ def _take_over(connection: database.Connection, *, running: Daemon, now: datetim
         worklists.release_polls(connection)
         archive_rows.unpark_all(connection)  # what is down or unknown says so again
     nodes.see_node(connection, running.owner, now)
-    nodes.load_configuration(connection, running.owner, now=now)
+    nodes.load_configuration(connection, running.owner, at_start=running.at_start, now=now)
     claims.sweep_leases(connection, now)
     detail: dict[str, object] = {"owner": running.owner}
     history.record(connection, model.Happening(at=now, what="daemon_started", detail=detail))
@@ -259,7 +331,7 @@ async def _moves_ended(running: Daemon, hurry: asyncio.Event) -> None:
 
 
 def _under_way(running: Daemon) -> int:
-    return sum(len(worker.under_way) for worker in running.movers.values())
+    return sum(len(worker.in_flight) for worker in running.movers.values())
 
 
 def _hand_back(connection: database.Connection, *, running: Daemon, now: datetime) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prefetch import certificates, crosscheck, errors, rules, timing, yamlfile, yamltree
+from prefetch import certificates, crosscheck, errors, fingerprint, rules, timing, yamlfile, yamltree
 from prefetch.peers import (
     Archive,
     ArchiveTimeouts,
@@ -150,7 +150,8 @@ def examine(path: Path, *, rules_directory: Path | None = None) -> Report:
     if config is None or any(problem.severity == "error" for problem in problems):
         return Report(config=None, problems=tuple(problems), files=(path, *files), site=site)
     rule_set = rules.RuleSet(tuple(source.rule for source in sources))
-    complete = config.with_rules(rule_set, compared)
+    files_of_words = fingerprint.fingerprint(*_relevance_files(config.relevance, path.parent))
+    complete = config.with_rules(rule_set, compared, relevance_files=files_of_words)
     return Report(config=complete, problems=tuple(problems), files=(path, *files), site=site)
 
 
@@ -168,6 +169,16 @@ def _comparison(
     except errors.ConfigurationError as error:
         return None, list(error.problems)
     return compared, []
+
+
+def _relevance_files(said: Relevance, directory: Path) -> Iterator[tuple[str, str]]:
+    """The site's own words, codes and tables as they stand: name → text."""
+    for place in (said.vocabulary, said.procedure_codes, said.grading):
+        under = _under(directory, place)
+        files = sorted(under.iterdir()) if under and under.is_dir() else [under] if under else []
+        for file in files:
+            if file.is_file():
+                yield file.name, file.read_bytes().hex()
 
 
 def _under(directory: Path, said: Path | None) -> Path | None:

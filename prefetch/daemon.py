@@ -6,13 +6,14 @@ import os
 import socket
 import ssl
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
-from prefetch import bell, certificates, config, dialling, errors, health, orders, timing
+from prefetch import bell, certificates, config, dialling, errors, health, orders, reloading, timing
 from prefetch.dimse import association, breaker
 from prefetch.intake import (
     acknowledging,
@@ -59,6 +60,22 @@ class Daemon:
     pulse: health.Pulse
     rests_noted: dict[str, breaker.Resting | None] = field(default_factory=dict)
     """The rests of archives that the store knows of, so that `prefetch status` tells them."""
+    at_start: dict[str, str] = field(default_factory=dict)
+    """The keys that no reload changes, each with the fingerprint of what is in force."""
+    waits_for_restart: list[str] = field(default_factory=list)
+    """Those of them that the files loaded last say otherwise."""
+    move_workers: Counter[str] = field(default_factory=Counter)
+    """How many workers each archive's moves have."""
+    waits_for_another_time: bool = False
+    """Whether the clock was set back, and waits by the time before are not cut short yet."""
+    owes_planning_anew: bool = False
+    """Whether the store was away when the exams that are known were to be planned by what is in force."""
+
+    def __post_init__(self) -> None:
+        self.at_start = reloading.at_start(self.site)
+
+    store_trouble: str | None = None
+    """What is wrong with the database's file, as it was last told."""
 
     def rests_to_note(self) -> dict[str, breaker.Resting | None]:
         """The rests that have begun or ended since; at first all, for an earlier daemon's are over."""
@@ -87,27 +104,39 @@ class Daemon:
             known[name] += mover_of_archive.learnt
         return {name: words for name, words in known.items() if words}
 
-    def use(self, site: config.Config) -> None:
-        """Go by another configuration; what is queued keeps its plan until it is planned again.
+    @property
+    def refusals(self) -> dict[str, list[str]]:
+        """What peers refuse us every time: peer → sentences that say what to do."""
+        remotes = {**self.archives, **self.workstations, **self.worklists}
+        return {name: remote.refusals for name, remote in remotes.items() if remote.refusals}
 
-        Certificates are read again: the next connection meets the new ones. Raises before anything changes.
+    @property
+    def retrieving(self) -> list[int]:
+        """The retrieves that are moved or looked for at this moment."""
+        stages: list[mover.Mover | verifier.Verifier] = [*self.movers.values(), *self.verifiers.values()]
+        return [number for each in stages for number in each.in_flight.numbers]
+
+    def use(self, site: config.Config) -> None:
+        """Go by another configuration with the same peers, whose certificates are read again.
+
+        Raises before anything changes.
         """
         shown = {name: _tls(said) for name, said in site.listeners.items()}
-        spoken = [
-            (remote, dialling.tls(said[name]))
-            for remotes, said in (
-                (self.archives, site.archives),
-                (self.workstations, site.workstations),
-                (self.worklists, site.worklists),
-            )
-            for name, remote in remotes.items()
+        called = [
+            *((self.archives, name, dialling.archive(site, name)) for name in site.archives),
+            *((self.workstations, name, dialling.workstation(site, name)) for name in site.workstations),
+            *((self.worklists, name, dialling.worklist(site, name)) for name in site.worklists),
         ]
         refer = _refer(site, self.store, self.pulse)
         for name, context in shown.items():
             self.listeners[name].tls = context
-        for remote, tls in spoken:
-            remote.use_tls(tls)
-        self.site = self.planner.site = site
+        for remotes, name, peer in called:
+            if peer is not None and name in remotes:
+                remotes[name].use(peer)
+            elif peer is not None:  # a workstation that can be asked from now on
+                remotes[name] = association.RemoteAE(peer)
+        self.site = site
+        self.planner.use(site)
         self.reader.watched = site.watched
         self.planner.refer = refer
         self.pool.senders = hl7.Senders(site.senders)
@@ -116,8 +145,10 @@ class Daemon:
             worklist.clock = _clock(site)
         for mover_of_archive in self.movers.values():
             mover_of_archive.site = site
-        for verifier_of_destination in self.verifiers.values():
+        for name, verifier_of_destination in self.verifiers.items():
             verifier_of_destination.site = site
+            is_asked = site.workstations[name].verify is not config.Verify.COUNTERS
+            verifier_of_destination.remote = self.workstations.get(name) if is_asked else None
 
 
 def build(site: config.Config, store: database.Database) -> Daemon:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prefetch import config
 from prefetch.dimse import peer
+from prefetch.domain.issuers import IssuerKey
 
 
 def archive(site: config.Config, name: str) -> peer.Peer:
@@ -25,7 +26,7 @@ def archive(site: config.Config, name: str) -> peer.Peer:
             move_idle=waits.move_idle.total_seconds(),
             move_total=waits.move_total.total_seconds(),
         ),
-        send_issuer=said.send_issuer,
+        send_issuer=said.send_issuer is not IssuerKey.FALSE,
         codes=said.codes,
         character_set=said.character_set,
         answer_limit=site.planning.answer_limit,
@@ -51,6 +52,7 @@ def workstation(site: config.Config, name: str) -> peer.Peer | None:
         send_issuer=False,
         answer_limit=site.planning.answer_limit,
         rest=_rest(said.rest),
+        is_destination=True,
     )
 
 

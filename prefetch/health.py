@@ -64,6 +64,11 @@ def notify_ready(status: str) -> None:
     notify(f"READY=1\nSTATUS={' '.join(status.split())}")
 
 
+def notify_waiting(status: str, *, seconds: float) -> None:
+    """Tell systemd what the start waits for, and to give it so many seconds more from now."""
+    notify(f"STATUS={' '.join(status.split())}\nEXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
+
+
 def notify_stopping(seconds: float) -> None:
     """Tell systemd that we end, and how many seconds that may take, whatever the unit says."""
     notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")

@@ -136,6 +136,7 @@ def after_move(
     because: str,
     in_part: bool = False,
     unwell: bool = False,
+    begun: bool = True,
     tries: int | None = None,
     silent_until: datetime | None = None,
 ) -> Next:
@@ -143,7 +144,9 @@ def after_move(
 
     `arrived`: whether the archive counted any completed sub-operation. Whatever may have stored something is
     looked for at the destination before anything is sent twice: never assume that nothing arrived.
-    `alone`: whether it named this study only; where it named several, a refusal may mean just that.
+    `alone`: whether it named this study only; where it named several, a refusal may mean just that, and is no
+    attempt at any of them. `begun`: whether it was asked at all; an association that was rejected is no
+    attempt either, unless another archive has the study and would else never be asked.
     `elsewhere`: the next archive that holds the study; it is asked where this one is given up. `in_part`: an
     earlier move has brought some of it; what is there is counted before it is given up. `unwell`: the archive
     was not reached, which says nothing of the study; where no other has it, it waits for this one. `tries`:
@@ -164,12 +167,13 @@ def after_move(
             park_until=until,
             archive=archive,
         )
-    stays = unwell and elsewhere is None
+    stays = (unwell or not begun) and elsewhere is None
     may_try_again = outcome not in _FINAL and attempts < min(patience.attempts, tries or patience.attempts)
     if stays or may_try_again:
-        return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because, counts=not stays)
+        counts = alone and not stays
+        return Next(step=Step.RETRY, at=now + patience.delay(attempts), because=because, counts=counts)
     if not alone:
-        return Next(step=Step.RETRY, at=now, because=f"{because}; moved by itself next")
+        return Next(step=Step.RETRY, at=now, because=f"{because}; moved by itself next", counts=False)
     given_up = because if outcome in _FINAL else f"given up after {attempts} attempts: {because}"
     if elsewhere is not None:
         return Next(step=Step.RETRY, at=now, because=f"{given_up}; asking {elsewhere}", archive=elsewhere)

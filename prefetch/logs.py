@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -92,7 +95,39 @@ def configure(
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    # pynetdicom and APScheduler narrate through logging; what matters of it we say ourselves.
-    logging.basicConfig(stream=out, level=logging.ERROR, force=True)
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    # Libraries narrate through logging; what matters of it we say ourselves, the rest is a line like ours.
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    for narrator, level_of_it in _NARRATORS.items():
+        logging.getLogger(narrator).setLevel(level_of_it)
+    threading.excepthook = _tell_of_thread
+
+
+_NARRATORS = {"pynetdicom": logging.CRITICAL, "pydicom": logging.CRITICAL, "apscheduler": logging.ERROR}
+"""Library → from which level on it is heard: what peers send is told by us, a chore that failed is not."""
+
+
+class _Libraries(logging.Handler):
+    """Writes what a library logs, or warns of, as one line of our own log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; its traceback is cut to the error."""
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno,
+            "library_said",
+            library=record.name,
+            message=" ".join(record.getMessage().split()),
+            error=repr(error) if error else None,
+        )
+
+
+def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Say in one line that a library's thread ended by an error; the association it served ends with it."""
+    where = traceback.extract_tb(failed.exc_traceback)[-1:] if failed.exc_traceback else []
+    structlog.get_logger().error(
+        "thread_failed",
+        thread=failed.thread.name if failed.thread else None,
+        error=repr(failed.exc_value),
+        where=", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in where),
+    )

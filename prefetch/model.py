@@ -84,6 +84,11 @@ class OrderEvent:
     accession_number: str | None = None
     placer_order_number: str | None = None
     filler_order_number: str | None = None
+    accession_issuer: str | None = None
+    """Within whose numbers the accession number counts (IPC-1.2, Issuer of Accession Number)."""
+    placer_issuer: str | None = None
+    filler_issuer: str | None = None
+    """Within whose numbers an order number counts (EI.2 or EI.3, HL7 v2.5.1 2.A.28)."""
     requested_procedure_id: str | None = None
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
@@ -164,6 +169,8 @@ class Saying:
     at: datetime
     said: Mapping[str, str | None] = field(hash=False)
     """Field of `OrderEvent` → value; None where it was deleted."""
+    heard_at: datetime | None = None
+    """When we received it."""
 
 
 NAMING = (
@@ -193,6 +200,9 @@ class Order:
     accession_number: str | None = None
     placer_order_number: str | None = None
     filler_order_number: str | None = None
+    accession_issuer: str | None = None
+    placer_issuer: str | None = None
+    filler_issuer: str | None = None
     requested_procedure_id: str | None = None
     scheduled_procedure_step_id: str | None = None
     placer_appointment_id: str | None = None
@@ -226,6 +236,8 @@ class Order:
     """The earliest deadline among its wants."""
     fetch_now: bool = False
     """Asked for by hand: fetched at once, whatever its rules say of the time."""
+    answers_since: datetime | None = None
+    """No answer that an archive gave before this is used again: a person has asked since."""
     ready_at: datetime | None = None
     """When the last wanted prior was verified; `None` while any is not."""
     sayings: tuple[Saying, ...] = ()
@@ -359,6 +371,8 @@ class FindResult:
     because: str = ""
     unwell: bool = False
     """It speaks of the archive and not of what was asked: no association, silence, out of resources."""
+    refused: bool = False
+    """The peer let us in and broke off before any answer, or did not let us in: it may not know us."""
     milliseconds: float = 0.0
 
 
@@ -377,10 +391,14 @@ class MoveResult:
     """Whether no more was asked for than what an earlier move had left out; its counts are of that."""
     unwell: bool = False
     """As of a `FindResult`."""
+    begun: bool = True
+    """Whether the archive was asked at all; false where it rejected the association."""
     destination_silent: bool = False
     """The destination itself was asked and did not answer: nothing is said of the study or the archive."""
     tries: int | None = None
     """How many attempts its status is worth; None where our patience alone says so."""
+    refused: bool = False
+    """As of a `FindResult`."""
     milliseconds: float = 0.0
 
 
@@ -409,6 +427,8 @@ class WorklistAnswer:
     items: tuple[Mapping[str, Any], ...] = ()
     status: int | None = None
     because: str = ""
+    refused: bool = False
+    """As of a `FindResult`."""
     milliseconds: float = 0.0
 
 
@@ -565,6 +585,8 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()
     problem: str | None = None
     """What keeps the plan from being whole, in words; `None` where nothing does."""
+    uncompared: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Archive → why the birth date could be compared with none of its studies, in words."""
     waits_for_a_time: bool = False
     """Whether a rule matched that fetches only when a message has brought the exam's time."""
 

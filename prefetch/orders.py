@@ -48,6 +48,9 @@ _PATIENT_FIELDS = {
 
 _ORDER_FIELDS = (
     *KEYS,
+    "accession_issuer",
+    "placer_issuer",
+    "filler_issuer",
     "booked_service",
     "requested_procedure_id",
     "scheduled_procedure_step_id",
@@ -104,16 +107,24 @@ def read_priority(text: str | None) -> Priority:
 
 
 def read_time(text: str | None, clock: Clock) -> datetime | None:
-    """An aware time from `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`; in the site's zone where none was sent."""
+    """An aware time from `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`; in the site's zone where none was sent.
+
+    `None` too for a year in which nobody has an exam: senders write 0001 or 9999 for "no time".
+    """
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if moment.year not in _YEARS:
+        return None
     if len(text) <= _DAY:
         moment = datetime.combine(moment.date(), clock.start_of_day)
     return moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
+
+
+_YEARS = range(1900, 2200)
 
 
 def said_at(message_time: str | None, *, heard_at: datetime, clock: Clock) -> datetime:
@@ -145,12 +156,47 @@ def match(event: OrderEvent, candidates: Sequence[Order]) -> Order | None:
         found = [
             order
             for order in candidates
-            if getattr(order, key) == value and not _contradicts(event, order, than=key)
+            if _have_in_common(event, order, key) and not _contradicts(event, order, than=key)
         ]
         if found:
             # One number may cover several procedures.
             return next((order for order in found if _is_same_procedure(event, order)), found[0])
     return None
+
+
+_ISSUERS = {
+    "accession_number": "accession_issuer",
+    "placer_order_number": "placer_issuer",
+    "filler_order_number": "filler_issuer",
+}
+"""Number → within whose numbers it counts: 1001 of the ward and 1001 of a practice are two."""
+
+
+def _have_in_common(one: OrderEvent | Order, other: Order, key: str) -> bool:
+    """Whether both have the same number, of the same issuer where both name one."""
+    if getattr(one, key) != getattr(other, key):
+        return False
+    issuer = _ISSUERS.get(key)
+    return issuer is None or not _differ(getattr(one, issuer), getattr(other, issuer))
+
+
+def is_of_an_earlier_appointment(event: OrderEvent, candidates: Iterable[Order]) -> Order | None:
+    """The order whose appointment a cancel does not end, for it has another by now."""
+    if event.action is not Action.CANCEL:
+        return None
+    for order in candidates:
+        ordered = any(
+            getattr(event, key) and not _is_appointment(event, key) and _have_in_common(event, order, key)
+            for key in _APPOINTMENTS
+        )
+        if ordered and _is_rebooked(event, order):
+            return order
+    return None
+
+
+def _is_rebooked(event: OrderEvent, order: Order) -> bool:
+    """Whether an event names an appointment, and the order has another."""
+    return any(_differ(getattr(event, key), getattr(order, key)) for key in _APPOINTMENTS.values())
 
 
 def speaks_of_all(event: OrderEvent, order: Order) -> bool:
@@ -251,7 +297,7 @@ def twins(event: OrderEvent, order: Order, candidates: Sequence[Order]) -> list[
 
 def _is_named(event: OrderEvent, order: Order, key: str) -> bool:
     value = getattr(event, key)
-    agree = bool(value) and value == getattr(order, key) and not _is_appointment(event, key)
+    agree = bool(value) and _have_in_common(event, order, key) and not _is_appointment(event, key)
     return agree and not _contradicts(event, order, than=key)
 
 
@@ -281,10 +327,11 @@ def first_steps(events: Iterable[OrderEvent]) -> list[OrderEvent]:
 
 def _is_step_of_the_same(event: OrderEvent, other: OrderEvent) -> bool:
     names = ("filler_order_number", "placer_order_number", "study_instance_uid")
-    said = [(getattr(event, name), getattr(other, name)) for name in names]
+    numbers = [(getattr(event, name), getattr(other, name)) for name in names]
     several = _differ(event.scheduled_procedure_step_id, other.scheduled_procedure_step_id)
-    agree = any(one and one == another for one, another in said)
-    return several and agree and event.action is other.action and not any(_differ(*pair) for pair in said)
+    agree = any(ours and ours == theirs for ours, theirs in numbers)
+    numbers += [(getattr(event, name), getattr(other, name)) for name in _OF_EXAM]
+    return several and agree and event.action is other.action and not any(_differ(*pair) for pair in numbers)
 
 
 def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
@@ -292,6 +339,12 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
     if any(
         _differ(getattr(event, key), getattr(order, key)) for key in stronger if _decides(key, event, order)
     ):
+        return True
+    if than == "placer_order_number" and _are_two_exams_of_a_request(event, order):
+        return True
+    if event.action is Action.CANCEL and _is_rebooked(event, order) and not _is_appointment(event, than):
+        return True
+    if event.action is Action.NEW and _is_of_somebody_else(event, order):
         return True
     # Two hospitals may use the same accession number. An order number, though, stays the order's own when
     # it is given to the right patient at last; it is planned again under that patient's ID.
@@ -302,6 +355,41 @@ def _contradicts(event: OrderEvent, order: Order, *, than: str) -> bool:
         patients.said_by(event), order.patient.ids
     )
     return weak and others
+
+
+_OF_EXAM = ("accession_number", "study_instance_uid", "requested_procedure_id")
+
+
+def _are_two_exams_of_a_request(event: OrderEvent, order: Order) -> bool:
+    """Whether one placer order number covers two exams: their own numbers differ.
+
+    Where neither has any in common with the other, two new orders of another code and another modality do.
+    """
+    if event.filler_order_number and event.filler_order_number == order.filler_order_number:
+        return False
+    pairs = [(getattr(event, key), getattr(order, key)) for key in _OF_EXAM]
+    told = [pair for pair in pairs if all(pair)]
+    if told:
+        return any(ours != theirs for ours, theirs in told)
+    is_new = event.action is Action.NEW and event.booked_service is None and order.booked_service is None
+    return (
+        is_new
+        and _differ(event.procedure_code, order.procedure_code)
+        and _differ(event.modality, order.modality)
+    )
+
+
+def _is_of_somebody_else(event: OrderEvent, order: Order) -> bool:
+    """Whether an order is for a person who has nothing in common with this one's but a number."""
+    return (
+        patients.are_others(patients.said_by(event), order.patient.ids)
+        and _differ(event.birth_date, order.patient.birth_date)
+        and _differ(_letters(event.patient_name), _letters(order.patient.name))
+    )
+
+
+def _letters(name: str | None) -> str:
+    return "".join(char for char in (name or "").casefold() if char.isalpha())
 
 
 def _decides(key: str, event: OrderEvent, order: Order) -> bool:
@@ -349,7 +437,13 @@ def _differ(said: str | None, known: str | None) -> bool:
 
 
 def create(
-    event: OrderEvent, *, source: str, at: datetime | None = None, clock: Clock, now: datetime
+    event: OrderEvent,
+    *,
+    source: str,
+    at: datetime | None = None,
+    heard_at: datetime | None = None,
+    clock: Clock,
+    now: datetime,
 ) -> Order | None:
     """The order that a first message makes; None where it makes none.
 
@@ -370,7 +464,7 @@ def create(
         created_at=now,
         changed_at=now,
     )
-    return apply(blank, event, source=source, at=at, clock=clock, now=now)
+    return apply(blank, event, source=source, at=at, heard_at=heard_at, clock=clock, now=now)
 
 
 def apply(
@@ -379,19 +473,24 @@ def apply(
     *,
     source: str = "",
     at: datetime | None = None,
+    heard_at: datetime | None = None,
     clock: Clock,
     now: datetime,
     watched: Iterable[FieldPath] = (),
 ) -> Order:
     """The order as the event leaves it; who said it, and when (`at`; left out: now), is kept with it.
 
+    What a source says later by its arrival (`heard_at`) is later, whatever time it writes.
+
     A changed order has a higher version; where the change bears on its priors it is due for planning. Where
     nothing changes the version stays, and where there is nothing new to keep it is the very same object. Of
     a message's other fields only those that rules ask for (`watched`) make a change.
     """
-    at, event = at or now, _without_borrowed(_believed(event, clock), order)
+    event = _without_borrowed(_believed(event, order, clock), order)
     known = _prefer_own_numbers(order, event)
-    sayings, fresh = provenance.hear(known.sayings, Saying(source=source, at=at, said=_words(event)))
+    at = provenance.time_in_order(known.sayings, source=source, at=at or now, heard_at=heard_at)
+    saying = Saying(source=source, at=at, said=_words(event), heard_at=heard_at)
+    sayings, fresh = provenance.hear(known.sayings, saying)
     segments = _segments(order, event, at)
     watched_differ = _differ_at(order.segments, segments, watched)
     changed = replace(
@@ -450,6 +549,7 @@ def absorb(order: Order, other: Order, *, clock: Clock, now: datetime) -> Order:
         status=_status(order.status, sayings, frozenset(held)),
         worklist=order.worklist or other.worklist,
         fetch_now=order.fetch_now or other.fetch_now,
+        answers_since=max(filter(None, (order.answers_since, other.answers_since)), default=None),
         created_at=min(order.created_at, other.created_at),
         version=max(order.version, other.version) + 1,
         changed_at=now,
@@ -524,10 +624,16 @@ def _said(event: OrderEvent, names: Sequence[str], fresh: Container[str] | None 
     return {name: value for name, value in said.items() if fresh is None or name in fresh}
 
 
-def _believed(event: OrderEvent, clock: Clock) -> OrderEvent:
-    """The event without a time that is none."""
-    is_time = read_time(event.scheduled_start, clock) is not None
-    return event if is_time or event.scheduled_start is None else replace(event, scheduled_start=None)
+def _believed(event: OrderEvent, order: Order, clock: Clock) -> OrderEvent:
+    """The event without a time that is none, or no more than the day of a time that is known exactly."""
+    start = event.scheduled_start
+    if start is None:
+        return event
+    known = provenance.latest(order.sayings, "scheduled_start")
+    exact = known.said["scheduled_start"] if known else None
+    repeats_the_day = len(start) <= _DAY < len(exact or "") and (exact or "").startswith(start)
+    is_time = read_time(start, clock) is not None
+    return event if is_time and not repeats_the_day else replace(event, scheduled_start=None)
 
 
 def _converted(event: OrderEvent, fresh: Container[str], clock: Clock) -> dict[str, Any]:

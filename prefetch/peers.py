@@ -10,9 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from prefetch import certificates
+from prefetch.domain.issuers import IssuerKey
 from prefetch.rules import Count, Modality, Mode, Patterns, Text
 from prefetch.spans import Duration, read_duration
 from prefetch.yamlfile import Model, OneOrMany, PlacedModel
@@ -90,6 +91,17 @@ class Verify(StrEnum):
     """The workstation's own: it is asked by C-FIND."""
     COUNTERS = "counters"
     """The archive's: its counts of completed sub-operations."""
+
+
+def _read_issuer_key(value: object) -> object:
+    """Read the words that YAML has for true and false as well."""
+    return _SAME_WORDS.get(value.casefold(), value) if isinstance(value, str) else value
+
+
+_SAME_WORDS = {
+    **dict.fromkeys(("yes", "on", "true"), IssuerKey.TRUE),
+    **dict.fromkeys(("no", "off", "false"), IssuerKey.FALSE),
+}
 
 
 class Case(StrEnum):
@@ -381,8 +393,13 @@ class Archive(PlacedModel):
     """Small studies of one patient are moved together, up to so many by one C-MOVE and up to 300 instances in
     all. Each is verified by itself, and what was tried in vain is moved alone. `1` moves every study alone;
     an archive that refuses lists of UIDs, or sends only the first, is noticed and treated so for an hour."""
-    send_issuer: bool = Field(default=True, examples=["false"])
-    """Whether Issuer of Patient ID is a matching key. `false` for an archive that then finds nothing."""
+    send_issuer: Annotated[IssuerKey, BeforeValidator(_read_issuer_key)] = Field(
+        default=IssuerKey.AUTO, examples=["auto", "false"]
+    )
+    """Whether Issuer of Patient ID is a matching key. `auto` asks with it, and where nothing is found once
+    more by the ID alone; what the archive's studies turn out to name is learned and kept, and shown by
+    `prefetch echo`. `false` never sends it, `true` always. Answers are compared with the order all the
+    same."""
     codes: bool = Field(default=True, examples=["false"])
     """Whether it is asked for the codes of studies (Procedure Code Sequence, Anatomic Regions, Body Part
     Examined), which tell more of them than words. `false` for an archive that opens a file of each study to

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from prefetch.model import Saying
 
@@ -24,6 +25,22 @@ def hear(sayings: Sayings, saying: Saying) -> tuple[Sayings, frozenset[str]]:
     own = [each for each in sayings if each.source == saying.source]
     stale = frozenset(name for name in saying.said if _said_later(own, saying, name))
     return tuple(each for each in (*kept, _without(saying, stale)) if each.said), fresh
+
+
+def time_in_order(sayings: Sayings, *, source: str, at: datetime, heard_at: datetime | None) -> datetime:
+    """Give when a source said something, never before what it said earlier by the order of arrival.
+
+    A connection delivers in order; a time that runs backwards on it (twelve hours for 24, a clock that was
+    set) is not believed.
+    """
+    if heard_at is None:
+        return at
+    heard_before = (
+        saying.at
+        for saying in sayings
+        if saying.source == source and saying.heard_at is not None and saying.heard_at < heard_at
+    )
+    return max([at, *heard_before])
 
 
 def merge(first: Sayings, second: Sayings) -> Sayings:

@@ -6,14 +6,18 @@ The peers have a module of their own; `config` loads the file and its rules and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, time, timedelta
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema
+from pydantic import BaseModel, Field, PlainValidator, PrivateAttr, WithJsonSchema
 
-from prefetch import lifecycle, logs, modalities, sizes, spans
+from prefetch import fingerprint, lifecycle, logs, modalities, sizes, spans
+from prefetch.domain.trouble import TroubleScope
 from prefetch.fieldpath import FieldPath
 from prefetch.model import Study
 from prefetch.peers import AETitle, Archive, Listener, Worklist, Workstation
@@ -297,6 +301,18 @@ class Logging(Model):
     """How patient IDs, accession numbers and UIDs appear. Names and birth dates never do."""
 
 
+class TroubleSettings(Model):
+    """When `prefetch status` and the log tell of trouble."""
+
+    unknown_patients: Count = Field(default=20, examples=["20"])
+    """An archive that knows none of so many patients in a row is told; more, where it knew few before."""
+    unmatched_orders: Count = Field(default=20, examples=["20"])
+    """Rules that match none of so many exams in a row are told; more, where few matched before."""
+    feed_silence: Duration | None = Field(default=None, examples=["4h"])
+    """A listener that has received nothing for so long is told during its first week. From the second week on
+    one is told whose silence is unusual at this hour of this weekday. Left out: only from then on."""
+
+
 class Footing(Model):
     """What of `prefetch.yaml` is enough to look into the store, and to act on what is queued there."""
 
@@ -311,6 +327,31 @@ class Footing(Model):
     """The database. A path without a fourth slash begins at the directory of this file."""
     retrieval: Retrieval = Field(default=Retrieval(), examples=["{expire_after: 6h}"])
     """Moving, and looking whether it arrived."""
+    trouble: TroubleSettings = Field(default=TroubleSettings(), examples=["{feed_silence: 4h}"])
+    """When `prefetch status` and the log tell of trouble."""
+
+    @property
+    def trouble_scope(self) -> TroubleScope:
+        """By what troubles are found."""
+        return TroubleScope(
+            zone=self.time_zone,
+            unknown_patients=self.trouble.unknown_patients,
+            unmatched_orders=self.trouble.unmatched_orders,
+            feed_silence=self.trouble.feed_silence,
+        )
+
+
+_DECIDES_NOTHING = frozenset(
+    {"timeouts", "rest", "tls", "max_associations", "studies_per_move", "settle", "verify"}
+)
+"""Keys of an archive or a workstation that say how it is spoken with, and not what is wanted of it."""
+
+
+def _decisive(peers: Mapping[str, BaseModel]) -> dict[str, dict[str, object]]:
+    return {
+        name: {key: getattr(one, key) for key in type(one).model_fields if key not in _DECIDES_NOTHING}
+        for name, one in peers.items()
+    }
 
 
 class Config(Footing):
@@ -357,12 +398,23 @@ class Config(Footing):
     """When the daemon stops, how long what is moving may go on before it is interrupted and put back."""
 
     _rule_set: RuleSet = PrivateAttr(default=RuleSet())
+    _relevance_files: str = PrivateAttr(default="")
     _comparison: Comparison = PrivateAttr(default_factory=comparison.usual)
 
     @property
     def rule_set(self) -> RuleSet:
         """The rules, loaded and checked together with this."""
         return self._rule_set
+
+    @property
+    def trouble_scope(self) -> TroubleScope:
+        """By what troubles are found, with the peers and rules that there are."""
+        return replace(
+            super().trouble_scope,
+            archives=frozenset(self.archives),
+            listeners=frozenset(self.listeners),
+            rules=sum(rule.enabled for rule in self._rule_set.rules),
+        )
 
     @property
     def watched(self) -> tuple[FieldPath, ...]:
@@ -375,9 +427,27 @@ class Config(Footing):
         """How orders and studies are described and graded here."""
         return self._comparison
 
-    def with_rules(self, rule_set: RuleSet, compared: Comparison | None = None) -> Config:
-        """The same configuration with its rules, and its own way to describe and grade."""
+    def fingerprint(self) -> str:
+        """What tells one plan's reasons from another's: whatever decides which studies move, where and when.
+
+        How patiently and how much at a time peers are asked decides nothing; the product's own words do.
+        """
+        decides = [getattr(self, key) for key in ("time_zone", "mode", "planning", "identity", "limits")]
+        peers = [_decisive(named) for named in (self.archives, self.workstations)]
+        moves = self.retrieval.expire_after
+        product = metadata.version("prior-study-prefetch")
+        words = (self._rule_set.rules, self._relevance_files, product)
+        return fingerprint.fingerprint(*decides, *peers, moves, *words)
+
+    def with_rules(
+        self, rule_set: RuleSet, compared: Comparison | None = None, *, relevance_files: str = ""
+    ) -> Config:
+        """The same configuration with its rules, and its own way to describe and grade.
+
+        `relevance_files` is the fingerprint of the files that say the latter.
+        """
         config = self.model_copy()
+        config._relevance_files = relevance_files  # noqa: SLF001 (its own attribute, on a copy)
         config._rule_set = rule_set  # noqa: SLF001 (its own attribute, on a copy)
         if compared is not None:
             config._comparison = compared  # noqa: SLF001 (the same)

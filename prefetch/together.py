@@ -39,7 +39,7 @@ def choose(
     `same_way` gives so many at most, of the same patient, from the same archive to the same destination.
     """
     chosen = [leader]
-    if most.studies > 1 and not leader.attempts and _is_countable(leader):
+    if most.studies > 1 and leader.claimed_at is None and _is_countable(leader):
         room = most.instances - (leader.expected_instances or 0)
         for retrieve in same_way(leader, most.studies - 1):
             size = retrieve.expected_instances or 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+hypothesis.settings.register_profile("full", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("full")  # `--hypothesis-profile=quick` is what `make quick` takes instead
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

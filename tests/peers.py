@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,8 +28,12 @@ import pydicom
 import pytest
 
 HOST = "127.0.0.1"
-STARTS_WITHIN = 20.0
-STOPS_WITHIN = 10.0
+STARTS_WITHIN = 120.0
+STOPS_WITHIN = 60.0
+_NEVER_OUTGOING = (12_000, 32_000)
+"""Ports below those that Linux gives to outgoing connections (`ip_local_port_range`)."""
+_CHANCE = random.SystemRandom()
+"""Two workers of a test run draw different ports; pytest-randomly seeds what else is random alike."""
 
 
 class Addressed(Protocol):
@@ -48,11 +53,12 @@ class Addressed(Protocol):
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that no connection of anybody's takes before it is bound."""
+    while True:
+        port = _CHANCE.randrange(*_NEVER_OUTGOING)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def answers(port: int) -> bool:
@@ -183,7 +189,7 @@ class Server(ABC):
 
 def _await_stop(pid: int) -> None:
     """Wait until every thread has stopped: on a busy machine one of them answers a query meanwhile."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         threads = Path(f"/proc/{pid}/task").glob("*/stat")
         if all(thread.read_text().rpartition(")")[2].split()[0] in "Tt" for thread in threads):
@@ -286,10 +292,15 @@ class Dcmqrscp(Server):
         knows: Iterable[Addressed] = (),
         as_shipped: bool = False,
         options: Sequence[str] = (),
+        lets_in_anyone: bool = True,
     ) -> None:
-        """`options` are dcmqrscp's own, such as `--verbose`."""
+        """`options` are dcmqrscp's own, such as `--verbose`.
+
+        Without `lets_in_anyone` it accepts associations of those only that it knows.
+        """
         super().__init__(ae_title=ae_title, directory=directory, knows=knows, as_shipped=as_shipped)
         self._options = options
+        self.lets_in_anyone = lets_in_anyone
 
     def load(self, paths: Iterable[Path]) -> None:
         """Put the files into its storage area and register them in its index."""
@@ -315,11 +326,15 @@ class Dcmqrscp(Server):
 
     def _arguments(self) -> Sequence[str]:
         configuration = self.directory / "dcmqrscp.cfg"
-        hosts = "\n".join(f"h{n} = ({p.ae_title}, {p.host}, {p.port})" for n, p in enumerate(self.knows))
+        names = [f"h{n}" for n, _ in enumerate(self.knows)]
+        hosts = "\n".join(
+            f"{name} = ({p.ae_title}, {p.host}, {p.port})" for name, p in zip(names, self.knows, strict=True)
+        )
+        callers = "ANY" if self.lets_in_anyone else ", ".join(names)
         configuration.write_text(
             f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
             f"HostTable BEGIN\n{hosts}\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-            f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) ANY\nAETable END\n"
+            f"AETable BEGIN\n{self.ae_title} {self._storage} RW (500, 1024mb) {callers}\nAETable END\n"
         )
         return ["--config", str(configuration), *self._options]
 

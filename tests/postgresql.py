@@ -19,11 +19,11 @@ from tests import peers
 class PostgreSQL:
     """A running server; `create` makes databases in it."""
 
-    def __init__(self) -> None:
-        """Make a cluster; nothing runs yet."""
+    def __init__(self, *, below: Path | None = None) -> None:
+        """Make a cluster, below a directory if one is named; nothing runs yet."""
         self._programs = _programs()
         self._user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-        self.directory = Path(tempfile.mkdtemp(prefix="prefetch-postgresql-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="prefetch-postgresql-", dir=below))
         if os.geteuid() == 0:
             shutil.chown(self.directory, "postgres")
         self._run("initdb", "-D", f"{self.directory}/data", "-A", "trust", "-E", "UTF8", "--no-sync", "-N")
@@ -55,7 +55,7 @@ class PostgreSQL:
         command = [peers.installed(str(self._programs / program)), *arguments]
         user = self._user if os.geteuid() == 0 else None
         subprocess.run(
-            command, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=60
+            command, user=user, group=user, cwd="/", check=True, stdout=subprocess.DEVNULL, timeout=300
         )
 
 

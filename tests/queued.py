@@ -125,6 +125,10 @@ class Queue:
         claim = self.do(orders.claim_orders_to_plan, owner=owner, now=now, lease=LEASE, limit=1)
         return claim.orders[0] if claim.orders else None
 
+    def claim_orders(self, most: int) -> Sequence[model.Order]:
+        """Claim the orders that are to be planned next."""
+        return self.do(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=most).orders
+
     def plan(
         self,
         known: model.Order,
@@ -220,6 +224,19 @@ class Queue:
         """Write what became of a move."""
         result = model.MoveResult(outcome=outcome, completed=10, failed=0)
         return bool(self.do(claims.finish_move, [moved], result, following(step, at, **more), now=NOW))
+
+    def renew(
+        self,
+        *,
+        now: datetime = NOW,
+        lease: timedelta = LEASE,
+        planning: Sequence[int] = (),
+        retrieving: Sequence[int] = (),
+    ) -> int:
+        """Renew the leases of what is worked on; nothing, unless it is named."""
+        return self.do(
+            claims.renew_leases, OWNER, planning=planning, retrieving=retrieving, now=now, lease=lease
+        )
 
     def claim_checks(
         self, now: datetime = NOW, *, owner: str = OWNER, destination: str | None = None

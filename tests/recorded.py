@@ -95,6 +95,6 @@ def _ask(
     result = model.FindResult(outcome=outcome, studies=tuple(held))
     for key in chosen.asked:
         named = archive, key.patient_id, key.issuer_of_patient_id
-        answers.save_answer(c, *named, result, asked_at=now)
+        answers.save_answer(c, *named, result, address="", asked_as="", asked_at=now)
     told = [draft.answer_about(key, archive, now, result) for key in chosen.asked]
     return draft.unite(archive, told, asked=chosen.asked, left_out=(), now=now)

@@ -29,6 +29,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from prefetch.dimse import peer, wire
 
 AE_TITLE = "SCRIPTED"
+LONG = 300.0
+"""Seconds that no test sits out."""
 HOST = "127.0.0.1"
 
 
@@ -77,7 +79,7 @@ class Conversation:
         """Whether the peer has ended the association."""
         return self._association.acse.is_aborted() or not self._association.dul.is_alive()
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = LONG) -> None:
         """Say nothing until something is so, or the association is over."""
         deadline = time.monotonic() + seconds
         while not condition() and not self.over and time.monotonic() < deadline:
@@ -166,8 +168,10 @@ class ScriptedScp:
             return len(self._open)
 
     def peer(self, **more: Any) -> peer.Peer:
-        """How the product is told of it; impatient, so that a test ends soon."""
-        timeouts = peer.Timeouts(connect=2, acse=2, idle=2, find_total=4, move_idle=2, move_total=4)
+        """How the product is told of it; patient: a test that waits a time out says which, and no other."""
+        timeouts = peer.Timeouts(
+            connect=LONG, acse=LONG, idle=LONG, find_total=LONG, move_idle=LONG, move_total=LONG
+        )
         facts: dict[str, Any] = {"timeouts": timeouts, "max_associations": 2, **more}
         return peer.Peer(
             name="scripted",

@@ -53,7 +53,14 @@ def fetch(
             known = terms.the_order(connection, accession)
             if orders.wants_nothing(known):
                 terms.stop(terms.Exit.NO, f"{known.name} is {known.status.value}; nothing is fetched for it")
-            order = replace(known, fetch_now=True, version=known.version + 1, plan_at=now, plan_attempts=0)
+            order = replace(
+                known,
+                fetch_now=True,
+                answers_since=now,
+                version=known.version + 1,
+                plan_at=now,
+                plan_attempts=0,
+            )
         else:
             order = model.Order(
                 id=0,
@@ -71,6 +78,7 @@ def fetch(
                 changed_at=now,
                 plan_at=now,
                 fetch_now=True,
+                answers_since=now,
             )
         kept = rows.save_order(connection, order)
         history.record(

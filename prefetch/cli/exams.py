@@ -1,26 +1,19 @@
-"""The verbs about exams: `orders`, `status`, and what both count, read from the store."""
+"""The verb `orders`: the exams that are known, read from the store."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prefetch import readiness, timing
-from prefetch.cli import terms, worklists
+from prefetch.cli import terms
 from prefetch.model import RetrieveState
 
 if TYPE_CHECKING:
     from prefetch.config import Footing
     from prefetch.store.database import Connection
-    from prefetch.store.nodes import Node
-    from prefetch.store.tables import MessageState
-
-UNHEARD = timedelta(seconds=30)
-"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 _COLUMNS = {
     "order": "order",
@@ -49,7 +42,7 @@ def orders(
     site = terms.load_footing(config)
     now = timing.now()
     with terms.looking(site) as connection:
-        exams = _exams(
+        exams = list_exams(
             connection,
             since=now - timedelta(days=days),
             until=now + timedelta(days=ahead),
@@ -62,38 +55,10 @@ def orders(
         terms.print_table((_line(exam, now, site) for exam in exams), _COLUMNS)
 
 
-def status(*, config: terms.ConfigOption = None, json: terms.JsonOption = False) -> None:
-    """Show the on-time share of the last day, the queue, and what is in the way."""
-    site = terms.load_footing(config)
-    now = timing.now()
-    day = now - timedelta(days=1)
-    with terms.looking(site) as connection:
-        facts = _status(connection, site, day=day, now=now)
-    if json:
-        terms.print_json(facts)
-        return
-    share = facts["on_time_share"]
-    typer.echo(f"mode             {facts['mode']}")
-    typer.echo(
-        f"on-time share    {'no exam has counted yet' if share is None else f'{share:.1%}'}  (last 24 h)"
-    )
-    for name, counts in (
-        ("exams", facts["exams"]),
-        ("messages", facts["messages"]),
-        ("retrieves", facts["retrieves"]),
-    ):
-        typer.echo(f"{name:<16} {_counted(counts)}")
-    for source, counts in facts["turned_away"].items():
-        typer.echo(f"turned away      {source}: {_counted(counts)}  (since the start)")
-    for worklist in facts["worklists"]:
-        typer.echo(f"worklist         {worklists.line(worklist, site.time_zone)}")
-    for trouble in facts["trouble"]:
-        typer.echo(f"!                {trouble}")
-
-
-def _exams(
+def list_exams(
     connection: Connection, *, since: datetime, until: datetime, patient: str | None = None, limit: int = 1000
 ) -> list[readiness.Exam]:
+    """The exams of a time, with their plans and retrieves."""
     from prefetch.store import exams  # noqa: PLC0415 (SQLAlchemy costs start-up time)
 
     return exams.list_exams(connection, since=since, until=until, patient_id=patient, limit=limit)
@@ -143,92 +108,3 @@ def _line(exam: readiness.Exam, now: datetime, site: Footing) -> dict[str, Any]:
 
 def _verified(exam: readiness.Exam) -> int:
     return sum(retrieve.state is RetrieveState.VERIFIED for retrieve in exam.retrieves)
-
-
-def _status(connection: Connection, site: Footing, *, day: datetime, now: datetime) -> dict[str, Any]:
-    from prefetch.store import inbox, nodes, retrieves  # noqa: PLC0415 (SQLAlchemy costs start-up time)
-    from prefetch.store import worklists as worklist_rows  # noqa: PLC0415 (the same)
-
-    exams = _exams(connection, since=day, until=now + timedelta(days=1), limit=100_000)
-    share = readiness.share(exams, now)
-    words = Counter(readiness.judge(exam, now).value for exam in exams)
-    messages = inbox.count_messages(connection, since=day)
-    states = retrieves.count_retrieves(connection, since=day)
-    polled = worklist_rows.list_worklists(connection)
-    running = nodes.list_nodes(connection)
-    return {
-        "mode": site.mode.value,
-        "daemons": [_daemon(node, now) for node in running],
-        "turned_away": _sum(node.turned_away for node in running),
-        "on_time_share": share.share,
-        "on_time": {standing.value: count for standing, count in share.counts.items()},
-        "exams": dict(words),
-        "messages": {state.value: count for state, count in messages.items()},
-        "retrieves": {state.value: count for state, count in states.items()},
-        "worklists": [worklists.row(asked) for asked in polled],
-        "trouble": [
-            *_trouble(connection, now),
-            *_dead(messages),
-            *worklists.trouble(polled, site.time_zone, now),
-        ],
-    }
-
-
-def _daemon(node: Node, now: datetime) -> dict[str, Any]:
-    return {
-        "owner": node.owner,
-        "alive": now - node.seen_at < UNHEARD,
-        "started_at": node.started_at,
-        "last_reload_successful": node.refused_at is None,
-        "configuration_loaded_at": node.loaded_at,
-        "configuration_refused_at": node.refused_at,
-        "configuration_refused_because": node.refused_because,
-        "turned_away": node.turned_away,
-    }
-
-
-def _sum(of_nodes: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
-    """What the listeners of all daemons turned away: listener → cause → how often."""
-    total: dict[str, Counter[str]] = {}
-    for node in of_nodes:
-        for source, counts in node.items():
-            total.setdefault(source, Counter()).update(counts)
-    return {source: dict(counts) for source, counts in total.items()}
-
-
-def _trouble(connection: Connection, now: datetime) -> Iterator[str]:
-    """What keeps studies from moving, in sentences that say what to do."""
-    from prefetch.store import archives, nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
-
-    running = nodes.list_nodes(connection)
-    for node in running:
-        if node.refused_at is not None:
-            yield (
-                f"the configuration of {node.loaded_at:%Y-%m-%d %H:%M} UTC is in force; what was reloaded at "
-                f"{node.refused_at:%Y-%m-%d %H:%M} UTC was refused: {node.refused_because}"
-            )
-    if not any(now - node.seen_at < UNHEARD for node in running):
-        yield "no daemon is running"
-    for archive in archives.list_archives(connection):
-        if archive.paused_at is not None:
-            yield f"{archive.name} is paused by {archive.paused_by}; `prefetch resume {archive.name}` ends it"
-        elif not archive.may_move(now):
-            yield (
-                f"{archive.name} rests until {archive.resting_until:%H:%M:%S} UTC and is tried again then: "
-                f"{archive.resting_because}; `prefetch echo {archive.name}` tries it now"
-            )
-    for pair in archives.parked_pairs(connection, now):
-        yield (
-            f"moves from {pair.archive} to {pair.destination} wait until {pair.parked_until:%H:%M:%S} UTC: "
-            f"{pair.because}; `prefetch echo` says whether the workstation answers, and whether the archive "
-            "knows it; make the workstation's AE title known to the archive, and see that it can be reached"
-        )
-
-
-def _dead(messages: Mapping[MessageState, int]) -> Iterator[str]:
-    if count := sum(count for state, count in messages.items() if state.value == "dead"):
-        yield f"{count} messages could not be understood; `prefetch dead-letters list` says why"
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"

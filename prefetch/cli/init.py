@@ -463,7 +463,7 @@ def _conclude(place: Path, report: Report) -> None:
     typer.echo(
         "\nIt begins in observe mode: every exam is planned, and nothing is moved. Look at\n"
         "what it decides with `prefetch orders` and `prefetch explain ACCESSION`. When it\n"
-        f"decides as you would, write `mode: active` in {file.name} and restart it."
+        f"decides as you would, write `mode: active` in {file.name} and reload it."
     )
     if report.config is None:
         raise typer.Exit(terms.Exit.NO)

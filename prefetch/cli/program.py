@@ -17,13 +17,13 @@ VERBS: dict[str, str] = {
     "test": "prefetch.cli.ruletests",
     "backtest": "prefetch.cli.backtest",
     "schema": "prefetch.cli.rules",
-    "echo": "prefetch.cli.peers",
+    "echo": "prefetch.cli.echo",
     "read": "prefetch.cli.messages",
     "submit": "prefetch.cli.feed",
     "dead-letters": "prefetch.cli.letters",
     "orders": "prefetch.cli.exams",
     "retrieves": "prefetch.cli.retrieves",
-    "status": "prefetch.cli.exams",
+    "status": "prefetch.cli.status",
     "explain": "prefetch.cli.story",
     "quarantine": "prefetch.cli.retrieves",
     "release": "prefetch.cli.retrieves",
@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "pause": "prefetch.cli.archives",
     "resume": "prefetch.cli.archives",
     "fetch": "prefetch.cli.byhand",
+    "replan": "prefetch.cli.replan",
     "migrate": "prefetch.cli.database",
     "describe": "prefetch.cli.relevance",
     "relevance": "prefetch.cli.relevance",
@@ -61,6 +62,13 @@ class Verbs(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (typer's signature)
         """The verb's command, its module imported now."""
         return command(cmd_name) if cmd_name in VERBS else None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the verb; a number that no date, count or row can be is wrong use."""
+        try:
+            return super().invoke(ctx)
+        except OverflowError as error:
+            raise typer.BadParameter(f"a number is too large: {error}") from error
 
 
 program = typer.Typer(cls=Verbs, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

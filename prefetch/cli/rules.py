@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import socket
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prefetch import config as configuration
-from prefetch import errors, strangers
+from prefetch import errors, reloading, strangers, timing
 from prefetch.cli import reference, terms
 from prefetch.errors import Problem
 
@@ -32,6 +33,10 @@ def check(
         Path | None,
         typer.Option("--rules", help="Check these rules instead of those in force.", metavar="DIR"),
     ] = None,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload", help="Ask as well what a reload cannot change of the daemon that runs."),
+    ] = False,
     json: terms.JsonOption = False,
 ) -> None:
     """Check the configuration and its rules: every error with its place, and what is suspicious."""
@@ -45,6 +50,41 @@ def check(
     terms.say(_sum(report, problems))
     if report.config is None:
         raise typer.Exit(terms.Exit.NO)
+    if reload:
+        _ask_what_waits(report.config, as_json=json)
+
+
+def _ask_what_waits(files: configuration.Config, *, as_json: bool) -> None:
+    """Tell what of the files waits for a restart; ends the command with 1 where anything does."""
+    sentences = _waits_for_restart(files)
+    for key, sentence in sentences.items():
+        typer.echo(jsonlib.dumps({"waits_for_restart": key, "message": sentence}) if as_json else sentence)
+    if sentences:
+        terms.stop(
+            terms.Exit.NO, f"{_count(len(sentences), 'change')} left for a restart; a reload takes all else"
+        )
+    terms.say("a reload puts all of it in force")
+
+
+def _waits_for_restart(files: configuration.Config) -> dict[str, str]:
+    """Compare the files with what the daemons of this machine were started with, or else those of any."""
+    from prefetch.store import nodes  # noqa: PLC0415 (SQLAlchemy costs start-up time)
+
+    now = timing.now()
+    with terms.looking(files) as connection:
+        alive = [node for node in nodes.list_nodes(connection) if now - node.seen_at < terms.UNHEARD]
+    here = [node for node in alive if node.owner.startswith(f"{socket.gethostname()}:")]
+    if not alive:
+        terms.stop(
+            terms.Exit.COULD_NOT_ASK,
+            f"no daemon is running on {files.store}: a start puts all of the files in force",
+        )
+    in_files = reloading.at_start(files)
+    return {
+        key: sentence
+        for node in here or alive
+        for key, sentence in reloading.waits_for_restart(node.at_start, in_files).items()
+    }
 
 
 def _line(problem: Problem) -> str:

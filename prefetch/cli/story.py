@@ -11,7 +11,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from prefetch import model, provenance, readiness, timing
-from prefetch.cli import exams, terms
+from prefetch.cli import exams, order_trouble, terms
+from prefetch.cli import status as status_verb
 from prefetch.model import Decision
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ def explain(
     site = terms.load_footing(config)
     with terms.looking(site) as connection:
         exam, wanted, happened = _read(connection, terms.the_order(connection, order).id)
+        troubles = status_verb.find_trouble(connection, site, timing.now())
+    words = order_trouble.words_about(exam, troubles)
     if json:
-        terms.print_json(_story(exam, wanted, happened))
+        terms.print_json(_story(exam, wanted, happened) | {"trouble": words})
     else:
-        Console().print(_tree(exam, wanted, happened, site))
+        Console().print(_tree(exam, wanted, happened, site, words))
 
 
 Wanted = list[tuple[model.Want, model.Retrieve]]
@@ -163,7 +166,13 @@ def _wanted(want: model.Want, retrieve: model.Retrieve) -> dict[str, Any]:
 # --- for a person ----------------------------------------------------------------------------------
 
 
-def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening], site: Footing) -> Tree:
+def _tree(
+    exam: readiness.Exam,
+    wanted: Wanted,
+    happened: list[model.Happening],
+    site: Footing,
+    trouble: list[str],
+) -> Tree:
     order, zone = exam.order, site.time_zone
     word = readiness.judge(exam, timing.now()).value
     tree = Tree(
@@ -174,6 +183,8 @@ def _tree(exam: readiness.Exam, wanted: Wanted, happened: list[model.Happening],
             (word, "bold"),
         )
     )
+    for line in trouble:
+        tree.add(Text(f"! {line}", style="red"))
     _branch(tree, "who said what", _of_sayings(order.sayings, site))
     _branch(tree, "rules", map(_of_rule, _acting_first(exam.plan.rules)) if exam.plan else ())
     if exam.plan:

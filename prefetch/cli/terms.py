@@ -8,9 +8,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from prefetch.config import Config, Footing
     from prefetch.model import Order
     from prefetch.store.database import Connection
+
+UNHEARD = timedelta(seconds=30)
+"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 DEFAULT_CONFIG = Path("/etc/prefetch/prefetch.yaml")
 
@@ -199,3 +204,44 @@ def _plain(value: object) -> object:
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
     return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A thing with more to say of it than a row of a table holds."""
+
+    head: str
+    lines: tuple[tuple[str, str], ...] = ()
+    """A word and what it says, each on a line below the head."""
+
+
+def print_blocks(blocks: Iterable[Block]) -> None:
+    """Print blocks for a person, wrapped to the terminal; each line whole where nobody looks."""
+    console = Console()
+    width = console.width if console.is_terminal else None
+    for block in blocks:
+        typer.echo("\n".join(write_block(block, width)))
+
+
+def write_block(block: Block, width: int | None) -> Iterator[str]:
+    """Write the lines of a block, within so many columns where there is a limit."""
+    yield from _wrapped(block.head, "", "    ", width)
+    words = max((len(word) for word, _ in block.lines), default=0)
+    for word, text in block.lines:
+        first = f"  {word:<{words}}  "
+        yield from _wrapped(text, first, " " * min(len(first), _DEEPEST_INDENT), width)
+
+
+_DEEPEST_INDENT = 24
+
+
+def _wrapped(text: str, first: str, following: str, width: int | None) -> list[str]:
+    if width is None:
+        return [first + text]
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=first,
+        subsequent_indent=following,
+        break_on_hyphens=False,
+    )

@@ -1,9 +1,7 @@
-"""What `status` says of the worklists: how each answered last, and which has fallen silent."""
+"""What `status` says of the worklists: how each answered last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -24,17 +22,6 @@ def row(asked: Asked) -> dict[str, Any]:
         "milliseconds": round(asked.milliseconds, 1),
         "because": asked.because,
     }
-
-
-def trouble(worklists: Iterable[Asked], zone: ZoneInfo, now: datetime) -> Iterator[str]:
-    """Worklists that have not answered wholly for longer than the site bears."""
-    for asked in worklists:
-        if now > asked.silent_at:
-            since = terms.local(asked.answered_at, zone) or "it was first asked"
-            yield (
-                f"worklist {asked.name} has not answered wholly since {since}: {asked.because}; nothing is "
-                f"cancelled on its word meanwhile, `prefetch echo {asked.name}` tries it"
-            )
 
 
 def line(row: dict[str, Any], zone: ZoneInfo) -> str:

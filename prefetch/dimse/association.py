@@ -22,16 +22,19 @@ from typing import Any, Self, TypeVar
 import structlog
 from pydicom.uid import UID
 from pynetdicom.association import Association
+from structlog.typing import FilteringBoundLogger
 
 from prefetch import errors, model
 from prefetch.dimse import (
     breaker,
     echo,
+    exchange,
     find,
     identifier,
     manner,
     move,
     peer,
+    permission,
     second_look,
     status,
     turns,
@@ -42,7 +45,7 @@ from prefetch.dimse import (
 from prefetch.dimse.turns import INTERRUPTED, Kind
 from prefetch.model import Outcome
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 T = TypeVar("T")
 Job = Callable[[Association], T]
@@ -50,7 +53,6 @@ Job = Callable[[Association], T]
 _FIND = (wire.FIND, wire.PATIENT_ROOT_FIND)
 _MOVE = (wire.MOVE, wire.PATIENT_ROOT_MOVE)
 """SOP Classes of which one must be offered."""
-_ASKS = {Kind.QUERY: "query", Kind.MOVE: "move"}
 Instead = Callable[[status.Verdict], T]
 """Makes the result of a call that could not be made."""
 
@@ -58,15 +60,20 @@ Instead = Callable[[status.Verdict], T]
 class RemoteAE:
     """A remote AE as coroutines see it: an archive, or a workstation that can be asked."""
 
-    def __init__(self, remote: peer.Peer, *, release_after: float = 1.0) -> None:
-        """`release_after` is how many seconds an association is kept open that nobody uses."""
+    def __init__(
+        self, remote: peer.Peer, *, release_after: float = 1.0, log: FilteringBoundLogger = log
+    ) -> None:
+        """`release_after` is how many seconds an association is kept open that nobody uses.
+
+        `log` takes what is learnt of it: `SILENT` where whoever asks tells a person by himself.
+        """
         self.peer = remote
+        self._log = log
         self._release_after = release_after
-        self._executor = ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
+        self._executor = _threads(remote)
         self._turns = turns.Turns(remote)
         self._habits = manner.Habits(self._log_manner)
-        self._not_authorized: set[Kind] = set()
-        """What it has refused us, as nobody who may, since it last answered that."""
+        self._permissions = permission.Permissions(remote, log=log)
         self._breaker = breaker.Breaker(remote, rests=self._log_rest, answers=self._log_answers)
         self._lock = threading.Lock()
         self._uses: dict[_Use, Future[Any]] = {}
@@ -81,9 +88,24 @@ class RemoteAE:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def use_tls(self, tls: peer.Tls | None) -> None:
-        """Speak TLS in this way from the next association on; those that are open keep what they have."""
-        self.peer = replace(self.peer, tls=tls)
+    def use(self, remote: peer.Peer) -> None:
+        """Go by other settings of the same peer from the next association on.
+
+        Those that are open keep what they have; where it rests it is tried, for what kept it may be mended.
+        """
+        before, self.peer = self.peer, remote
+        if remote == before:
+            return
+        if remote.max_associations != before.max_associations:
+            self._executor.shutdown(wait=False)  # its threads end with what they do
+            self._executor = _threads(remote)
+        self._turns.use(remote)
+        self._breaker.use(remote)
+
+    @property
+    def most_moves(self) -> int:
+        """How many moves may ever be under way: of two or more associations, one is kept for queries."""
+        return max(1, self.peer.max_associations - 1)
 
     @property
     def move_slots(self) -> int:
@@ -109,11 +131,15 @@ class RemoteAE:
         known = self._habits.words
         if self._turns.is_limited:
             known.append(f"no more than {self._turns.room} associations are opened for now: it rejects more")
-        known += sorted(f"we are not authorised to {_ASKS[kind]} (0x0124)" for kind in self._not_authorized)
-        return known
+        return known + self._permissions.learned
+
+    @property
+    def refusals(self) -> list[str]:
+        """What it refuses every time, and what to do about it, in words for the administrator."""
+        return self._permissions.refusals
 
     def _log_rest(self, resting: breaker.Resting, failures: int) -> None:
-        log.warning(
+        self._log.warning(
             "peer_rests",
             peer=self.peer.name,
             failures=failures,
@@ -122,7 +148,7 @@ class RemoteAE:
         )
 
     def _log_answers(self) -> None:
-        log.info("peer_answers_again", peer=self.peer.name)
+        self._log.info("peer_answers_again", peer=self.peer.name)
 
     # --- what can be asked of it -------------------------------------------------------------------
 
@@ -152,7 +178,35 @@ class RemoteAE:
             ),
             needs=_FIND,
             instead=lambda verdict: model.FindResult(
-                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
+            ),
+        )
+
+    async def find_studies_under(
+        self, root: UID, *, patient_id: str, issuer_of_patient_id: str | None
+    ) -> model.FindResult:
+        """The answer to one query for a patient's studies under one root, with these keys and no others.
+
+        Raises `UnsafeKeyError` for a key never sent.
+        """
+        query = identifier.studies(
+            patient_id=patient_id,
+            issuer_of_patient_id=issuer_of_patient_id,
+            character_set=self.peer.character_set,
+        )
+        return await self._run(
+            lambda association: find.find_studies_under(
+                self._asker(association, patient_id), query, root=root
+            ),
+            needs=(root,),
+            instead=lambda verdict: model.FindResult(
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
             ),
         )
 
@@ -209,7 +263,7 @@ class RemoteAE:
         return find.Asker(association=association, of=self.peer, habits=self._habits, patient_id=patient_id)
 
     def _log_manner(self, level: str, taken: manner.Manner, because: str) -> None:
-        log.warning(
+        self._log.warning(
             "query_put_otherwise",
             peer=self.peer.name,
             level=level,
@@ -223,7 +277,9 @@ class RemoteAE:
         return await self._run(
             partial(worklist.find_items, asked=asked, of=self.peer),
             needs=(wire.WORKLIST,),
-            instead=lambda verdict: model.WorklistAnswer(outcome=verdict.outcome, because=verdict.because),
+            instead=lambda verdict: model.WorklistAnswer(
+                outcome=verdict.outcome, because=verdict.because, refused=verdict.refused
+            ),
         )
 
     async def move_studies(
@@ -235,13 +291,14 @@ class RemoteAE:
         destination_ae_title: str,
         patient_id: str | None = None,
         is_repeated: bool = False,
-        is_first: Callable[[], Awaitable[bool]] | None = None,
+        is_suspect: Callable[[], Awaitable[bool]] | None = None,
     ) -> model.MoveResult:
         """Have it send studies of a patient, or parts of one, to a Move Destination.
 
         `missing`: SOP Instance UIDs that the last move named as failed, to be moved instead of everything.
-        `is_repeated`: a move of it has failed before. `is_first` tells whether nothing has ever arrived there
-        from here; asked only where a move failed without a reason, and believed not to be so if it fails.
+        `is_repeated`: a move of it has failed before. `is_suspect` tells whether the destination may be
+        unknown, as where nothing has ever arrived there from here; asked only where a move failed without a
+        reason, and believed not to be so if it fails.
         """
         moving = second_look.Moving(
             study_instance_uids=study_instance_uids,
@@ -249,7 +306,7 @@ class RemoteAE:
             missing=missing,
             destination_ae_title=destination_ae_title,
             is_repeated=is_repeated,
-            is_first=(lambda: False) if is_first is None else _asked_from_a_thread(is_first),
+            is_suspect=(lambda: False) if is_suspect is None else _asked_from_a_thread(is_suspect),
             **_nobodies(),
         )
         return await self._run(
@@ -258,13 +315,24 @@ class RemoteAE:
             ),
             needs=_MOVE,
             instead=lambda verdict: model.MoveResult(
-                outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell
+                outcome=verdict.outcome,
+                because=verdict.because,
+                unwell=verdict.unwell,
+                refused=verdict.refused,
+                begun=not verdict.rejected,
             ),
             kind=Kind.MOVE,
         )
 
     async def knows_destination(self, destination_ae_title: str) -> move.Introduction:
-        """Whether it knows a Move Destination; nothing is sent to anyone."""
+        """Whether it knows a Move Destination; nothing is sent to anyone.
+
+        A refusal may be chance, so it is asked twice.
+        """
+        introduction = await self._probe_destination(destination_ae_title)
+        return await self._probe_destination(destination_ae_title) if introduction.refused else introduction
+
+    async def _probe_destination(self, destination_ae_title: str) -> move.Introduction:
         nobodies = _nobodies()
         probing = partial(
             move.probe_destination,
@@ -275,12 +343,29 @@ class RemoteAE:
         )
         return await self._run(probing, needs=_MOVE, instead=move.cannot_tell, kind=Kind.MOVE)
 
+    async def probe_query(self) -> model.FindResult | model.WorklistAnswer:
+        """Ask by C-FIND for a patient ID that nobody has, as a daemon asks for a real one.
+
+        The end of an association may be chance, so it is asked once more, over a new one.
+        """
+        result = await self._query_for_nobody()
+        is_over = result.refused or result.because == exchange.LOST
+        return await self._query_for_nobody() if is_over else result
+
+    async def _query_for_nobody(self) -> model.FindResult | model.WorklistAnswer:
+        nobody = _nobodies()["nobody_ae_title"]
+        if self.peer.is_worklist:
+            return await self.find_worklist(model.WorklistKeys(patient_id=nobody))
+        return await self.find_studies(patient_id=nobody, only_held=self.peer.is_destination)
+
     async def echo(self) -> echo.EchoResult:
         """Whether it is there, and what it offers."""
         return await self._run(
             partial(echo.echo, of=self.peer),
             needs=(),
-            instead=lambda verdict: echo.EchoResult(reachable=False, problem=verdict.because),
+            instead=lambda verdict: echo.EchoResult(
+                reachable=False, refused=verdict.refused, problem=verdict.because
+            ),
         )
 
     def interrupt_all(self) -> None:
@@ -317,21 +402,9 @@ class RemoteAE:
         if refused is not None:
             return instead(refused)
         with self._breaker.watching() as tell:
-            result = await self._when_it_is_our_turn(job, needs, kind)
+            result = self._permissions.hear(kind, await self._when_it_is_our_turn(job, needs, kind))
             tell(result)
-        if isinstance(result, model.FindResult | model.MoveResult) and result.status is not None:
-            self._hear_of_rights(kind, result.status)
         return instead(result) if isinstance(result, status.Verdict) else result
-
-    def _hear_of_rights(self, kind: Kind, said: int) -> None:
-        """Raise the alarm once where we are not authorised: nothing but its configuration helps."""
-        if said != status.NOT_AUTHORIZED:
-            self._not_authorized.discard(kind)
-        elif kind not in self._not_authorized:
-            self._not_authorized.add(kind)
-            whom, us = self.peer.ae_title, self.peer.calling_ae_title
-            because = f"{whom} does not let {us} {_ASKS[kind]} (0x0124)"
-            log.error("not_authorized", peer=self.peer.name, because=because)
 
     async def _when_it_is_our_turn(self, job: Job[T], needs: Sequence[UID], kind: Kind) -> T | status.Verdict:
         """Run a job; where it was one association too many, wait for the next turn."""
@@ -379,7 +452,7 @@ class RemoteAE:
         with self._lock:
             ours = len(self._idle) + len(self._uses)
         if ours and self._turns.learn(ours):
-            log.warning(
+            self._log.warning(
                 "associations_limited",
                 peer=self.peer.name,
                 because=f"{self.peer.ae_title} rejects more than {ours} associations for the time being",
@@ -437,7 +510,8 @@ class RemoteAE:
         """The job's result, or why it could not be done."""
         if use.interrupted:
             return INTERRUPTED
-        association = self._reuse() or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
+        used_before = self._reuse()
+        association = used_before or wire.associate(self.peer, held_by=partial(use.hold, end=wire.cut))
         if isinstance(association, status.Verdict):
             return association if use.let_go() else INTERRUPTED
         use.hold(association, end=wire.interrupt)
@@ -449,7 +523,9 @@ class RemoteAE:
                 self._keep(association)
             else:
                 wire.discard(association)
-        return result if finished else INTERRUPTED
+        if not finished:
+            return INTERRUPTED
+        return _excused(result) if used_before is not None else result
 
     def _offered(self, association: Association, job: Job[T], needs: Sequence[UID]) -> T | status.Verdict:
         """Run the job if the peer accepted one of the contexts that serve it."""
@@ -458,7 +534,7 @@ class RemoteAE:
             return job(association)
         offers = ", ".join(sorted(uid.name for uid in offered)) or "nothing"
         because = f"{self.peer.ae_title} does not offer {needs[0].name}; it offers {offers}"
-        return status.Verdict(outcome=Outcome.PERMANENT, because=because)
+        return status.Verdict(outcome=Outcome.PERMANENT, because=because, refused=True)
 
     def _reuse(self) -> Association | None:
         """The association that was used last and is still open."""
@@ -484,6 +560,17 @@ class RemoteAE:
             use.hold(association, end=wire.cut)
             wire.release(association)
             use.let_go()
+
+
+def _excused(result: T | status.Verdict) -> T | status.Verdict:
+    """Take no end of an association that had served before for a refusal: a peer may close what is idle."""
+    if isinstance(result, model.FindResult | model.MoveResult | model.WorklistAnswer) and result.refused:
+        return replace(result, refused=False)
+    return result
+
+
+def _threads(remote: peer.Peer) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(remote.max_associations, f"dimse-{remote.name}")
 
 
 def _asked_from_a_thread(question: Callable[[], Awaitable[bool]]) -> Callable[[], bool]:

@@ -46,6 +46,11 @@ class Breaker:
         self._on_trial = False
         self._resting: Resting | None = None
 
+    def use(self, remote: peer.Peer) -> None:
+        """Go by other settings; what failed with the old ones is not counted any more."""
+        self._peer, self._rest = remote, remote.rest
+        self._failures, self._resting = 0, None
+
     @property
     def resting(self) -> Resting | None:
         """The rest that is not over, or whose trial is not: None where the peer may be asked."""

@@ -16,6 +16,8 @@ class EchoResult:
 
     reachable: bool
     """Whether it accepted an association."""
+    refused: bool = False
+    """Whether it rejected the association for good."""
     verified: bool = False
     """Whether it answered C-ECHO with Success."""
     find: bool = False

@@ -20,6 +20,21 @@ from pynetdicom.dsutils import decode, encode
 from prefetch.dimse import answer, mending, status, waiting
 from prefetch.dimse.message import Command, Request, Response
 
+LONGEST_ANSWER = 2**18
+"""Bytes of one answer that is decoded: a hundred times what an honest one has."""
+LONGEST_LIST = 2**20
+"""Bytes of one that lists instances: what a C-MOVE has failed at, or what a Key Object refers to."""
+MOST_BYTES = 2**26
+"""Bytes of all answers to one question together, beyond which the peer is not listened to any more."""
+MOST_ITEMS = 2**17
+"""Items in all answers that are decoded, likewise: each costs as much as some hundred bytes."""
+MOST_ELEMENTS = 2**20
+"""Elements at the top of them, likewise: a hundred of each of ten thousand studies."""
+_LEAST_ITEM = 64
+"""Bytes of an honest item at the least: an answer that is full of smaller ones is not decoded."""
+_ITEM = b"\xfe\xff\x00\xe0"
+"""The tag of an item (PS3.5 7.5), as all that we take is in Little Endian."""
+
 LOST = "the association was aborted or its connection lost"
 
 
@@ -39,22 +54,34 @@ class Last:
     """Whether we gave up waiting."""
     sent: bool = True
     """Whether the request went out at all."""
+    refused: bool = False
+    """Whether the peer ended the association before it had answered anything."""
 
 
 class Exchange:
     """Asks once and hands on the Pending responses; `last` is known when they are all read."""
 
-    def __init__(self, association: Association, *, idle: float, total: float) -> None:
-        """`idle` bounds the wait for each response, `total` all of them; both in seconds."""
+    def __init__(
+        self, association: Association, *, idle: float, total: float, longest: int = LONGEST_ANSWER
+    ) -> None:
+        """`idle` bounds the wait for each response, `total` all of them; both in seconds.
+
+        `longest` bounds each answer, in bytes; one that is longer counts as one that cannot be decoded.
+        """
         self._association = association
         self._contexts = {each.context_id: each for each in association.accepted_contexts}
         self._idle = idle
         self._total = total
+        self._longest = longest
+        self._bytes = self._items = self._elements = 0
         self._began = time.monotonic()
         self._deadline = self._began + total
         self.last = Last()
+        self._has_answered = False
         self.keys_unsupported = False
         """Whether an answer said that some of the keys are not supported (0xFF01)."""
+        self.too_much = ""
+        """What all answers together were more of than we take, in words; the association has ended then."""
 
     @property
     def milliseconds(self) -> float:
@@ -100,8 +127,26 @@ class Exchange:
                     if self.last.status in status.OUT_OF_STEP or line.says_more:
                         self._association.abort(block=False)
                     return
+                self._has_answered = True
                 self.keys_unsupported |= response.status == status.KEYS_UNSUPPORTED
-                yield self._decoded(response)
+                if too_much := self._count(response.identifier):
+                    self.too_much = too_much
+                    self._association.abort(block=False)
+                    return
+                decoded = self._decoded(response, longest=self._longest)
+                self._elements += 0 if decoded is None else len(decoded)
+                yield decoded
+
+    def _count(self, identifier: bytes) -> str:
+        """Count what came in with one more answer; says what is too much by it."""
+        self._bytes += len(identifier)
+        if _is_decoded(identifier, self._longest):
+            self._items += identifier.count(_ITEM)
+        if self._bytes > MOST_BYTES:
+            return f"{MOST_BYTES >> 20} MiB of answers"
+        if self._items > MOST_ITEMS:
+            return f"{MOST_ITEMS} items in answers"
+        return f"{MOST_ELEMENTS} elements in answers" if self._elements > MOST_ELEMENTS else ""
 
     def _receive(self, line: waiting.Line) -> Response | None:
         """The next response, or `None` when there will be no more."""
@@ -114,13 +159,18 @@ class Exchange:
                 return response
         self._association.abort(block=False)
         waited = time.monotonic() - began
-        self.last = Last(lost=self._why_lost(waited=waited, wait=wait), silent=waited >= wait)
+        silent = waited >= wait
+        self.last = Last(
+            lost=self._why_lost(waited=waited, wait=wait),
+            silent=silent,
+            refused=not silent and not self._has_answered,
+        )
         return None
 
-    def _decoded(self, response: Response) -> Dataset | None:
-        """The identifier of a response; `None` where there is none or it cannot be decoded."""
+    def _decoded(self, response: Response, *, longest: int = LONGEST_LIST) -> Dataset | None:
+        """The identifier of a response; `None` where there is none, it is too long or cannot be decoded."""
         context = self._contexts.get(response.context_id)
-        if context is None or not response.identifier:
+        if context is None or not response.identifier or not _is_decoded(response.identifier, longest):
             return None
         syntax = context.transfer_syntax[0]
         identifier = BytesIO(response.identifier)
@@ -137,6 +187,11 @@ class Exchange:
         return f"no end of it within {self._total:g} s"
 
 
+def _is_decoded(identifier: bytes, longest: int) -> bool:
+    """Whether an identifier is short enough, and not full of items, to be worth the processor's time."""
+    return len(identifier) <= longest and identifier.count(_ITEM) <= longest // _LEAST_ITEM
+
+
 def _read_last(response: Response, identifier: Dataset | None) -> Last:
     tags = (
         "[" + ", ".join(response.offending) + "]"
@@ -151,6 +206,8 @@ def _read_last(response: Response, identifier: Dataset | None) -> Last:
         failed=response.failed,
         warning=response.warning,
         failed_sop_instance_uids=(
-            answer.values(identifier, "FailedSOPInstanceUIDList") if identifier is not None else ()
+            answer.values(identifier, "FailedSOPInstanceUIDList", longest=LONGEST_LIST)
+            if identifier is not None
+            else ()
         ),
     )

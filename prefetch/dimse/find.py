@@ -60,14 +60,21 @@ class Asker:
         root = self.habits.manner("STUDY", wire.offered(self.association)).root
         return root == wire.PATIENT_ROOT_FIND
 
-    def ask(self, query: Dataset, *, read: Callable[[Dataset], T | None], limit: int) -> Answers[T]:
+    def ask(
+        self,
+        query: Dataset,
+        *,
+        read: Callable[[Dataset], T | None],
+        limit: int,
+        longest: int = exchange.LONGEST_ANSWER,
+    ) -> Answers[T]:
         """Ask in the manner that was taken last; where it is refused, once in each other that may help."""
         level, offered = str(query.QueryRetrieveLevel), wire.offered(self.association)
         first = self.habits.manner(level, offered)
         if first.root not in offered:
             because = f"{self.of.ae_title} does not offer C-FIND"
             return Answers([], status.Verdict(outcome=Outcome.PERMANENT, because=because), None, 0.0)
-        put = partial(self._put, query, read=read, limit=limit)
+        put = partial(self._put, query, read=read, limit=limit, longest=longest)
         asked = put(first)
         if asked.status == status.SUCCESS:
             self.habits.answered(level)
@@ -83,10 +90,16 @@ class Asker:
         return asked
 
     def _put(
-        self, query: Dataset, way: manner.Manner, *, read: Callable[[Dataset], T | None], limit: int
+        self,
+        query: Dataset,
+        way: manner.Manner,
+        *,
+        read: Callable[[Dataset], T | None],
+        limit: int,
+        longest: int,
     ) -> Answers[T]:
         put = manner.put(query, way, patient_id=self.patient_id)
-        return ask(self.association, put, way.root, of=self.of, read=read, limit=limit)
+        return ask(self.association, put, way.root, of=self.of, read=read, limit=limit, longest=longest)
 
 
 def ask(
@@ -97,12 +110,15 @@ def ask(
     of: peer.Peer,
     read: Callable[[Dataset], T | None],
     limit: int,
+    longest: int = exchange.LONGEST_ANSWER,
 ) -> Answers[T]:
     """Ask, and read all the answers; at more than the limit the first are kept and the association ends.
 
-    `read` gives None for an answer that says nothing of use: then the whole is no Success.
+    `read` gives None for an answer that says nothing of use: then the whole is no Success. `longest` bounds
+    each answer, in bytes; what is longer says nothing of use either.
     """
-    asking = exchange.Exchange(association, idle=of.timeouts.idle, total=of.timeouts.find_total)
+    timeouts = of.timeouts
+    asking = exchange.Exchange(association, idle=timeouts.idle, total=timeouts.find_total, longest=longest)
     answers: list[T | None] = []
     cut = False
     for each in asking.ask(Command.FIND, sop_class, query):
@@ -113,8 +129,9 @@ def ask(
             break
         answers.append(None if each is None else read(each))
     readable = [each for each in answers if each is not None]
-    if cut:
-        because = f"more than {limit} answers; only the first {limit} were read"
+    if cut or asking.too_much:
+        most = f"{limit} answers" if cut else asking.too_much
+        because = f"more than {most}; only the first {len(answers)} were read"
         verdict = status.Verdict(outcome=Outcome.PARTIAL, because=because)
     else:
         verdict = _judge(asking.last, readable=len(readable) == len(answers))
@@ -131,6 +148,8 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
     read = partial(answer.read_study, archive=asker.of.name, character_set=asker.of.character_set)
     put = partial(asker.ask, read=read, limit=asker.of.answer_limit)
     asked = put(query)
+    if asked.status == status.OUT_OF_RESOURCES:
+        asked = put(query)  # what passes is no limit; asked in parts, a study without a date would be missing
     if _is_cut(asked, asker.of):
         asked = _in_parts(put, query, asked, of=asker.of, today=today)
     studies = answer.collapse(asked.read)
@@ -143,6 +162,23 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
         status=asked.status,
         because=asked.verdict.because,
         unwell=asked.verdict.unwell,
+        refused=asked.verdict.refused,
+        milliseconds=asked.milliseconds,
+    )
+
+
+def find_studies_under(asker: Asker, query: Dataset, *, root: UID) -> model.FindResult:
+    """Ask once under one root, whatever manner the archive likes, and read its first answer."""
+    read = partial(answer.read_study, archive=asker.of.name, character_set=asker.of.character_set)
+    put = manner.put(query, manner.Manner(root=root), patient_id=asker.patient_id)
+    asked = ask(asker.association, put, root, of=asker.of, read=read, limit=asker.of.answer_limit)
+    return model.FindResult(
+        outcome=asked.verdict.outcome,
+        studies=answer.collapse(asked.read),
+        status=asked.status,
+        because=asked.verdict.because,
+        unwell=asked.verdict.unwell,
+        refused=asked.verdict.refused,
         milliseconds=asked.milliseconds,
     )
 
@@ -276,7 +312,7 @@ def _with_markings(asker: Asker, study_instance_uid: str, series: model.Series) 
         return series
     query = identifier.markings(study_instance_uid, series.series_instance_uid)
     read = partial(answer.read_marking, study_instance_uid=study_instance_uid)
-    asked = _ask_below(asker, query, read)
+    asked = _ask_below(asker, query, read, longest=exchange.LONGEST_LIST)
     return replace(series, markings=tuple(asked.read)) if asked.whole else series
 
 
@@ -344,9 +380,15 @@ def locate(asker: Asker, *, study_instance_uid: str, sop_instance_uids: Iterable
     return None
 
 
-def _ask_below(asker: Asker, query: Dataset, read: Callable[[Dataset], T | None]) -> Answers[T]:
+def _ask_below(
+    asker: Asker,
+    query: Dataset,
+    read: Callable[[Dataset], T | None],
+    *,
+    longest: int = exchange.LONGEST_ANSWER,
+) -> Answers[T]:
     """Ask below STUDY level, where there are no parts to ask for; as many as a limit allows are too few."""
-    asked = asker.ask(query, read=read, limit=MOST_INSTANCES)
+    asked = asker.ask(query, read=read, limit=MOST_INSTANCES, longest=longest)
     limit = asker.of.most_answers
     if asked.whole and limit is not None and len(asked.read) >= limit:
         return replace(asked, verdict=_cut_short("and there is no asking for the rest"))
@@ -357,6 +399,8 @@ def _judge(last: exchange.Last, *, readable: bool) -> status.Verdict:
     verdict = status.classify_find(last.status, comment=last.comment, lost=last.lost)
     if last.silent or last.status == status.OUT_OF_RESOURCES:
         return replace(verdict, unwell=True)
+    if last.refused:
+        return replace(verdict, refused=True)
     if verdict.outcome is Outcome.SUCCESS and not readable:
         because = "Success, but there were answers that cannot be decoded or name nothing"
         return status.Verdict(outcome=Outcome.WARNING, because=because)

@@ -27,7 +27,7 @@ _A_DATA_SET: Final = 0x0001
 _LOW: Final = 0x0002
 """Priority: nobody waits for a prior as for what is being read."""
 
-LONGEST_IDENTIFIER = 2**24
+LONGEST_IDENTIFIER = 2**22
 """Bytes of one identifier beyond which a peer is not listened to any more."""
 _LONGEST_COMMAND = 2**16
 

@@ -116,6 +116,7 @@ def _move(
         warning=last.warning,
         failed_sop_instance_uids=last.failed_sop_instance_uids,
         unwell=last.silent,
+        refused=last.refused,
         tries=verdict.tries,
         milliseconds=asking.milliseconds,
     )
@@ -135,11 +136,15 @@ class Introduction:
 
     acquaintance: Acquaintance
     because: str
+    refused: bool = False
+    """Whether it broke off at the C-MOVE, as one does that does not let us move."""
 
 
 def cannot_tell(verdict: status.Verdict) -> Introduction:
     """Nothing was learnt, because nothing could be asked."""
-    return Introduction(acquaintance=Acquaintance.CANNOT_TELL, because=verdict.because)
+    return Introduction(
+        acquaintance=Acquaintance.CANNOT_TELL, because=verdict.because, refused=verdict.refused
+    )
 
 
 def probe_destination(
@@ -169,7 +174,9 @@ def probe_destination(
     if asked.outcome is Outcome.UNKNOWN_DESTINATION:
         return Introduction(acquaintance=Acquaintance.UNKNOWN, because=asked.because)
     if asked.status is None:
-        return Introduction(acquaintance=Acquaintance.CANNOT_TELL, because=asked.because)
+        return Introduction(
+            acquaintance=Acquaintance.CANNOT_TELL, because=asked.because, refused=asked.refused
+        )
     control = move(destination_ae_title=nobody_ae_title)
     if control.outcome is Outcome.UNKNOWN_DESTINATION:
         because = f"{asked.because}; an AE Title that nobody has: {control.because}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
+from prefetch import fingerprint
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
@@ -65,5 +67,24 @@ class Peer:
     """None for a peer that is asked however often it has failed."""
     tls: Tls | None = None
     """None for a peer that speaks none."""
+    is_destination: bool = False
+    """Whether it is a workstation, which receives whatever it lets us ask."""
     is_worklist: bool = False
     """Whether it is asked for its worklist, and for nothing else."""
+
+    @property
+    def address(self) -> str:
+        """Who it is: at another address it is another."""
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+    @property
+    def asked_as(self) -> str:
+        """The fingerprint of what makes its answer to the same keys another one."""
+        return fingerprint.fingerprint(
+            self.calling_ae_title,
+            self.send_issuer,
+            self.codes,
+            self.character_set,
+            self.answer_limit,
+            self.most_answers,
+        )

@@ -31,8 +31,8 @@ class Moving:
     destination_ae_title: str
     is_repeated: bool = False
     """Whether a move of it has failed before."""
-    is_first: Callable[[], bool] = lambda: False
-    """Tells whether nothing of this archive has ever arrived there; asked only where that matters."""
+    is_suspect: Callable[[], bool] = lambda: False
+    """Tells whether the archive may not know it, as where nothing ever arrived; asked where that matters."""
     nobody_ae_title: str = "NOBODY"
     """An AE Title that nobody has."""
     no_study_instance_uid: str = "2.25.0"
@@ -134,7 +134,7 @@ def _is_it_there(
 def _why_unable(asker: find.Asker, moving: Moving, result: model.MoveResult, today: date) -> model.MoveResult:
     """Whether the study is gone, or the destination unknown: some archives have one status for all of it."""
     seen = _is_it_there(asker, moving, result, today)
-    suspected = seen.outcome is not Outcome.NOT_FOUND and moving.is_first()
+    suspected = seen.outcome is not Outcome.NOT_FOUND and moving.is_suspect()
     if not suspected or _knows_destination(asker, moving, result):
         return seen
     because = (

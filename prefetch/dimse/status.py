@@ -31,8 +31,12 @@ class Verdict:
     """How many attempts it is worth; None where patience alone says so."""
     unwell: bool = False
     """It speaks of the peer and not of what was asked, and counts for its rest (`breaker`)."""
+    rejected: bool = False
+    """An association was rejected: nothing was asked of the peer."""
     crowded: bool = False
     """An association was rejected for the time being: the peer has as many as it wants."""
+    refused: bool = False
+    """The peer does not let us in, or not ask this, or broke off before any answer: it may not know us."""
 
 
 # PS3.7 Annex C: statuses that any operation may end with. Those that a new association or a second try may
@@ -169,7 +173,7 @@ def _judge_counts(
 
 
 # PS3.8 Table 9-21: (source, reason) → what may be done about it.
-_REJECTIONS: Mapping[tuple[int, int], str] = {
+REJECTIONS: Mapping[tuple[int, int], str] = {
     (1, 1): "no reason given",
     (1, 2): "application context name not supported",
     (1, 3): "calling AE Title not recognized",
@@ -180,6 +184,7 @@ _REJECTIONS: Mapping[tuple[int, int], str] = {
     (3, 2): "local limit exceeded",
 }
 _REJECTED_TRANSIENT = 2
+_RESULTS = frozenset({1, _REJECTED_TRANSIENT})
 _CONGESTION = frozenset({(3, 1), (3, 2)})
 """Mended by waiting, even where an archive calls it permanent."""
 
@@ -188,12 +193,15 @@ def classify_rejection(result: int | None, source: int | None, reason: int | Non
     """Judge an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
     key = (source or 0, reason or 0)
     transient = result == _REJECTED_TRANSIENT or key in _CONGESTION
-    words = _REJECTIONS.get(key, f"source {source}, reason {reason}")
+    unknown = f"result {result}, source {source}, reason {reason}, which DICOM does not know"
+    words = REJECTIONS.get(key, unknown) if result in _RESULTS else unknown
     return Verdict(
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",
         unwell=not transient,
+        rejected=True,
         crowded=transient,
+        refused=not transient,
     )
 
 

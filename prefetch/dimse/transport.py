@@ -13,8 +13,8 @@ from typing import Any
 
 from pynetdicom.transport import AssociationSocket
 
-LONGEST = 2**24
-"""Bytes of a PDU beyond which nobody waits for the rest: a thousand times of what we let peers send."""
+LONGEST = 2**20
+"""Bytes of a PDU beyond which nobody waits for the rest: sixty times of what we let peers send."""
 
 _HEADER = 6
 """PDU type, a reserved byte, and the length of the rest in four."""

@@ -50,6 +50,14 @@ class Turns:
         self._waiting: list[_Waiter] = []
         self._interruptions = 0
 
+    def use(self, remote: peer.Peer) -> None:
+        """Go by other settings; what the peer let us have lately holds on, as far as they allow as many."""
+        before, self._peer = self._peer, remote
+        if remote.max_associations != before.max_associations:
+            self._room = min(self._room, remote.max_associations)
+            self._fewest = remote.max_associations
+        self._begin_waiting()
+
     @property
     def room(self) -> int:
         """How many calls there may be at a time."""
@@ -108,6 +116,10 @@ class Turns:
     def end(self, kind: Kind) -> None:
         """A call has ended: whoever waits and may begins."""
         self._under_way[kind] -= 1
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        """Let those begin who wait and may."""
         for waiter in tuple(self._waiting):
             if self.begin_now(waiter.kind):
                 self._waiting.remove(waiter)

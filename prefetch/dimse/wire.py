@@ -10,13 +10,15 @@ import contextlib
 import queue
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -36,6 +38,16 @@ WORKLIST: Final = UID("1.2.840.10008.5.1.4.31")
 
 _ACCEPTED = 0
 """Result of an A-ASSOCIATE response (PS3.8 7.1.1.7)."""
+
+Codes = tuple[int, int, int]
+"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+_RESULTS = frozenset({1, 2})
+_NO_REASON: Codes = (1, 1, 1)
+_ABORTS = frozenset({(0, 0), *((2, reason) for reason in (0, 1, 2, 4, 5, 6))})
+"""Source and reason of an A-ABORT that PS3.8 9.3.8 knows."""
+
+_ACSE_GRACE = 0.5
+"""Seconds by which an answer that comes byte by byte may outlast the ACSE timeout; ours goes last."""
 
 ENDS_WITHIN = 0.5
 """Seconds that an abort has for leaving before its connection is cut."""
@@ -85,6 +97,8 @@ def associate(
         for connection in opened:
             # pynetdicom waits for the rest of a PDU without limit: a peer that stops half-way would keep us.
             connection.settimeout(to.timeouts.acse)
+        # And one that sends it byte by byte, each in time.
+        patience.start()
 
     handlers: list[evt.EventHandlerType] = [
         *fast_handlers(),
@@ -92,26 +106,55 @@ def associate(
         (evt.EVT_CONN_OPEN, open_up),
         (evt.EVT_ESTABLISHED, reactor.leave_responses),
         (evt.EVT_CONN_CLOSE, lambda event: _wake(event.assoc)),
+        (evt.EVT_PDU_RECV, lambda event: codes.extend(_known_codes(event.pdu))),
     ]
+    codes: list[Codes] = []
     shaking = handshake.Handshake(to.tls) if to.tls else None
     # pynetdicom asks no more of a context than to wrap a socket.
     tls = (cast("ssl.SSLContext", shaking), to.tls.name) if to.tls else None
-    try:
-        association = entity.associate(
-            to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=tls
-        )
-    except OSError as error:  # the name does not resolve, or there is no socket left
-        return status.Verdict(
-            outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
-        )
+    patience = _Patience(to.timeouts.acse + _ACSE_GRACE, opened)
+    with patience:
+        try:
+            association = entity.associate(
+                to.host, to.port, ae_title=to.ae_title, evt_handlers=handlers, tls_args=tls
+            )
+        except OSError as error:  # the name does not resolve, or there is no socket left
+            return status.Verdict(
+                outcome=Outcome.TRANSIENT, because=f"no connection to {to.host}: {error}", unwell=True
+            )
     if association.is_established:
         return association
     failure = shaking.failure if shaking else None
-    verdict = handshake.judge(failure, to) if failure else _why_not(association, to, connected=bool(opened))
+    verdict = (
+        handshake.judge(failure, to) if failure else _why_not(association, to, codes, connected=bool(opened))
+    )
     discard(association)
     for connection in begun:
         connection.close()
     return verdict
+
+
+class _Patience:
+    """Shuts connections down some seconds after its start, unless what it waits for has come before."""
+
+    def __init__(self, seconds: float, connections: list[socket.socket]) -> None:
+        self._connections = connections
+        self._timer = threading.Timer(seconds, self._give_up)
+        self._timer.daemon = True
+        self.start = self._timer.start
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._timer.is_alive():
+            self._timer.join()
+
+    def _give_up(self) -> None:
+        for connection in self._connections:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def accepts(association: Association, abstract_syntax: UID) -> bool:
@@ -195,7 +238,26 @@ def _say_nothing_of_patients() -> None:
     _config.LOG_HANDLER_LEVEL = "none"
 
 
-def _why_not(association: Association, to: peer.Peer, *, connected: bool) -> status.Verdict:
+def _known_codes(pdu: object) -> tuple[Codes, ...]:
+    """Put codes that PS3.8 knows in the place of others, which pynetdicom's thread would die of.
+
+    Gives the result, source and reason of a rejection as they came; nothing for all else.
+    """
+    if isinstance(pdu, A_ASSOCIATE_RJ):
+        came = (pdu.result or 0, pdu.source or 0, pdu.reason_diagnostic or 0)
+        if came[0] not in _RESULTS or came[1:] not in status.REJECTIONS:
+            pdu.result, pdu.source, pdu.reason_diagnostic = _NO_REASON
+        return (came,)
+    if isinstance(pdu, A_ABORT_RQ) and (pdu.source, pdu.reason_diagnostic) not in _ABORTS:
+        pdu.source = pdu.reason_diagnostic = 0
+    return ()
+
+
+def _why_not(
+    association: Association, to: peer.Peer, codes: Sequence[Codes], *, connected: bool
+) -> status.Verdict:
+    if codes:
+        return status.classify_rejection(*codes[0])
     answer = association.acceptor.primitive or _unread_answer(association)
     if answer is not None and answer.result != _ACCEPTED:
         return status.classify_rejection(answer.result, answer.result_source, answer.diagnostic)

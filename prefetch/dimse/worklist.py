@@ -125,6 +125,7 @@ def find_items(association: Association, asked: Dataset, *, of: peer.Peer) -> mo
         items=tuple(answers.read),
         status=answers.status,
         because=answers.verdict.because,
+        refused=answers.verdict.refused,
         milliseconds=answers.milliseconds,
     )
 

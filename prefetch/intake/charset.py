@@ -8,6 +8,7 @@ text that reads most like one of its languages wins; country and language in MSH
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prefetch import character_sets
@@ -110,6 +111,8 @@ def decode(
         return Decoded(raw.decode("ascii"), "ascii")
     codecs = [codec for name in declared.split("~") if (codec := character_sets.codec(name))]
     known = character_sets.codec(usual)
+    if codecs[:1] == ["utf_8"]:
+        return Decoded(_value_by_value(raw, f"{country} {language}", known), "utf_8")
     if (text := _as_utf8(raw, codecs or ([known] if known else []))) is not None:
         return Decoded(text, "utf_8")
     if known and not codecs and (text := _try(raw, known)) is not None:
@@ -142,6 +145,48 @@ def _decode_switched(raw: bytes) -> Decoded:
     return Decoded("".join(line.decode(_SWITCHED[0], "replace") for line in lines), _SWITCHED[0])
 
 
+_SEPARATORS = re.compile(rb"([|^~&\r\n])")
+"""Bytes that stand for themselves in UTF-8 and in every single-byte set."""
+
+
+def _value_by_value(raw: bytes, home: str, known: str | None) -> str:
+    """A text that is declared as UTF-8: a value that is none is read by itself, and the others as declared.
+
+    Where nothing at all is UTF-8 the declaration is a lie about the whole.
+    """
+    text = _try(raw, "utf_8")
+    if text is not None:
+        return text
+    values = _SEPARATORS.split(raw)
+    foreign = [value for value in values if _try(value, "utf_8") is None]
+    if not any(not value.isascii() for value in values if value not in foreign):
+        as_a_whole = _as_utf8(raw, ["utf_8"])
+        return _best(raw, None, home, known).text if as_a_whole is None else as_a_whole
+    codec = _best(b" ".join(foreign), "iso8859_1", home, known, among=_SINGLE_BYTE).codec
+    return "".join(_read_value(value, codec) for value in values)
+
+
+def _read_value(value: bytes, codec: str) -> str:
+    """A value in UTF-8, or one whose last character was cut off, or else in another codec."""
+    if (text := _try(value, "utf_8")) is not None:
+        return text
+    for cut in range(1, _LONGEST_CHARACTER):
+        begun, rest = value[:-cut], value[-cut:]
+        if (
+            begun
+            and rest[0] >= _BEGINS
+            and (text := _try(begun, "utf_8")) is not None
+            and not begun.isascii()
+        ):
+            return f"{text}\ufffd"
+    return value.decode(codec, "replace")
+
+
+_LONGEST_CHARACTER = 4
+_BEGINS = 0xC2
+"""The least byte with which a character of several bytes begins in UTF-8."""
+
+
 def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:
     """The text if the bytes are UTF-8, a character cut off here and there at a field's end allowed."""
     text = raw.decode("utf_8", "replace")
@@ -154,13 +199,23 @@ def _as_utf8(raw: bytes, codecs: list[str]) -> str | None:
     return None if chance and codecs and codecs[0] in {"gb18030", "cp949", "cp932", "big5"} else text
 
 
-def _best(raw: bytes, declared: str | None, home: str, known: str | None = None) -> Decoded:
+_DOUBLE_BYTE = frozenset({"cp932", "cp949", "gb18030", "big5", "big5hkscs", "euc_jp"})
+_SINGLE_BYTE = tuple(codec for codec in plausibility.CANDIDATES if codec not in _DOUBLE_BYTE)
+
+
+def _best(
+    raw: bytes,
+    declared: str | None,
+    home: str,
+    known: str | None = None,
+    among: Iterable[str] = tuple(plausibility.CANDIDATES),
+) -> Decoded:
     if declared in _WINDOWS and _C1.search(raw):
         declared = _WINDOWS[declared]
     local = _home_codecs(home)
     default = declared in {"iso8859_1", "cp1252"}
     readings: list[tuple[float, Decoded]] = []
-    for codec in dict.fromkeys([*filter(None, (declared, known)), *plausibility.CANDIDATES]):
+    for codec in dict.fromkeys([*filter(None, (declared, known)), *among]):
         if (text := _try(raw, codec)) is None:
             continue
         score = plausibility.judge(text, _likeness(codec))

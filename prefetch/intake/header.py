@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from prefetch import model, orders
+from prefetch import character_sets, model, orders
 from prefetch.intake import charset, control
 from prefetch.rules import Pattern
 
@@ -61,6 +61,8 @@ class Delimiters:
     repetition: str = "~"
     escape: str = "\\"
     subcomponent: str = "&"
+    codec: str = "utf_8"
+    """The message's own character set, in which the bytes of an escape are to be read."""
 
     @property
     def encoding_characters(self) -> str:
@@ -141,6 +143,9 @@ def read_header(raw: bytes) -> Header | None:
     decoded = charset.decode(line, declared=declared, country=country, language=language)
     texts = decoded.text.replace("\0", "").split(decoded.text[3])
     delimiters = read_delimiters(decoded.text[3], texts[1])
+    own = character_sets.codec(declared.partition(delimiters.repetition)[0])
+    if own is not None:
+        delimiters = replace(delimiters, codec=own)
     message_type, _, trigger = _numbered(texts, 9).partition(delimiters.component)
     trigger = trigger.partition(delimiters.component)[0]
     if found := _TYPE_AND_TRIGGER.fullmatch(message_type.strip().upper()):  # `ORM_O01` for `ORM^O01`

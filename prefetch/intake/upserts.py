@@ -29,6 +29,7 @@ class _Said(TypedDict):
 
     source: str
     at: datetime
+    heard_at: datetime
     clock: orders.Clock
     now: datetime
 
@@ -129,14 +130,7 @@ class Upserts:
         candidates = order_rows.orders_sharing_keys(self.connection, event)
         order = orders.match(event, candidates)
         if order is None:
-            said = self._said(event)
-            created = orders.create(event, **said)
-            if created is None:
-                return ()
-            since = orders.said_of_all_since(event, candidates, source=said["source"], at=said["at"])
-            for each in since:
-                created = orders.hear_of_all(created, each, clock=self.clock, now=self.now)
-            return (self._keep(created, "order_created"),)
+            return self._create(event, candidates)
         for twin in orders.twins(event, order, candidates):
             order = self._join(order, twin)
         if orders.speaks_of_all(event, order):
@@ -145,6 +139,24 @@ class Upserts:
         if event.service_ends and order.booked_service:
             event, news = replace(event, action=Action.CANCEL, booked_service=order.booked_service), None
         return self._change(order, event, news)
+
+    def _create(self, event: model.OrderEvent, candidates: Sequence[model.Order]) -> Iterable[model.Order]:
+        """Make the order of a first message; it and the orders that share a number with it say so."""
+        if rebooked := orders.is_of_an_earlier_appointment(event, candidates):
+            self._note(rebooked, "cancel_of_an_earlier_appointment")
+            return ()
+        said = self._said(event)
+        created = orders.create(event, **said)
+        if created is None:
+            return ()
+        since = orders.said_of_all_since(event, candidates, source=said["source"], at=said["at"])
+        for each in since:
+            created = orders.hear_of_all(created, each, clock=self.clock, now=self.now)
+        kept = self._keep(created, "order_created")
+        for other in candidates:
+            self._note(other, "number_shared", {"with": kept.name, "with_id": kept.id})
+            self._note(kept, "number_shared", {"with": other.name, "with_id": other.id})
+        return (kept,)
 
     def _change(
         self, order: model.Order, event: model.OrderEvent, news: model.OrderEvent | None
@@ -164,7 +176,13 @@ class Upserts:
         """Who says an event, and when he said it."""
         heard_at = self.origin.heard_at
         at = orders.said_at(event.message_time, heard_at=heard_at, clock=self.clock)
-        return {"source": self.origin.source, "at": at, "clock": self.clock, "now": self.now}
+        return {
+            "source": self.origin.source,
+            "at": at,
+            "heard_at": heard_at,
+            "clock": self.clock,
+            "now": self.now,
+        }
 
     def _changed(self, before: model.Order, after: model.Order, what: str) -> Iterable[model.Order]:
         """Keep what changed; where an event only repeats what is known, that it was said again."""
@@ -238,6 +256,12 @@ class Upserts:
             cleared=event.cleared & {"patient_name", "birth_date", "sex"},
         )
         return orders.apply(order, of_the_person, **self._said(event))
+
+    def _note(self, order: model.Order, what: str, detail: Mapping[str, object] | None = None) -> None:
+        """Record what a message meant for an order that it left as it is, so that `explain` can tell."""
+        told: dict[str, object] = {"source": self.origin.source, **(detail or {}), **self.origin.detail}
+        happening = model.Happening(at=self.now, what=what, order_id=order.id, detail=told)
+        history.record(self.connection, happening)
 
     def _keep(self, order: model.Order, what: str) -> model.Order:
         kept = order_rows.save_order(self.connection, order)

@@ -130,7 +130,7 @@ def _planning(site: NewSite) -> Iterator[str]:
 _TAIL = """\
 # The most that is fetched for one exam, all rules together.
 limits:
-  studies: 12
+  studies: 8
   instances: 10000
   # bytes: 20GB
 

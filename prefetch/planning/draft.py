@@ -32,6 +32,8 @@ class Answer:
     studies: tuple[Study, ...]
     outcome: Outcome
     because: str = ""
+    status: int | None = None
+    """The status of the query; `None` where it had none, as that of an archive that was not reached."""
     asked: tuple[keys.Key, ...] = ()
     """The keys that it was asked for; no answer that carries another ID is this patient's."""
     consulted: tuple[model.Consulted, ...] = ()
@@ -60,6 +62,7 @@ def answer_about(key: keys.Key, archive: str, asked_at: datetime, result: model.
         studies=result.studies,
         outcome=result.outcome,
         because=result.because,
+        status=result.status,
         asked=(key,),
     )
 
@@ -82,11 +85,12 @@ def unite(
         outcome=Outcome.SUCCESS if worst is None else worst.outcome,
         because="" if worst is None else worst.because,
         asked=asked,
-        consulted=(*map(_consulted, answers), *left_out),
+        consulted=(*map(consulted, answers), *left_out),
     )
 
 
-def _consulted(answer: Answer) -> model.Consulted:
+def consulted(answer: Answer) -> model.Consulted:
+    """Give the record of one query about one key, for `explain`."""
     (key,) = answer.asked
     return model.Consulted(
         archive=answer.archive,
@@ -95,7 +99,7 @@ def _consulted(answer: Answer) -> model.Consulted:
         answers=len(answer.studies),
         because=answer.because,
         patient_id=key.patient_id,
-        issuer_of_patient_id=key.issuer_of_patient_id,
+        issuer_of_patient_id=key.asked_issuer,
     )
 
 

@@ -71,7 +71,7 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
     found = _compare_ids(study, asked)
     if Kind.OTHER in found.values():
         differs = next(name for name, kind in found.items() if kind is Kind.OTHER)
-        return Verdict(Kind.OTHER, f"another patient's: the {differs} is none that was asked for")
+        return Verdict(Kind.OTHER, _OTHERS[differs])
     found |= {name: compare(patient, study, policy) for name, compare in _COMPARISONS.items()}
     conflicts = [name for name, kind in found.items() if kind is Kind.CONFLICT and name != "name"]
     unknown = [name for name, kind in found.items() if kind is Kind.UNKNOWN]
@@ -81,11 +81,21 @@ def check_identity(patient: Patient, study: Study, *, asked: Sequence[keys.Key],
         )
     if found["name"] is Kind.CONFLICT:
         return _judge_name(patient, study, unknown, policy)
-    if because := _leaves_unsaid(patient, study, unknown, policy):
+    if because := _leaves_unsaid(patient, study, unknown, policy) or _ambiguous_number(asked, unknown):
         return Verdict(Kind.CONFLICT, because)
     if unknown:
         return Verdict(Kind.UNKNOWN, f"{_list(unknown)} cannot be compared; nothing differs")
     return Verdict(Kind.MATCH, "patient ID, issuer, birth date, sex and name agree")
+
+
+def can_compare_birth_date(patient: Patient, study: Study, policy: Policy) -> bool:
+    """Whether order and study both say a birth date that can be compared."""
+    return _compare_birth_date(patient, study, policy) is not Kind.UNKNOWN
+
+
+def says_birth_date(patient: Patient, policy: Policy) -> bool:
+    """Whether the order says a birth date, and none of the placeholders."""
+    return bool(_birth_date(patient.birth_date, policy))
 
 
 def _judge_name(patient: Patient, study: Study, unknown: list[str], policy: Policy) -> Verdict:
@@ -112,6 +122,17 @@ def _leaves_unsaid(patient: Patient, study: Study, unknown: list[str], policy: P
         return f"the {'study' if _is_whole(patient.birth_date, policy) else 'order'} says no whole birth date"
     if policy.name_conflict is NameConflict.MUST_AGREE and "name" in unknown:
         return "the name cannot be compared"
+    return None
+
+
+def _ambiguous_number(asked: Sequence[keys.Key], unknown: list[str]) -> str | None:
+    """Why the patient ID alone does not name a person; `None` where it does, or more than it agrees.
+
+    An order that names an authority belongs to a place with several, where two people may have one number.
+    """
+    has_authority = any(key.issuer_of_patient_id for key in asked)
+    if has_authority and {_ISSUER, "birth date", "name"} <= {*unknown}:
+        return "the study names no issuer, birth date or name to compare: the number may be another person's"
     return None
 
 
@@ -169,10 +190,16 @@ def _compare_issuer(key: keys.Key, study: Study) -> Kind:
     asked, answered = _trim(key.issuer_of_patient_id), _trim(study.issuer_of_patient_id)
     kind = _compare(asked.casefold(), answered.casefold())
     # A name that the site gave leaves no doubt; one as the order had it may be written otherwise there.
-    return Kind.OTHER if kind is Kind.CONFLICT and key.is_mapped else kind
+    # An archive that was asked by the ID alone answers what other authorities filed under the same number.
+    return Kind.OTHER if kind is Kind.CONFLICT and (key.is_mapped or key.by_id_alone) else kind
 
 
 _ID, _ISSUER = "patient ID", "issuer of patient ID"
+_OTHERS = {
+    _ID: "another patient's: the patient ID is none that was asked for",
+    _ISSUER: "another patient's: the issuer of patient ID is another than the order's "
+    "(if both are one, `issuers` of the archive says so)",
+}
 _BEST_FIRST = (Kind.MATCH, Kind.UNKNOWN, Kind.CONFLICT, Kind.OTHER)
 
 

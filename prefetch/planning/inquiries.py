@@ -6,7 +6,6 @@ answered last, and said to be missing. No decision is made here; `draft` makes i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +15,9 @@ import structlog
 from prefetch import config, health, model, parts
 from prefetch.config import Verify
 from prefetch.dimse import association
-from prefetch.planning import draft, keys
+from prefetch.domain import issuers
+from prefetch.planning import draft, keys, learned_issuers
+from prefetch.runtime.tasks import run_together
 from prefetch.store import answers, database, retrieves
 from prefetch.timing import Now
 
@@ -48,35 +49,81 @@ class Inquiries:
         self._workstations = workstations
         self._now = now
         self._pulse = pulse
+        self._issuers = learned_issuers.LearnedIssuers(store=store, now=now)
 
     async def ask_archives(
-        self, ids: Sequence[model.PatientId], names: Iterable[str], *, site: config.Config
+        self,
+        ids: Sequence[model.PatientId],
+        names: Iterable[str],
+        *,
+        site: config.Config,
+        since: datetime | None = None,
     ) -> list[draft.Answer]:
-        """What each of these archives, asked at the same time, says of a patient under the IDs it knows."""
-        async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self._ask_all(ids, name, site)) for name in names]
-        return [task.result() for task in asking]
+        """What each of these archives, asked at the same time, says of a patient under the IDs it knows.
+
+        An answer from before `since` is asked for again.
+        """
+        return await run_together(self._ask_all(ids, name, site, since) for name in names)
 
     async def _ask_all(
-        self, ids: Sequence[model.PatientId], archive: str, site: config.Config
+        self, ids: Sequence[model.PatientId], archive: str, site: config.Config, since: datetime | None
     ) -> draft.Answer:
         """One archive's answers, united; one that fails to answer is not asked for the next ID as well."""
         chosen = keys.keys_for(ids, site.archives[archive])
+        reusable = self._now() - site.planning.reuse_answer
+        fresh_since = reusable if since is None else max(reusable, since)
         answers: list[draft.Answer] = []
+        refused: list[model.Consulted] = []
         for key in chosen.asked:
             silent = next((answer for answer in answers if answer.is_silence), None)
-            answers.append(await self._ask(key, archive, site, silent=silent))
+            first, *repeat = await self._ask_by_key(key, archive, site, fresh_since, silent=silent)
+            answers += repeat or [first]
+            refused += [draft.consulted(first)] if repeat else []
         now = self._now()
-        left_out = tuple(_not_asked(archive, now, because) for because in chosen.left_out)
-        return draft.unite(archive, answers, asked=chosen.asked, left_out=left_out, now=now)
+        left_out = (*refused, *(_not_asked(archive, now, because) for because in chosen.left_out))
+        asked = tuple(key for answer in answers for key in answer.asked)
+        return draft.unite(archive, answers, asked=asked, left_out=left_out, now=now)
+
+    async def _ask_by_key(
+        self,
+        key: keys.Key,
+        archive: str,
+        site: config.Config,
+        fresh_since: datetime,
+        *,
+        silent: draft.Answer | None,
+    ) -> list[draft.Answer]:
+        """One archive's answer about one ID; and a second, by the ID alone, where the first found nothing."""
+        setting = site.archives[archive].send_issuer
+        held = await self._issuers.of(archive, site)
+        query = issuers.query_for(setting, held, key.patient_id)
+        if key.issuer_of_patient_id is None or query is issuers.Query.ID_ALONE:
+            answer = await self._ask(key.alone(), archive, fresh_since, silent=silent)
+            await self._issuers.learn_from(answer, site)
+            return [answer]
+        first = await self._ask(key, archive, fresh_since, silent=silent)
+        await self._issuers.learn_from(first, site)
+        refused = first.outcome is model.Outcome.PERMANENT and first.status is not None
+        found_nothing = first.outcome is model.Outcome.SUCCESS and not first.studies
+        if query is issuers.Query.WITH_ISSUER or not (refused or found_nothing):
+            return [first]
+        repeat = await self._ask(key.alone(), archive, fresh_since, silent=silent)
+        await self._issuers.learn_from(repeat, site, after_refusal=refused)
+        return [first, repeat]
 
     async def _ask(
-        self, key: keys.Key, archive: str, site: config.Config, *, silent: draft.Answer | None
+        self, key: keys.Key, archive: str, fresh_since: datetime, *, silent: draft.Answer | None
     ) -> draft.Answer:
-        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave."""
-        now, named = self._now(), (archive, key.patient_id, key.issuer_of_patient_id)
-        kept = await self._store.read(answers.latest_answer, *named)
-        if kept is not None and kept.asked_at >= now - site.planning.reuse_answer:
+        """One archive's answer: a fresh one that is kept, else asked anew, else the last one it ever gave.
+
+        One that was asked for otherwise than we would now is not used again, and stands in all the same while
+        the archive is away: what it held it holds, and whose it is is looked at each time. At another address
+        is another archive.
+        """
+        peer = self._archives[archive].peer
+        now, named = self._now(), (archive, key.patient_id, key.asked_issuer)
+        kept = await self._store.read(answers.latest_answer, *named, address=peer.address)
+        if kept is not None and kept.asked_at >= fresh_since and kept.asked_as == peer.asked_as:
             return draft.answer_about(key, archive, kept.asked_at, kept.result)
         if silent is not None:
             result = model.FindResult(outcome=silent.outcome, because=silent.because)
@@ -84,7 +131,8 @@ class Inquiries:
             result = await self._find(key, archive)
             if kept is not None:
                 result = draft.remember_series(result, kept.result.studies)
-            await self._store.write_soon(answers.save_answer, *named, result, asked_at=now)
+            of = {"address": peer.address, "asked_as": peer.asked_as}
+            await self._store.write_soon(answers.save_answer, *named, result, **of, asked_at=now)
         answer = draft.answer_about(key, archive, now, result)
         if kept is not None and answer.is_silence:
             return replace(answer, asked_at=kept.asked_at, studies=kept.result.studies)
@@ -93,7 +141,7 @@ class Inquiries:
     async def _find(self, key: keys.Key, archive: str) -> model.FindResult:
         with self._pulse.waiting_for_peer(STAGE):
             result = await self._archives[archive].find_studies(
-                patient_id=key.patient_id, issuer_of_patient_id=key.issuer_of_patient_id
+                patient_id=key.patient_id, issuer_of_patient_id=key.asked_issuer
             )
         log.log(
             _LEVELS.get(result.outcome, _INFO),
@@ -132,19 +180,18 @@ class Inquiries:
 
         `markings`: whether it matters which images somebody marked.
         """
-        async with asyncio.TaskGroup() as group:
-            asking = {study: group.create_task(self._series_of(study, markings)) for study in studies}
+        answers_of = await run_together(self._series_of(study, markings) for study in studies)
         found = {
-            (study.archive, study.study_instance_uid): task.result()
-            for study, task in asking.items()
-            if task.result() is not None
+            (study.archive, study.study_instance_uid): series
+            for study, series in zip(studies, answers_of, strict=True)
+            if series is not None
         }
         for answer in answered:
             told = {
                 uid: series or () for (archive, uid), series in found.items() if archive == answer.archive
             }
             for key in answer.asked if told else ():
-                named = (answer.archive, key.patient_id, key.issuer_of_patient_id)
+                named = (answer.archive, key.patient_id, key.asked_issuer)
                 await self._store.write_soon(answers.save_series, *named, told)
         return [draft.tell_series(answer, found) for answer in answered]
 

@@ -7,10 +7,11 @@ rules are used to ask and to read what comes back; where nothing is said of an a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prefetch import errors, patients
 from prefetch.dimse import identifier
+from prefetch.domain.issuers import IssuerKey
 from prefetch.model import PatientId
 from prefetch.peers import Archive, Case, PatientIdForm
 
@@ -24,6 +25,17 @@ class Key:
     form: PatientIdForm = field(default_factory=PatientIdForm)
     is_mapped: bool = False
     """Whether the site says how the archive calls this issuer: any other is surely another."""
+    by_id_alone: bool = False
+    """Whether the archive is asked without the issuer, and may answer studies of other issuers' patients."""
+
+    @property
+    def asked_issuer(self) -> str | None:
+        """The issuer that is sent as a key; `None` where none is."""
+        return None if self.by_id_alone else self.issuer_of_patient_id
+
+    def alone(self) -> Key:
+        """Give the same key without its issuer, which is still what answers are compared with."""
+        return replace(self, by_id_alone=True)
 
     def is_carried_by(self, patient_id: str) -> bool:
         """Whether an answer's patient ID is this one, as far as the archive's form tells IDs apart."""
@@ -108,7 +120,7 @@ def _unsafe(key: Key, archive: Archive) -> str | None:
     try:
         identifier.refuse_unsafe(
             patient_id=key.patient_id,
-            issuer_of_patient_id=key.issuer_of_patient_id if archive.send_issuer else None,
+            issuer_of_patient_id=None if archive.send_issuer is IssuerKey.FALSE else key.issuer_of_patient_id,
             character_set=archive.character_set,
         )
     except errors.UnsafeKeyError as error:

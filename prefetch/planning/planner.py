@@ -18,8 +18,9 @@ import structlog
 from prefetch import bell, config, errors, model
 from prefetch.dimse import identifier
 from prefetch.model import Decision
-from prefetch.planning import draft, identity, inquiries, matching, select, series, whose
+from prefetch.planning import draft, identity, inquiries, matching, select, series, uncompared, whose
 from prefetch.planning.circumstances import Circumstances
+from prefetch.runtime import in_flight, set_aside
 from prefetch.store import database, patients, plans, retrieves
 from prefetch.store import orders as order_rows
 from prefetch.timing import Now
@@ -55,14 +56,22 @@ class Planner:
         bells: bell.Bells,
         refer: whose.Refer | None = None,
     ) -> None:
-        self.site = site
+        self.use(site)
         self._store = store
         self._inquiries = asking
         self._owner = owner
         self._now = now
         self._bells = bells
         self.refer = refer
+        self.in_flight = in_flight.InFlight()
+        """Orders that are planned at this moment."""
+        self._failures = set_aside.Failures()
         self._turns: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+
+    def use(self, site: config.Config) -> None:
+        """Decide by this configuration from now on."""
+        self.site = site
+        self._configuration = site.fingerprint()
 
     async def plan_next(self) -> int:
         """Claim the order that is due first and plan it; gives how many were: 0 or 1."""
@@ -75,36 +84,44 @@ class Planner:
         )
         if claim.more:
             self._bells.planner.ring()
-        for order in claim.orders:
-            # The second order of a patient finds the answers that the first one had kept.
-            async with self._turn(order.patient):
-                await self._plan_or_postpone(order)
+        with self.in_flight.working_on([order.id for order in claim.orders]):
+            for order in claim.orders:
+                # The second order of a patient finds the answers that the first one had kept.
+                async with self._turn(order.patient):
+                    await self._plan_or_postpone(order)
         return len(claim.orders)
 
     async def _plan_or_postpone(self, order: model.Order) -> None:
+        """Plan an order; one that we fail at is tried again later, and set aside at the third failure."""
         try:
             await self.plan(order)
-        except errors.StoreError:
+        except (errors.StoreUnavailableError, errors.StoreRefusedError):
             raise
-        except Exception as error:  # one order that we cannot plan must not stop the others
-            again = self._now() + self.site.planning.patience.delay(order.plan_attempts + 1)
-            because = f"planning failed, our fault: {error!r}"
-            log.exception("planning_failed", order=order.name, order_id=order.id, next_plan_at=again)
-            await self._store.write_soon(
-                order_rows.postpone_planning,
-                order,
-                owner=self._owner,
-                at=again,
-                because=because,
-                now=self._now(),
-            )
+        except Exception as error:
+            log.exception("planning_failed", order=order.name, order_id=order.id)
+            await self._postpone(order, error)
+        else:
+            self._failures.forget(order.id)
+
+    async def _postpone(self, order: model.Order, error: Exception) -> None:
+        now = self._now()
+        at: datetime | None = now + self.site.planning.patience.delay(order.plan_attempts + 1)
+        because = f"planning failed, our fault: {error!r}"
+        if self._failures.count(order.id):
+            at, because = None, set_aside.reason(error, "`prefetch replan` plans it once more")
+            log.error("order_set_aside", order=order.name, order_id=order.id, because=because)
+        await self._store.write_soon(
+            order_rows.postpone_planning, order, owner=self._owner, at=at, because=because, now=now
+        )
 
     def _turn(self, patient: model.Patient) -> asyncio.Lock:
         return self._turns.setdefault((patient.patient_id, patient.issuer_of_patient_id), asyncio.Lock())
 
     async def plan(self, order: model.Order) -> None:
-        """Plan one claimed order and store the plan."""
-        result = await self._think(order)
+        """Plan one claimed order and store the plan; where a reload comes in between it is planned again."""
+        site, result = self.site, await self._think(order)
+        while self.site is not site:
+            site, result = self.site, await self._think(order)
         saved = await self._store.write_soon(
             plans.save_plan,
             result.plan,
@@ -112,6 +129,7 @@ class Planner:
             owner=self._owner,
             next_plan_at=result.next_plan_at,
             attempts=result.attempts,
+            configuration=self._configuration,
             now=self._now(),
         )
         if saved is None:
@@ -163,6 +181,7 @@ class Planner:
                 consulted=tuple(each for answer in asked for each in answer.consulted),
                 candidates=draft.candidates(found, present=present),
                 problem="; ".join(missing) or None,
+                uncompared=uncompared.find_uncompared(order.patient, needed, facts.policy),
             ),
             wanted=wanted,
             # By the clock of now: an archive that hung is left alone for the whole wait all the same.
@@ -191,7 +210,9 @@ class Planner:
         before: Sequence[draft.Answer],
     ) -> list[draft.Answer]:
         """What these archives hold of the patient, with the series of whatever cannot be told without."""
-        asked = await self._inquiries.ask_archives(ids, names, site=self.site)
+        asked = await self._inquiries.ask_archives(
+            ids, names, site=self.site, since=facts.order.answers_since
+        )
         asked = [
             await self._inquiries.look_for(answer, uids)
             if (uids := draft.named_studies(facts, matches, (*before, *asked), answer.archive))

@@ -90,15 +90,25 @@ class Replay:
         chosen = keys.keys_for(ids, self.site.archives[archive])
         answers: list[draft.Answer] = []
         for key in chosen.asked:
-            said = self._said(archive, key, record)
+            said = self._said_either_way(archive, key, record)
             if said is None:
                 return f"{archive} was not asked for this patient"
             answers.append(said)
-        return draft.unite(archive, answers, asked=chosen.asked, left_out=(), now=record.plan.made_at)
+        asked = tuple(key for answer in answers for key in answer.asked)
+        return draft.unite(archive, answers, asked=asked, left_out=(), now=record.plan.made_at)
+
+    def _said_either_way(self, archive: str, key: keys.Key, record: Record) -> draft.Answer | None:
+        """What an archive had answered of one ID; the answer by the ID alone counts, where there is one."""
+        by_both, alone = key, key.alone()
+        was_asked = [
+            any(_is_of(one, archive, way) for one in record.plan.consulted) for way in (by_both, alone)
+        ]
+        ways = (by_both, alone) if was_asked == [True, False] else (alone, by_both)
+        return next(filter(None, (self._said(archive, way, record) for way in ways)), None)
 
     def _said(self, archive: str, key: keys.Key, record: Record) -> draft.Answer | None:
         """What an archive had answered of one ID, for this order or for another of the same patient."""
-        named = archive, key.patient_id, key.issuer_of_patient_id or ""
+        named = archive, key.patient_id, key.asked_issuer or ""
         made_at = record.plan.made_at
         consulted = next((one for one in record.plan.consulted if _is_of(one, archive, key)), None)
         if consulted is None:
@@ -140,5 +150,5 @@ def _is_of(consulted: model.Consulted, archive: str, key: keys.Key) -> bool:
     return (consulted.archive, consulted.patient_id, consulted.issuer_of_patient_id) == (
         archive,
         key.patient_id,
-        key.issuer_of_patient_id,
+        key.asked_issuer,
     )

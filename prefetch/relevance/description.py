@@ -36,6 +36,8 @@ class Description:
     """Words that the vocabulary does not hold."""
     mask: int = field(default=0, repr=False)
     """The regions as an integer, for grading."""
+    otherwise: int = field(default=0, repr=False)
+    """Regions to assume if no witness names one."""
 
 
 def describe(
@@ -68,7 +70,26 @@ def describe(
         said = _extend_regions(said, _describe_text(part, given, vocabulary))
     if not said.mask and given:
         said = _extend_regions(said, _describe_text(" ".join(given), (), vocabulary))
+    if said.otherwise and not said.mask:
+        said = _assumed(said)
+    if _is_paperwork(modality) and not (said.mask and said.modalities):
+        said = replace(said, facets=said.facets | {"paperwork"})
     return said
+
+
+def _is_paperwork(modality: str | Iterable[str] | None) -> bool:
+    """Whether modalities are stated, and all of them of documents."""
+    if modality is None or (isinstance(modality, str) and not modality):
+        return False
+    terms = modality.split("\\") if isinstance(modality, str) else modality
+    return bool(terms) and _DOCUMENTS.issuperset(term.strip().upper() for term in terms)
+
+
+def _assumed(said: Description) -> Description:
+    """The description with the regions that its procedure is usually done in."""
+    regions = anatomy.regions(said.otherwise)
+    because = f"no region is named: {', '.join(regions)}"
+    return replace(said, regions=regions, mask=said.otherwise, because=(*said.because, because))
 
 
 def _words_for(code: str | Iterable[str] | None, procedure_codes: ProcedureCodes | None) -> str:
@@ -88,6 +109,7 @@ def _overrule(said: Description, stronger: Description) -> Description:
         vessels=stronger.vessels if stronger.mask else said.vessels,
         laterality=stronger.laterality or said.laterality,
         facets=said.facets | stronger.facets,
+        otherwise=stronger.otherwise or said.otherwise,
         because=(*stronger.because, *said.because),
     )
 
@@ -109,6 +131,8 @@ _NOT_IMAGES = frozenset(
     | {"RTDOSE", "RTINTENT", "RTPLAN", "RTRECORD", "RTSTRUCT", "SEG", "SR"}
 )
 """Modalities in a study that show no part of the body by themselves."""
+_DOCUMENTS = frozenset({"ASMT", "AU", "DOC", "PLAN", "SR"})
+"""Modalities of which a study without any other holds no images: a report, a recording."""
 _FAMILY = {term: family for family, terms in modalities.FAMILIES.items() for term in terms}
 
 
@@ -140,4 +164,5 @@ def _describe_text(text: str, given: tuple[str, ...], vocabulary: Vocabulary) ->
         because=tuple(f"{term}: {sense.says}" for term, sense in read.found if not sense.is_silent),
         unknown=read.unknown,
         mask=mask,
+        otherwise=meaning.otherwise(sums),
     )

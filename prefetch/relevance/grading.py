@@ -54,7 +54,9 @@ def grade(
     of_order = order.mask or table.assume(order.modalities)
     of_study = study.mask or table.assume(study.modalities)
     where = of_order & of_study or of_order | of_study
-    if same:
+    if "paperwork" in study.facets:
+        value, because = 0, "no images of its own"
+    elif same:
         value, because = 3, same
     elif of_order and of_study:
         value, because = _compared(table, order, of_order, study, of_study)

@@ -70,6 +70,10 @@ _SHORT_PARTS = frozenset(
 _LINKS = ("", "s", "n", "en", "es", "e", "er", "o")
 """Letters between the parts of a compound: handgelenk-s-aufnahme; only behind a part of some length."""
 _LONGEST_SYLLABIC = 8
+_PLURALS = (("ves", "f"), ("ies", "y"), ("ae", "a"), ("ces", "x"), ("es", "is"), ("es", ""), ("s", ""))
+"""Endings of plurals → of their singular."""
+_PLURAL = 4
+"""Letters that a plural has more than."""
 _SEVERAL = 12
 """Known words that are looked at for what a cut-off one may mean."""
 
@@ -174,6 +178,17 @@ class Vocabulary:
             else:
                 place += 1
         return found
+
+    # --- plurals ----------------------------------------------------------------------------------
+
+    def singular(self, word: str) -> str | None:
+        """The known word of which another is the plural: thigh of thighs, calf of calves."""
+        for ending, instead in _PLURALS:
+            if word.endswith(ending) and len(word) > _PLURAL:
+                one = word[: -len(ending)] + instead
+                if one in self.words and one not in self.shy and self.senses(one):
+                    return one
+        return None
 
     # --- slips ------------------------------------------------------------------------------------
 

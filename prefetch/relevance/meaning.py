@@ -23,6 +23,7 @@ _WITH, _WITHOUT, _CONTRAST, _NATIVE = FLAG["with"], FLAG["without"], FLAG["contr
 _INCLUDING, _EXCLUDING, _AND = FLAG["including"], FLAG["excluding"], FLAG["and"]
 _OPTIONAL = FLAG["optional"]
 _SKIPPED = FLAG["skipped"]
+_SPREADING, _IN_TRUNK = FLAG["spreading"], FLAG["trunk"]
 _JOINING = _INCLUDING | _EXCLUDING | _AND | _OPTIONAL
 _CONTRAST_WORDS = _WITH | _WITHOUT | _CONTRAST | _NATIVE
 
@@ -38,6 +39,9 @@ _OF_A_FETUS = _BIT[Region.HEAD] | _BIT[Region.FACE] | _NECK | anatomy.SPINE | an
 """Beside a pregnancy these are parts of the child, which lies in the pelvis."""
 _ABOUT_HIP = _HIP | _PELVIS | _LEG
 _TRUNK = _CHEST | _BIT[Region.ABDOMEN] | _PELVIS
+
+_SOUGHT_ALONE = (_BIT[Region.HEAD], _HEART)
+"""Where a PET of a disease that spreads looks at no more than the organ."""
 
 _PLAIN = {"XR"}
 _DENSITY = ("DXA",)
@@ -61,6 +65,8 @@ class Sums:
     named: set[str] = field(default_factory=set)
     implied: set[str] = field(default_factory=set)
     facets: set[str] = field(default_factory=set)
+    treated: bool = False
+    """Whether a term names a procedure by what is done there: a nephrostomy, a biopsy."""
     pending: int = 0
     """With or without, and it is not yet said what."""
     contrast: int = 0
@@ -103,6 +109,8 @@ def _add(sums: Sums, sense: Sense, *, beside: bool) -> None:
     sums.named.update(sense.modalities)
     sums.implied.update(sense.implied)
     sums.facets.update(sense.facets)
+    if "guidance" in sense.facets and sense.bits & (senses.REGIONS | _IN_TRUNK):
+        sums.treated = True
 
 
 def _note_contrast(sums: Sums, bits: int) -> None:
@@ -152,7 +160,14 @@ def regions(sums: Sums, stated: tuple[str, ...]) -> int:
         named = sums.bits >> senses.SUGGESTED & senses.REGIONS
     if not named and sums.bits & _SPINE_HINT:
         named = anatomy.SPINE
+    if sums.bits & _SPREADING and "PT" in stated and named not in _SOUGHT_ALONE:
+        return anatomy.WHOLE_BODY
     return anatomy.WHOLE_BODY if named & anatomy.WHOLE_BODY else named
+
+
+def otherwise(sums: Sums) -> int:
+    """The regions to assume if nothing tells where: a biopsy, a drain or a line is of the trunk."""
+    return _TRUNK if sums.bits & _IN_TRUNK else 0
 
 
 def _limbs(sums: Sums, named: int) -> int:
@@ -230,6 +245,10 @@ def facets(sums: Sums, stated: tuple[str, ...], mask: int) -> frozenset[str]:
         found.discard("breast-view")  # a spot view of something else
     if "NM" not in stated and not mask & anatomy.WHOLE_BODY:
         found.discard("bone")  # a nasal bone is no bone scan
+    if sums.treated:
+        found.discard("device")  # the catheter of a drainage: what it drains is looked at
+    if mask and stated:
+        found.discard("paperwork")  # the report of a chest CT stands beside its images
     contrast = sums.contrast
     if not _SECTIONAL.isdisjoint(stated):
         contrast |= _resolved(sums.pending)  # CT CHEST W/O

@@ -75,10 +75,16 @@ def _tokens(word: str, vocabulary: Vocabulary, *, last: bool) -> list[_Token]:
     if keys and (keys[0] == word or any(map(vocabulary.senses, keys))):
         if keys[0] != word and len(keys[0]) <= _SHORT_STEM and (meant := vocabulary.mistyped(word)):
             return [_Token(meant, vocabulary.keys(meant) + keys, guessed=True)]
+        if keys[0] == word and not vocabulary.senses(word) and (one := vocabulary.singular(word)):
+            keys += vocabulary.keys(
+                one
+            )  # thighs: a word of longer terms, and the plural of one that says more
         first = [_Token(word, keys)]
         if keys[0] == word or len(word) - len(keys[0]) < _ENDING:
             return first
         return first + _known(vocabulary.behind(word, keys[0]), vocabulary)
+    if one := vocabulary.singular(word):
+        return [_Token(one, vocabulary.keys(one) + keys)]
     parts = vocabulary.parts(word)
     if keys and min(map(len, parts), default=0) < _PART:
         parts = []  # embol-us: a word of longer terms, and no compound
@@ -165,8 +171,10 @@ _PASSED = FLAG["skipped"] | FLAG["and"] | senses.SIDES
 
 
 def _may_be_passed(token: _Token, root: Node) -> bool:
-    """Whether a word may stand inside a term: an article, or the side in “lower left extremity”."""
-    return any(sense.bits & _PASSED for key in token.keys for sense in root.get(key, {}).get("", ()))
+    """Whether a word may stand inside a term: an article, a number, or the side in “lower left extremity”."""
+    return token.word.isdecimal() or any(
+        sense.bits & _PASSED for key in token.keys for sense in root.get(key, {}).get("", ())
+    )
 
 
 # --- languages ---------------------------------------------------------------------------------------

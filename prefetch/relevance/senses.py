@@ -36,6 +36,8 @@ GRAMMAR = (
     "excluding",
     "and",
     "optional",  # if needed
+    "spreading",  # a disease that a PET looks for in the whole body
+    "trunk",  # where it is done if nothing tells where: a biopsy
     "skipped",  # may stand inside a term: lower left extremity
     "nothing",
 )
@@ -53,6 +55,7 @@ FACETS = (
     "venous",
     "arterial",
     "dental",
+    "paperwork",  # a report or a consultation: no images of its own
 )
 """What else matters when exams are compared, besides contrast, which is read from its grammar."""
 

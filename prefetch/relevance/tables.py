@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prefetch import errors, modalities
@@ -23,6 +23,10 @@ Families = frozenset[str] | None
 """Families of modalities; None for `any`."""
 _FILM = ("XR",)
 """What an exam is taken for that names no modality, where two must be of the same."""
+_OF_STUDY = ("study", "both")
+_OF_ORDER = ("order", "both")
+"""Words of a line that ask for vessels."""
+_EXCHANGED = {"study": "order", "order": "study"}
 _Read = Callable[["Table", list[str]], None]
 """Reads the cells of a line into the table; a `ValueError` says what is wrong."""
 
@@ -36,11 +40,20 @@ class Near:
     study: Families
     same: bool
     vessels: str
+    of_order: int
+    """Regions that the order must have, all of them."""
+    of_study: int
     because: str
+    narrow: bool = field(init=False)
+    """Whether it asks for more than modalities."""
+
+    def __post_init__(self) -> None:
+        asks = bool(self.vessels != "-" or self.of_order or self.of_study)
+        object.__setattr__(self, "narrow", asks)
 
     def fits(self, order: Description, study: Description) -> bool:
-        """Whether the line speaks of an order and a study of these modalities."""
-        if self.vessels != "-" and not (study.vessels and (order.vessels or self.vessels == "study")):
+        """Whether the line speaks of an order and a study of these modalities, of all its regions."""
+        if self.narrow and not self._admits(order, study):
             return False
         one, other = order.modalities, study.modalities
         if self.same:
@@ -48,6 +61,16 @@ class Near:
             if set(one).isdisjoint(other):
                 return False
         return _is_among(one, self.order) and _is_among(other, self.study)
+
+    def _admits(self, order: Description, study: Description) -> bool:
+        """Whether both are of vessels or not, and have all the regions, as the line asks."""
+        if self.of_order & ~order.mask or self.of_study & ~study.mask:
+            return False
+        if self.vessels == "none":
+            return not (order.vessels or study.vessels)
+        return (study.vessels or self.vessels not in _OF_STUDY) and (
+            order.vessels or self.vessels not in _OF_ORDER
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,20 +268,43 @@ def shipped() -> Table:
 
 def _read_near(table: Table, cells: list[str]) -> None:
     most, orders, studies, both, order, study, vessels, because = cells
-    line = Near(
-        _grade(most),
-        _families(order),
-        _families(study),
-        study == "same",
-        _one_of(vessels, "- study both"),
-        because,
-    )
-    mirrored = Near(line.most, line.study, line.order, line.same, line.vessels, because)
-    for one in _bits(orders):
-        for other in _bits(studies):
+    asked = _one_of(vessels, "- study order both none")
+    mirror = _one_of(both, "- both") == "both"
+    of_order, of_study = _families(order), _families(study)
+    for one, all_of_order in _whole_or_single(orders):
+        for other, all_of_study in _whole_or_single(studies):
+            line = Near(
+                _grade(most),
+                of_order,
+                of_study,
+                study == "same",
+                asked,
+                all_of_order,
+                all_of_study,
+                because,
+            )
             table.near.setdefault((one, other), []).append(line)
-            if _one_of(both, "- both") == "both":
-                table.near.setdefault((other, one), []).append(mirrored)
+            if mirror:
+                table.near.setdefault((other, one), []).append(_mirrored(line))
+
+
+def _mirrored(line: Near) -> Near:
+    """The same line with order and study exchanged."""
+    return replace(
+        line,
+        order=line.study,
+        study=line.order,
+        vessels=_EXCHANGED.get(line.vessels, line.vessels),
+        of_order=line.of_study,
+        of_study=line.of_order,
+    )
+
+
+def _whole_or_single(cell: str) -> Iterator[tuple[int, int]]:
+    """Each region of a cell, as a bit to look it up by, and all that must be there with it."""
+    for word in cell.split():
+        together = _bits(word.replace("+", " "))
+        yield together[0], sum(together) if len(together) > 1 else 0
 
 
 def _read_comparison(table: Table, cells: list[str]) -> None:

@@ -6,17 +6,18 @@ the archive's own counts must do, and the prior says so (`verified_by: counters`
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 
-from prefetch import bell, config, health, lifecycle, model
+from prefetch import bell, config, errors, health, lifecycle, model
 from prefetch.dimse import association
 from prefetch.model import Outcome
 from prefetch.retrieval import completeness
+from prefetch.runtime import in_flight, set_aside
+from prefetch.runtime.tasks import run_together
 from prefetch.store import checks, database
 from prefetch.timing import Now
 
@@ -44,12 +45,16 @@ class Verifier:
         self.site = site
         self._destination = destination
         self.stage = f"verifier {destination}"
-        self._remote = remote
+        self.remote = remote
+        """None where the destination cannot be asked: then what the archive counted is trusted."""
         self._store = store
         self._owner = owner
         self._now = now
         self._bells = bells
         self._pulse = pulse
+        self.in_flight = in_flight.InFlight()
+        """Retrieves that are looked for at this moment."""
+        self._failures = set_aside.Failures()
 
     async def check_due(self) -> int:
         """Look at everything whose settle time is over; gives how many retrieves."""
@@ -63,21 +68,50 @@ class Verifier:
         )
         if len(due) == BATCH:
             self._bells.verifiers[self._destination].ring()
-        if self._remote is None:
-            await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in due)
-            return len(due)
         by_patient: dict[str, list[model.Retrieve]] = defaultdict(list)
         for retrieve in due:
-            by_patient[retrieve.patient_id].append(retrieve)
-        async with asyncio.TaskGroup() as group:
-            for patient_id, together in by_patient.items():
-                group.create_task(self._check(self._remote, patient_id, together))
+            by_patient["" if self.remote is None else retrieve.patient_id].append(retrieve)
+        with self.in_flight.working_on([retrieve.id for retrieve in due]):
+            await run_together(self._check_or_set_aside(together) for together in by_patient.values())
         return len(due)
 
-    async def _check(
-        self, remote: association.RemoteAE, patient_id: str, together: Sequence[model.Retrieve]
-    ) -> None:
-        """Check all that is due of one patient by one query."""
+    async def _check_or_set_aside(self, together: Sequence[model.Retrieve]) -> None:
+        """Check what is due of one patient; where we fail, each by itself, and set aside in the end."""
+        try:
+            await self._check(together)
+        except (errors.StoreUnavailableError, errors.StoreRefusedError):
+            raise
+        except Exception as error:
+            if len(together) > 1:
+                for retrieve in together:
+                    await self._check_or_set_aside([retrieve])
+                return
+            log.exception("check_failed", retrieve_id=together[0].id, destination=self._destination)
+            await self._after_our_failure(together[0], error)
+        else:
+            for retrieve in together:
+                self._failures.forget(retrieve.id)
+
+    async def _after_our_failure(self, retrieve: model.Retrieve, error: Exception) -> None:
+        now = self._now()
+        again = lifecycle.Next(
+            step=lifecycle.Step.CHECK_AGAIN,
+            at=now + self.site.retrieval.recheck.delay(retrieve.checks),
+            because=f"the look failed, our fault: {type(error).__name__}",
+            counts=False,
+        )
+        if self._failures.count(retrieve.id):
+            because = set_aside.reason(error, "`prefetch retry` tries it once more")
+            log.error("retrieve_set_aside", retrieve_id=retrieve.id, because=because)
+            again = lifecycle.Next(step=lifecycle.Step.FALL_SHORT, at=now, because=because)
+        await self._write([checks.Look(retrieve=retrieve, then=again, arrived_instances=None)], now)
+
+    async def _check(self, together: Sequence[model.Retrieve]) -> None:
+        """Check all that is due of one patient by one query; by counters where nobody can be asked."""
+        remote, patient_id = self.remote, together[0].patient_id
+        if remote is None:
+            await self._finish_all((retrieve, completeness.by_counters(retrieve)) for retrieve in together)
+            return
         with self._pulse.waiting_for_peer(self.stage):
             answer = await remote.find_held(
                 patient_id=patient_id,
@@ -98,8 +132,9 @@ class Verifier:
         """Write what was found, and what follows."""
         now = self._now()
         looks = [self._look(retrieve, verdict, now) for retrieve, verdict in verdicts]
-        if not looks:
-            return
+        await self._write(looks, now)
+
+    async def _write(self, looks: Sequence[checks.Look], now: datetime) -> None:
         written = await self._store.write_soon(checks.finish_checks, looks, now=now)
         for look in looks:
             self._tell(look, now, kept=look.retrieve.id in written.kept)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-STARTS_WITHIN = 30.0
-ENDS_WITHIN = 30.0
+STARTS_WITHIN = 120.0
+ENDS_WITHIN = 120.0
 _POLL = 0.05
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
@@ -10,7 +11,7 @@ from pydicom import Dataset
 
 from prefetch import model
 from prefetch.sandbox import messages, studies
-from prefetch.sandbox.hospital import Exam, Hospital, Patient, Step, StudyLine, full_key
+from prefetch.sandbox.hospital import MAIN, Exam, Hospital, Patient, Step, StudyLine, full_key
 
 _WRITERS = {"orm": messages.orm, "omi": messages.omi, "siu": messages.siu}
 
@@ -42,10 +43,13 @@ class Morning:
         )
 
     def held_by(self, archive: str) -> Iterator[Dataset]:
-        """Every instance that an archive holds."""
+        """Every instance that an archive holds; the main archive names no issuer, as in most hospitals."""
         for patient, line in self._lines.values():
             if archive in line.held:
-                yield from studies.make(self._facts(patient, line, line.held[archive]))
+                facts = self._facts(patient, line, line.held[archive])
+                if archive == MAIN:
+                    facts = replace(facts, patient=replace(facts.patient, issuer_of_patient_id=None))
+                yield from studies.make(facts)
 
     def whole_study(self, key: str) -> list[Dataset]:
         """A study with every instance that any archive holds of it."""

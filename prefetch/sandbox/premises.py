@@ -63,10 +63,6 @@ class Premises:
                 f"    host: {archive.host}",
                 f"    port: {archive.port}",
             ]
-            if name == hospital.OFFSITE:
-                lines.append(
-                    "    send_issuer: false   # it took over archives whose issuers it never unified"
-                )
         lines += ["", "workstations:"]
         for ae_title, workstation in self.workstations.items():
             lines += [

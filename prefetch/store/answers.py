@@ -20,6 +20,8 @@ class Answer:
 
     asked_at: datetime
     result: model.FindResult
+    asked_as: str = ""
+    """The fingerprint of the settings that it was asked by."""
 
 
 def save_answer(
@@ -29,12 +31,18 @@ def save_answer(
     issuer: str | None,
     result: model.FindResult,
     *,
+    address: str,
+    asked_as: str,
     asked_at: datetime,
 ) -> None:
-    """Keep an answer; one that says what the last one said makes that one last longer."""
+    """Keep an answer; one that says what the last one said makes that one last longer.
+
+    `address` is whose answer it is, `asked_as` the fingerprint of the settings that it was asked by.
+    """
     studies = documents.write_studies(result.studies)
     last = _LAST.row(c, _about(archive, patient_id, issuer))
     said = {"outcome": result.outcome, "status": result.status, "because": result.because}
+    said |= {"address": address, "asked_as": asked_as}
     measured = {"asked_at": asked_at, "milliseconds": result.milliseconds}
     if last and last["studies"] == studies and all(last[name] == value for name, value in said.items()):
         c.execute(update(answers).where(answers.c.id == last["id"]).values(measured))
@@ -54,7 +62,9 @@ def save_series(
     last = _LAST.row(c, _about(archive, patient_id, issuer))
     if last is None:
         return
-    known = documents.read_studies(last["studies"])
+    known = documents.readable(documents.read_studies, last["studies"])
+    if known is None:
+        return
     told = tuple(
         study.with_series(series[study.study_instance_uid]) if study.study_instance_uid in series else study
         for study in known
@@ -63,19 +73,22 @@ def save_series(
     c.execute(update(answers).where(answers.c.id == last["id"]).values(studies=studies))
 
 
-def latest_answer(c: Connection, archive: str, patient_id: str, issuer: str | None) -> Answer | None:
-    """Give the last whole answer of an archive about a patient, however old."""
-    row = _LAST_WHOLE.row(c, _about(archive, patient_id, issuer))
-    if row is None:
+def latest_answer(
+    c: Connection, archive: str, patient_id: str, issuer: str | None, *, address: str
+) -> Answer | None:
+    """Give the last whole answer about a patient, however old, of the archive that is at this address."""
+    row = _LAST_WHOLE.row(c, {**_about(archive, patient_id, issuer), "address": address})
+    studies = None if row is None else documents.readable(documents.read_studies, row["studies"])
+    if row is None or studies is None:
         return None
     result = model.FindResult(
         outcome=row["outcome"],
-        studies=documents.read_studies(row["studies"]),
+        studies=studies,
         status=row["status"],
         because=row["because"],
         milliseconds=row["milliseconds"],
     )
-    return Answer(asked_at=row["asked_at"], result=result)
+    return Answer(asked_at=row["asked_at"], result=result, asked_as=row["asked_as"])
 
 
 def _about(archive: str, patient_id: str, issuer: str | None) -> dict[str, object]:
@@ -90,5 +103,7 @@ _OF_PATIENT = (
 )
 """What an archive said of a patient, the newest."""
 _LAST = Prepared(_OF_PATIENT)
-_LAST_WHOLE = Prepared(_OF_PATIENT.where(answers.c.outcome == model.Outcome.SUCCESS))
+_LAST_WHOLE = Prepared(
+    _OF_PATIENT.where(answers.c.outcome == model.Outcome.SUCCESS, answers.c.address == bindparam("address"))
+)
 _ADD = Prepared(insert(answers))

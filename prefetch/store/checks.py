@@ -20,7 +20,7 @@ from prefetch.store.retrieves import (
     COLUMNS,
     FENCED,
     NEXT_FENCE,
-    as_retrieve,
+    claimable,
     claims_of,
     take_step,
 )
@@ -75,7 +75,7 @@ def claim_checks(
     if not chosen:
         return []
     begun = {"owner": owner, "lease_until": clock + lease}
-    claimed = [as_retrieve(row) for row in _LEASE.rows(c, {"numbers": chosen, **begun})]
+    claimed = claimable(c, _LEASE.rows(c, {"numbers": chosen, **begun}), now=now)
     return sorted(claimed, key=lambda retrieve: chosen.index(retrieve.id))
 
 

@@ -25,7 +25,7 @@ from prefetch.store.retrieves import (
     COLUMNS,
     FENCED,
     NEXT_FENCE,
-    as_retrieve,
+    claimable,
     claims_of,
     take_step,
 )
@@ -70,7 +70,7 @@ _SAME_WAY = Prepared(
         in_state(RetrieveState.DUE),
         *(retrieves.c[name] == bindparam(name) for name in ("patient_id", "archive", "destination", "lane")),
         retrieves.c.issuer_of_patient_id.is_not_distinct_from(bindparam("issuer_of_patient_id")),
-        retrieves.c.attempts == 0,
+        retrieves.c.claimed_at.is_(None),
         _OPEN,
         retrieves.c.id != bindparam("leader"),
     )
@@ -129,7 +129,10 @@ def claim_move(
     row = _MOST_URGENT.row(c, due)
     if row is None:
         return Claim()
-    leader = as_retrieve(row)
+    readable = claimable(c, [row], now=now)
+    if not readable:
+        return Claim(more=True)
+    (leader,) = readable
     chosen = together.choose(leader, partial(_same_way, c, now), most(leader))
     begun = {
         "owner": owner,
@@ -162,7 +165,7 @@ def _same_way(c: Connection, now: datetime, leader: model.Retrieve, most: int) -
         "leader": leader.id,
         "most": most,
     }
-    return map(as_retrieve, _SAME_WAY.rows(c, asked))
+    return claimable(c, _SAME_WAY.rows(c, asked), now=now)
 
 
 def finish_move(
@@ -229,19 +232,39 @@ def _with_the_move_before(retrieve: model.Retrieve, result: model.MoveResult) ->
 # --- leases ----------------------------------------------------------------------------------------
 
 
-def renew_leases(c: Connection, owner: str, *, now: datetime, lease: timedelta) -> int:
-    """Keep all that an owner works on, orders and retrieves; gives how many rows that is."""
+def renew_leases(
+    c: Connection,
+    owner: str,
+    *,
+    planning: Collection[int],
+    retrieving: Collection[int],
+    now: datetime,
+    lease: timedelta,
+) -> int:
+    """Keep the orders and retrieves that an owner works on at this moment; gives how many rows that is.
+
+    What it claimed and does not work on is let go: that lease runs out. Nor is any lease of its own longer
+    than a new one, so that one given before the clock was set back runs out in time.
+    """
     until = lease_clock(c, now) + lease
-    return sum(
-        c.execute(update(table).where(table.c.owner == owner).values(lease_until=until)).rowcount
-        for table in (orders, retrieves)
-    )
+    renewed = 0
+    for table, numbers in ((orders, planning), (retrieves, retrieving)):
+        ours = table.c.owner == owner
+        renewed += c.execute(
+            update(table)
+            .where(ours, table.c.id.in_(bindparam("numbers", expanding=True)))
+            .values(lease_until=until),
+            {"numbers": list(numbers)},
+        ).rowcount
+        c.execute(update(table).where(ours, table.c.lease_until > until).values(lease_until=until))
+    return renewed
 
 
 def sweep_leases(c: Connection, now: datetime) -> list[model.Retrieve]:
     """Take over the moves whose owner is gone: the destination is looked at before anything moves again.
 
-    Orders and checks need no sweep: a lease that has run out is no obstacle to the next claim.
+    Orders and checks need no sweep: a lease that has run out is no obstacle to the next claim. Our own are
+    swept like everybody's: what we claimed and no longer work on is not renewed.
     """
     return _recover(c, _LEASE_IS_OVER, now=now, parameters={"clock": lease_clock(c, now)})
 
@@ -258,27 +281,26 @@ def recover(c: Connection, *, now: datetime, owner: str | None = None) -> list[m
     return recovered
 
 
-def recover_lost(
-    c: Connection, owner: str, *, under_way: Collection[int], claimed_before: datetime, now: datetime
-) -> list[model.Retrieve]:
-    """Take back moves that an owner claimed a while ago and does not work on: no result was ever written."""
-    asked = {"holder": owner, "claimed_before": claimed_before, "under_way": list(under_way)}
-    return _recover(c, _LOST, now=now, parameters=asked)
+def recover_failed(c: Connection, moved: Sequence[model.Retrieve], *, now: datetime) -> list[model.Retrieve]:
+    """Have moves at which we failed looked for at the destination before anything moves again."""
+    return _recover(c, and_(*_OURS), now=now, parameters=claims_of(moved))
 
 
 _HELD = retrieves.c.owner.is_not(None)
 _HELD_BY = retrieves.c.owner == bindparam("holder")
 _LEASE_IS_OVER = retrieves.c.lease_until < bindparam("clock")
-_LOST = and_(
-    _HELD_BY,
-    retrieves.c.claimed_at < bindparam("claimed_before"),
-    retrieves.c.id.not_in(bindparam("under_way", expanding=True)),
-)
 
 
 def _recover(
     c: Connection, which: ColumnElement[bool], *, now: datetime, parameters: Mapping[str, Any]
 ) -> list[model.Retrieve]:
     """Have moves that broke off looked for at the destination now; their late results are dropped."""
-    values = {"start_at": now, "checks": 0, "fence": NEXT_FENCE, "moved_at": now, **_NOTHING_SAID}
+    values = {
+        "start_at": now,
+        "moved_at": now,
+        "checks": 0,
+        "attempts": _NO_ATTEMPT,  # the archive had no chance to show what it makes of this one
+        "fence": NEXT_FENCE,
+        **_NOTHING_SAID,
+    }
     return take_step(c, Step.RECOVER, which, at=now, parameters=parameters, values=values)

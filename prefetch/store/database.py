@@ -7,8 +7,6 @@ command line uses `transaction()` and `snapshot()`. The functions are plain and 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from prefetch import errors
-from prefetch.store import engine, failures, schema, writer
+from prefetch.store import engine, failures, schema, sqlite_file, writer
 from prefetch.store.dialects import is_shared
 
 __all__ = ["Connection", "Database", "is_shared"]
@@ -35,16 +33,19 @@ _READERS = 2
 class Database:
     """An open database whose schema is the code's."""
 
-    def __init__(self, connections: Engine, place: str, lock: int | None) -> None:
+    def __init__(self, connections: Engine, place: str, guard: sqlite_file.Guard | None) -> None:
         self._engine = connections
         # Who looks has connections of his own: SQLite forgets the pages that it has read whenever another
         # connection has written, and so would the writer's if they took turns.
         self._looking = engine.looking(engine.make_engine(connections.url))
-        self._lock = lock
-        self._writer = writer.Writer(connections, place)
+        self.guard = guard
+        """Watches the file of a SQLite database that is ours alone; None elsewhere."""
+        self._writer = writer.Writer(connections, place, guard.require if guard else _no_file)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prefetch-store-reader")
         self.place = place
         """The file, or the URL without its password."""
+        self.is_new = False
+        """Whether it had no tables when it was opened."""
 
     @classmethod
     def open(cls, url: str, *, exclusive: bool = False, create: bool = False) -> Self:
@@ -53,7 +54,7 @@ class Database:
         `exclusive` is the daemon's: two cannot share a SQLite file (PostgreSQL shares its work by leases).
         With `create` a database that has no tables yet gets them.
         """
-        with _connect(url, exclusive=exclusive, create=create) as (connections, place, lock):
+        with _connect(url, exclusive=exclusive, create=create) as (connections, place, guard):
             # Who only looks at the revision takes no lock: a verb never waits for a daemon that writes.
             with engine.looking(connections).connect() as connection:
                 revision = schema.revision_of(connection)
@@ -61,19 +62,22 @@ class Database:
                 schema.upgrade(connections)
             else:
                 schema.require(revision, place)
-            return cls(connections, place, lock)
+            opened = cls(connections, place, guard)
+            opened.is_new = revision is None
+            return opened
 
     @staticmethod
     def migrate(url: str) -> tuple[str | None, str]:
         """Bring the schema to the newest; gives the revisions before and after. No daemon may be running."""
-        with _connect(url, exclusive=True, create=True) as (connections, place, lock):
+        with _connect(url, exclusive=True, create=True) as (connections, place, guard):
             with connections.connect() as connection:
                 before = schema.revision_of(connection)
             if before is not None and before > schema.REVISION:
                 schema.require(before, place)
             schema.upgrade(connections)
             connections.dispose()
-            _unlock(lock)
+            if guard:
+                guard.close()
             return before, schema.REVISION
 
     async def write(
@@ -161,28 +165,40 @@ class Database:
         self._readers.shutdown()
         self._engine.dispose()
         self._looking.dispose()
-        _unlock(self._lock)
-        self._lock = None
+        if self.guard:
+            self.guard.close()
+            self.guard = None
 
 
 @contextmanager
-def _connect(url: str, *, exclusive: bool, create: bool) -> Iterator[tuple[Engine, str, int | None]]:
+def _connect(
+    url: str, *, exclusive: bool, create: bool
+) -> Iterator[tuple[Engine, str, sqlite_file.Guard | None]]:
     """Connect after all that can be refused was looked at; let go of everything where the rest fails."""
     where = engine.read_url(url)
     place = engine.place_of(where)
-    lock = None
+    guard = None
     if file := engine.sqlite_file(where):
         _refuse_missing(file, create=create)
         engine.refuse_network_file_system(file)
-        lock = _lock_out_others(file) if exclusive else None
+        if create:
+            sqlite_file.make(file)
+        if exclusive:
+            guard = sqlite_file.Guard(file, sqlite_file.lock(file))
+            sqlite_file.set_mode(file)
     connections = engine.make_engine(where)
     try:
         with _in_our_words(place):
-            yield connections, place, lock
+            yield connections, place, guard
     except BaseException:
         connections.dispose()
-        _unlock(lock)
+        if guard:
+            guard.close()
         raise
+
+
+def _no_file() -> None:
+    """Nothing to look at before a commit."""
 
 
 @contextmanager
@@ -202,28 +218,3 @@ def _refuse_missing(file: Path, *, create: bool) -> None:
         raise errors.StoreRefusedError(
             f"database {file} does not exist: `prefetch run` makes it when it starts"
         )
-
-
-def _lock_out_others(file: Path) -> int:
-    """Take the lock beside the file, which ends with the process; gives the descriptor that holds it."""
-    beside = file.with_name(f"{file.name}.lock")
-    try:
-        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except OSError as error:
-        raise errors.StoreUnavailableError(f"{beside} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(descriptor, 20).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise errors.StoreRefusedError(
-            f"database {file} is in use by process {holder or 'unknown'}: two daemons cannot share it"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
-
-
-def _unlock(descriptor: int | None) -> None:
-    if descriptor is not None:
-        os.close(descriptor)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from prefetch import model
+
+T = TypeVar("T")
+
+UNREADABLE = (KeyError, TypeError, ValueError)
+"""What reading a row raises whose documents are no documents of ours: somebody wrote into the database."""
 
 _PLAN = TypeAdapter(model.Plan)
 _PATIENT_IDS = TypeAdapter(tuple[model.PatientId, ...])
@@ -62,3 +69,34 @@ def write_sayings(sayings: tuple[model.Saying, ...]) -> Any:
 def read_sayings(document: Any) -> tuple[model.Saying, ...]:
     """Give what a document says was said."""
     return _SAYINGS.validate_python(document)
+
+
+def read_list(document: Any) -> list[Any]:
+    """Give the members of a list; raises `TypeError` for all else."""
+    if not isinstance(document, list):
+        raise TypeError(f"no list: {type(document).__name__}")
+    return document
+
+
+def read_texts(document: Any) -> tuple[str, ...]:
+    """Give the members of a list of texts; raises `TypeError` for all else."""
+    members = read_list(document)
+    if not all(isinstance(member, str) for member in members):
+        raise TypeError("a list of other things than texts")
+    return tuple(members)
+
+
+def readable(read: Callable[[Any], T], document: Any) -> T | None:
+    """Give what a document says; None where it is none of ours."""
+    try:
+        return read(document)
+    except UNREADABLE:
+        return None
+
+
+def parse(text: str | bytes) -> Any:
+    """Give the document of a text; None where it is none, so that the other rows of an answer are read."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from prefetch import errors
+from prefetch.store import documents
 from prefetch.store.prepared import call_driver
 
 _READS_ONLY = "prefetch_reads_only"
@@ -121,7 +122,7 @@ def hasty(connections: Engine) -> Engine:
 
 
 def _make_sqlite(url: URL) -> Engine:
-    made = create_engine(url)
+    made = create_engine(url, json_deserializer=documents.parse)
 
     @event.listens_for(made, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from prefetch import errors, model, readiness
 from prefetch.store import documents
 from prefetch.store import orders as order_rows
-from prefetch.store.retrieves import COLUMNS, as_retrieve
+from prefetch.store.retrieves import COLUMNS, legible
 from prefetch.store.tables import in_state, plans, retrieves, wants
 
 
@@ -44,7 +44,7 @@ def list_quarantine(c: Connection) -> list[tuple[model.Retrieve, readiness.Exam]
         .group_by(retrieves.c.id)
         .order_by(retrieves.c.deadline, retrieves.c.id)
     )
-    return [(as_retrieve(row), get_exam(c, row["order_id"])) for row in c.execute(query).mappings().all()]
+    return [(legible(row), get_exam(c, row["order_id"])) for row in c.execute(query).mappings().all()]
 
 
 def _exams(c: Connection, orders: Sequence[model.Order]) -> list[readiness.Exam]:
@@ -60,7 +60,8 @@ def _latest_plans(c: Connection, order_ids: Collection[int]) -> dict[int, model.
     """Give the last plan of each order."""
     latest = select(func.max(plans.c.id)).where(plans.c.order_id.in_(order_ids)).group_by(plans.c.order_id)
     query = select(plans.c.order_id, plans.c.document).where(plans.c.id.in_(latest))
-    return {row.order_id: documents.read_plan(row.document) for row in c.execute(query)}
+    read = {row.order_id: documents.readable(documents.read_plan, row.document) for row in c.execute(query)}
+    return {order_id: plan for order_id, plan in read.items() if plan is not None}
 
 
 def _wanted(c: Connection, order_ids: Collection[int]) -> dict[int, list[model.Retrieve]]:
@@ -73,5 +74,5 @@ def _wanted(c: Connection, order_ids: Collection[int]) -> dict[int, list[model.R
     )
     wanted: dict[int, list[model.Retrieve]] = defaultdict(list)
     for row in c.execute(query).mappings():
-        wanted[row["order_id"]].append(as_retrieve(row))
+        wanted[row["order_id"]].append(legible(row))
     return wanted

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -38,6 +39,8 @@ from prefetch.store.tables import (
     order_patient_ids,
     orders,
 )
+
+log = structlog.stdlib.get_logger(__name__)
 
 _PATIENT_COLUMNS = {
     "patient_id": "patient_id",
@@ -75,8 +78,23 @@ def as_order(row: Mapping[Any, Any]) -> model.Order:
         other_ids=documents.read_patient_ids(row["other_patient_ids"]),
     )
     own = {name: row[name] for name in _OWN_FIELDS}
-    own |= {"sayings": documents.read_sayings(row["sayings"]), "segments": tuple(row["segments"])}
+    own |= {
+        "sayings": documents.read_sayings(row["sayings"]),
+        "segments": tuple(documents.read_list(row["segments"])),
+    }
     return model.Order(patient=patient, **own)
+
+
+def legible(row: Mapping[Any, Any]) -> model.Order:
+    """Make the noun of a row to look at, or for a message that mends it; it says where it cannot be read."""
+    try:
+        return as_order(row)
+    except documents.UNREADABLE:
+        nothing: dict[str, Any] = {"other_patient_ids": [], "sayings": [], "worklist": {}, "segments": []}
+        return as_order({**row, **nothing, "plan_problem": row["plan_problem"] or UNREADABLE})
+
+
+UNREADABLE = "its row in the database cannot be read; the next message about the exam mends it"
 
 
 # --- finding ---------------------------------------------------------------------------------------
@@ -88,7 +106,7 @@ def orders_sharing_keys(c: Connection, event: model.OrderEvent) -> list[model.Or
         return []
     one_at_a_time(c)
     asked = {kind.name: value for kind, value in named.items()}
-    return [as_order(row) for row in _sharing(tuple(named)).rows(c, asked)]
+    return [legible(row) for row in _sharing(tuple(named)).rows(c, asked)]
 
 
 @lru_cache(maxsize=64)
@@ -149,6 +167,16 @@ def list_orders(
     if patient_id:
         query = query.where(orders.c.patient_id == patient_id)
     return _orders(c, query.order_by(day_of_order, orders.c.id).limit(limit))
+
+
+SET_ASIDE = "set aside"
+"""How the problem begins of what we failed at, for a reason of ours."""
+
+
+def count_set_aside(c: Connection) -> int:
+    """Count the orders whose planning failed for a reason of ours, and that wait for a person."""
+    ours = orders.c.plan_problem.like(f"{SET_ASIDE}%"), orders.c.plan_at.is_(None)
+    return c.execute(select(func.count()).select_from(orders).where(*ours)).scalar_one()
 
 
 _NEWEST = 20_000
@@ -262,16 +290,34 @@ def claim_orders_to_plan(c: Connection, *, owner: str, now: datetime, lease: tim
         return Claim()
     chosen = due[:limit]
     leased = _LEASE.rows(c, {"numbers": chosen, "by": owner, "until": clock + lease})
-    found = {order.id: order for order in map(as_order, leased)}
-    return Claim(orders=[found[order_id] for order_id in chosen], more=len(due) > limit)
+    found = {row["id"]: _readable(c, row, now) for row in leased}
+    claimed = [order for order_id in chosen if (order := found[order_id]) is not None]
+    return Claim(orders=claimed, more=len(due) > limit)
+
+
+def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Order | None:
+    """Give the order of a row; one that cannot be read is set aside, so that the others go on."""
+    try:
+        return as_order(row)
+    except documents.UNREADABLE:
+        because = f"set aside: {UNREADABLE}"
+        idle = {"plan_at": None, "plan_problem": because, **RELEASED}
+        c.execute(update(orders).where(orders.c.id == row["id"]).values(**idle))
+        happening = model.Happening(
+            at=now, what="order_set_aside", order_id=row["id"], detail={"because": because}
+        )
+        history.record(c, happening)
+        log.error("order_set_aside", order_id=row["id"], because=because)  # noqa: TRY400 (the sentence says it)
+        return None
 
 
 def postpone_planning(
-    c: Connection, order: model.Order, *, owner: str, at: datetime, because: str, now: datetime
+    c: Connection, order: model.Order, *, owner: str, at: datetime | None, because: str, now: datetime
 ) -> bool:
     """Have an order whose planning failed planned again later; false where the claim is no longer ours.
 
-    An order that changed meanwhile keeps the time that the change asked for.
+    Without a time it is set aside: only a change of the order, or a person, has it planned again. An order
+    that changed meanwhile keeps the time that the change asked for.
     """
     ours = [orders.c.id == order.id, orders.c.owner == owner]
     postponed = c.execute(
@@ -283,9 +329,9 @@ def postpone_planning(
         return c.execute(update(orders).where(*ours).values(**RELEASED)).rowcount == 1
     happening = model.Happening(
         at=now,
-        what="planning_postponed",
+        what="planning_postponed" if at else "order_set_aside",
         order_id=order.id,
-        detail={"because": because, "until": at.isoformat()},
+        detail={"because": because, "until": at.isoformat() if at else None},
     )
     history.record(c, happening)
     return True
@@ -305,7 +351,7 @@ def _select() -> Select[Any]:
 
 
 def _orders(c: Connection, statement: Executable) -> list[model.Order]:
-    return [as_order(row) for row in c.execute(statement).mappings()]
+    return [legible(row) for row in c.execute(statement).mappings()]
 
 
 def _values(order: model.Order) -> dict[str, Any]:

@@ -140,9 +140,8 @@ def cross_references_of(c: Connection, one: model.PatientId) -> Referred | None:
         known.patient_id == one.patient_id, known.issuer == _issuer(one)
     )
     row = c.execute(query).one_or_none()
-    if row is None:
-        return None
-    return Referred(asked_at=row.asked_at, ids=documents.read_patient_ids(row.ids))
+    ids = None if row is None else documents.readable(documents.read_patient_ids, row.ids)
+    return None if row is None or ids is None else Referred(asked_at=row.asked_at, ids=ids)
 
 
 def _issuer(one: model.PatientId) -> str:

@@ -15,7 +15,7 @@ from prefetch.store import documents, history
 from prefetch.store.dialects import upsert
 from prefetch.store.orders import RELEASED
 from prefetch.store.prepared import Prepared
-from prefetch.store.retrieves import BY_NUMBER, COLUMNS, as_retrieve, take_step
+from prefetch.store.retrieves import BY_NUMBER, COLUMNS, claimable, take_step
 from prefetch.store.tables import in_state, orders, plans, retrieves, wants
 from prefetch.store.wants import judge_readiness, leave, orders_wanting, retime, wanted_by
 
@@ -48,7 +48,14 @@ _BROUGHT = frozenset({Decision.PRESENT, Decision.COOLING})
 
 _NOT_BEGUN = frozenset({RetrieveState.WAITING, RetrieveState.DUE})
 
-_PLANNED_WITH = ("planned_at", "planned_version", "plan_at", "plan_attempts", "plan_problem")
+_PLANNED_WITH = (
+    "planned_at",
+    "planned_version",
+    "plan_at",
+    "plan_attempts",
+    "plan_problem",
+    "configuration",
+)
 _HOLD = Prepared(
     select(orders.c.owner, orders.c.version, orders.c.planned_at)
     .where(orders.c.id == bindparam("order"))
@@ -84,9 +91,12 @@ def save_plan(
     owner: str,
     next_plan_at: datetime | None,
     attempts: int = 0,
+    configuration: str | None = None,
     now: datetime,
 ) -> Saved | None:
     """Write a plan and make the queue want just that; `attempts`: plans in a row that were not whole.
+
+    `configuration` is the fingerprint of what it was decided by.
 
     None where the order changed meanwhile or the claim on it is lost: the result is dropped, and the order is
     planned again by whoever claims it next.
@@ -99,7 +109,8 @@ def save_plan(
         return None
     document = documents.write_plan(plan)
     _KEEP.run(c, {"order_id": plan.order_id, "made_at": plan.made_at, "document": document})
-    _finish_planning(c, plan, next_plan_at, attempts, now)
+    again = {"plan_at": next_plan_at, "plan_attempts": attempts, "configuration": configuration}
+    _finish_planning(c, plan, again, now)
     is_first = row["planned_at"] is None
     before = [] if is_first else wanted_by(c, plan.order_id)
     refused = set() if is_first else _refused_by_hand(c, plan.order_id)
@@ -119,22 +130,19 @@ def latest_plan(c: Connection, order_id: int) -> model.Plan | None:
     """Give the last plan of an order."""
     query = select(plans.c.document).where(plans.c.order_id == order_id).order_by(plans.c.id.desc()).limit(1)
     document = c.execute(query).scalar_one_or_none()
-    return None if document is None else documents.read_plan(document)
+    return None if document is None else documents.readable(documents.read_plan, document)
 
 
 # --- the order's row -------------------------------------------------------------------------------
 
 
-def _finish_planning(
-    c: Connection, plan: model.Plan, next_plan_at: datetime | None, attempts: int, now: datetime
-) -> None:
-    """Write of the order that it is planned, and when it is to be planned again."""
+def _finish_planning(c: Connection, plan: model.Plan, again: Mapping[str, object], now: datetime) -> None:
+    """Write of the order that it is planned, and when and why it is to be planned again."""
     planned = {
         "planned_at": now,
         "planned_version": plan.order_version,
-        "plan_at": next_plan_at,
-        "plan_attempts": attempts,
         "plan_problem": plan.problem,
+        **again,
     }
     _PLANNED.run(c, {"order": plan.order_id, **planned})
 
@@ -147,7 +155,7 @@ def _queue_all(
 ) -> tuple[list[int], list[int]]:
     """Queue all that an order wants; gives the retrieves that were made and those that were there."""
     wishes = {_target(wish): wish for wish in wanted}
-    known = _find_all(c, wishes)
+    known = _find_all(c, wishes, now)
     joined: dict[int, model.Wanted] = {}
     new: list[model.Wanted] = []
     for target in sorted(wishes):  # in one sequence for all, so that no two plans wait for each other
@@ -162,19 +170,23 @@ def _queue_all(
     return list(made), list(joined)
 
 
-def _find_all(c: Connection, wishes: Mapping[Target, model.Wanted]) -> dict[Target, model.Retrieve]:
+def _find_all(
+    c: Connection, wishes: Mapping[Target, model.Wanted], now: datetime
+) -> dict[Target, model.Retrieve]:
     """Hold the live retrieves of what is wanted; where it was brought and none is live, what brought it."""
-    live = _find(c, wishes, _LIVE_OF)
+    live = _find(c, wishes, _LIVE_OF, now)
     brought = {target for target, wish in wishes.items() if wish.decision in _BROUGHT and target not in live}
-    return live | _find(c, brought, _VERIFIED_OF)
+    return live | _find(c, brought, _VERIFIED_OF, now)
 
 
-def _find(c: Connection, targets: Collection[Target], query: Prepared) -> dict[Target, model.Retrieve]:
+def _find(
+    c: Connection, targets: Collection[Target], query: Prepared, now: datetime
+) -> dict[Target, model.Retrieve]:
     """Hold the newest retrieve of each study and destination that a query finds by its `studies`."""
     if not targets:
         return {}
     rows = query.rows(c, {"studies": sorted({study for study, _ in targets})})
-    found = {(each.study_instance_uid, each.destination): each for each in map(as_retrieve, rows)}
+    found = {(each.study_instance_uid, each.destination): each for each in claimable(c, rows, now=now)}
     return {target: each for target, each in found.items() if target in targets}
 
 

@@ -56,7 +56,9 @@ class Prepared:
         """Execute it for what it writes; gives how many rows that were."""
         asked = parameters or {}
         if c.dialect.name != "sqlite":
-            return int(c.execute(self._statement, asked).rowcount)
+            # Of an INSERT SQLAlchemy forgets it, unless it is told to keep it.
+            counting = {"preserve_rowcount": True}
+            return int(c.execute(self._statement, asked, execution_options=counting).rowcount)
         made = self._make(c.dialect, asked)
         return int(made.text(asked).execute(c, asked).rowcount)
 

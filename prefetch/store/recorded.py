@@ -17,7 +17,7 @@ from prefetch import model
 from prefetch.store import documents
 from prefetch.store.orders import COLUMNS, as_order
 from prefetch.store.retrieves import COLUMNS as RETRIEVES
-from prefetch.store.retrieves import as_retrieve
+from prefetch.store.retrieves import legible
 from prefetch.store.tables import answers, day_of_order, in_numbers, orders, plans, retrieves, verdicts, wants
 
 Target = tuple[str, str]
@@ -100,7 +100,7 @@ def read_fetched(c: Connection, numbers: Sequence[int]) -> dict[int, list[model.
     """Give what was ever fetched for orders and verified, by the number of the order."""
     fetched: dict[int, list[model.Retrieve]] = defaultdict(list)
     for row in c.execute(_FETCHED, {"numbers": list(numbers)}).mappings():
-        fetched[row["order_id"]].append(as_retrieve(row))
+        fetched[row["order_id"]].append(legible(row))
     return fetched
 
 
@@ -259,7 +259,7 @@ def measure_rates(c: Connection, archives: Iterable[str]) -> dict[str, Rate]:
 
 def _rate(rows: Sequence[Any]) -> Rate:
     return Rate(
-        instances=sum(row.instances for row in rows),
+        instances=sum(int(row.instances) for row in rows),
         seconds=sum((row.moved_at - row.claimed_at).total_seconds() for row in rows),
         moves=len(rows),
         first_at=min(row.claimed_at for row in rows),

@@ -11,13 +11,17 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, tuple_, update
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
-from prefetch.store import history
+from prefetch.store import documents, history
+from prefetch.store.orders import SET_ASIDE
 from prefetch.store.prepared import Prepared
 from prefetch.store.tables import in_numbers, in_state, retrieves, wants
+
+log = structlog.stdlib.get_logger(__name__)
 
 _FIELDS = [field.name for field in fields(model.Retrieve)]
 COLUMNS = [retrieves.c[name] for name in _FIELDS]
@@ -45,11 +49,49 @@ def as_retrieve(row: Mapping[Any, Any]) -> model.Retrieve:
     """Make the noun of a row."""
     values = {name: row[name] for name in _FIELDS}
     lists = {
-        "archives": tuple(row["archives"]),
-        "series": tuple(model.Part(uid, n, tuple(only)) for uid, n, only in row["series"]),
-        "missing": tuple(row["missing"]),
+        "archives": documents.read_texts(row["archives"]),
+        "series": tuple(
+            model.Part(uid, n, documents.read_texts(only))
+            for uid, n, only in documents.read_list(row["series"])
+        ),
+        "missing": documents.read_texts(row["missing"]),
     }
     return model.Retrieve(**values | lists)
+
+
+def legible(row: Mapping[Any, Any]) -> model.Retrieve:
+    """Make the noun of a row to look at; where its lists cannot be read they are empty, and it says so."""
+    try:
+        return as_retrieve(row)
+    except documents.UNREADABLE:
+        values = {name: row[name] for name in _FIELDS}
+        problem = row["problem"] or UNREADABLE
+        return model.Retrieve(**values | {"archives": (), "series": (), "missing": (), "problem": problem})
+
+
+UNREADABLE = "set aside: its row in the database cannot be read; `prefetch replan ORDER` makes another"
+
+
+def claimable(c: Connection, rows: Iterable[Mapping[Any, Any]], *, now: datetime) -> list[model.Retrieve]:
+    """Give the retrieves of rows; those that cannot be read are set aside, so that the others go on."""
+    found: list[model.Retrieve] = []
+    for row in rows:
+        try:
+            found.append(as_retrieve(row))
+        except documents.UNREADABLE:
+            _set_aside(c, row["id"], now)
+    return found
+
+
+def _set_aside(c: Connection, number: int, now: datetime) -> None:
+    """End a retrieve whose row cannot be read, by the steps that lead there from where it is."""
+    numbers, because = {"numbers": [number]}, {"because": UNREADABLE}
+    claimed = {"owner": SET_ASIDE, "lease_until": now}
+    # The last one is where it was in quarantine.
+    for step, values in {Step.PROMOTE: {}, Step.CLAIM: claimed, Step.FAIL: {}, Step.WITHDRAW: {}}.items():
+        written = {"problem": UNREADABLE, **values}
+        take_step(c, step, BY_NUMBER, at=now, parameters=numbers, values=written, detail=because)
+    log.error("retrieve_set_aside", retrieve_id=number, because=UNREADABLE)
 
 
 # --- the one place where a state changes -----------------------------------------------------------
@@ -94,7 +136,7 @@ def take_step(
     computed = {name: value for name, value in written.items() if isinstance(value, ColumnElement)}
     plain = {f"{_WRITE}{name}": value for name, value in written.items() if name not in computed}
     statement = _step(step, conditions, tuple(plain), tuple(computed.items()))
-    taken = [as_retrieve(row) for row in statement.rows(c, {**plain, **(parameters or {})})]
+    taken = [legible(row) for row in statement.rows(c, {**plain, **(parameters or {})})]
     if what := EVENTS.get(step):
         history.record(
             c,
@@ -146,7 +188,7 @@ def find_live(c: Connection, study_instance_uid: str, destination: str) -> model
     """Give the one live retrieve of a study to a destination."""
     same = (retrieves.c.study_instance_uid == study_instance_uid) & (retrieves.c.destination == destination)
     row = c.execute(_select().where(same, in_state(*lifecycle.LIVE))).mappings().one_or_none()
-    return as_retrieve(row) if row else None
+    return legible(row) if row else None
 
 
 def list_retrieves(
@@ -184,7 +226,7 @@ def retrieves_of_order(c: Connection, order_id: int) -> list[tuple[model.Want, m
     )
     found = []
     for row in c.execute(query).mappings():
-        retrieve = as_retrieve({name: row[f"of_{name}"] for name in _FIELDS})
+        retrieve = legible({name: row[f"of_{name}"] for name in _FIELDS})
         found.append((_as_want(row), retrieve))
     return found
 
@@ -204,6 +246,13 @@ def has_arrived(c: Connection, archive: str, destination: str) -> bool:
     return c.execute(query).first() is not None
 
 
+def count_set_aside(c: Connection, since: datetime) -> int:
+    """Count what failed for a reason of ours, by a deadline since then."""
+    ours = retrieves.c.problem.like(f"{SET_ASIDE}%"), retrieves.c.deadline >= since
+    failed = in_state(model.RetrieveState.FAILED, model.RetrieveState.PARTIAL)
+    return c.execute(select(func.count()).select_from(retrieves).where(failed, *ours)).scalar_one()
+
+
 def count_retrieves(c: Connection, since: datetime) -> dict[model.RetrieveState, int]:
     """Count retrieves by state: the live ones all, the ended ones by a deadline since then."""
     ended = in_state(*lifecycle.ENDED) & (retrieves.c.deadline >= since)
@@ -221,7 +270,7 @@ def _select() -> Select[Any]:
 
 
 def _retrieves(c: Connection, query: Select[Any]) -> list[model.Retrieve]:
-    return [as_retrieve(row) for row in c.execute(query).mappings()]
+    return [legible(row) for row in c.execute(query).mappings()]
 
 
 def _as_want(row: Mapping[Any, Any]) -> model.Want:

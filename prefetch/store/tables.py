@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -32,6 +33,8 @@ from prefetch import lifecycle, model
 from prefetch.store.columns import LONGEST_NAME, Document, Identifier, Numbered, UTCDateTime, Words, worded
 
 Name = Words(LONGEST_NAME)
+Count = BigInteger
+"""What a peer counted, or the sum of such numbers."""
 
 
 class MessageState(StrEnum):
@@ -120,6 +123,9 @@ orders = Table(
     Column("accession_number", Words()),
     Column("placer_order_number", Words()),
     Column("filler_order_number", Words()),
+    Column("accession_issuer", Words()),
+    Column("placer_issuer", Words()),
+    Column("filler_issuer", Words()),
     Column("requested_procedure_id", Words()),
     Column("scheduled_procedure_step_id", Words()),
     Column("placer_appointment_id", Words()),
@@ -146,6 +152,8 @@ orders = Table(
     Column("fetch_from", UTCDateTime),
     Column("ready_by", UTCDateTime),
     Column("fetch_now", Boolean, nullable=False),
+    Column("answers_since", UTCDateTime),
+    Column("configuration", Words()),
     Column("ready_at", UTCDateTime),
     Column("sayings", Document, nullable=False),
     Column("worklist", Document, nullable=False),
@@ -159,7 +167,8 @@ orders = Table(
     sqlite_autoincrement=True,
 )
 """`planned_segments` are its messages as they were when it was planned last, where a later one said otherwise
-without bearing on the plan: what a replay of the plan goes by."""
+without bearing on the plan: what a replay of the plan goes by. `configuration` is the fingerprint of the one
+that it was planned by, or is to be planned by next."""
 day_of_order: ColumnElement[object] = func.coalesce(orders.c.scheduled_start, orders.c.created_at)
 """When an order's exam is, or when we heard of it where nobody has said."""
 Index("ix_orders_day", day_of_order)
@@ -249,6 +258,8 @@ answers = Table(
     Column("archive", Name, nullable=False),
     Column("patient_id", Name, nullable=False),
     Column("issuer", Name, nullable=False),
+    Column("address", Words(), nullable=False),
+    Column("asked_as", Words(), nullable=False),
     Column("first_asked_at", UTCDateTime, nullable=False),
     Column("asked_at", UTCDateTime, nullable=False),
     Column("outcome", worded(model.Outcome, "outcome"), nullable=False),
@@ -258,8 +269,23 @@ answers = Table(
     Column("studies", Document, nullable=False),
     Index("ix_answers_patient", "archive", "patient_id", "issuer", "asked_at"),
     Index("ix_answers_asked", "asked_at"),
+    Index("ix_answers_archive", "archive", "asked_at"),
     sqlite_autoincrement=True,
 )
+"""`address` is whom we asked, and `asked_as` the fingerprint of the settings that the query was made by."""
+
+archive_issuers = Table(
+    "archive_issuers",
+    metadata,
+    Column("archive", Name, primary_key=True),
+    Column("address", Words(), nullable=False),
+    Column("names", Document, nullable=False),
+    Column("some_unnamed", Boolean, nullable=False),
+    Column("refuses_key", Boolean, nullable=False),
+    Column("empty_repeats", Integer, nullable=False),
+    Column("changed_at", UTCDateTime, nullable=False),
+)
+"""The issuers that an archive's studies have named; `address` says of which archive that was learned."""
 
 plans = Table(
     "plans",
@@ -313,12 +339,12 @@ retrieves = Table(
     Column("leader", Integer),
     Column("series", Document, nullable=False),
     Column("missing", Document, nullable=False),
-    Column("expected_instances", Integer),
-    Column("expected_series", Integer),
-    Column("arrived_instances", Integer),
-    Column("completed", Integer),
-    Column("failed", Integer),
-    Column("warning", Integer),
+    Column("expected_instances", Count),
+    Column("expected_series", Count),
+    Column("arrived_instances", Count),
+    Column("completed", Count),
+    Column("failed", Count),
+    Column("warning", Count),
     Column("last_outcome", worded(model.Outcome, "last_outcome")),
     Column("problem", Words()),
     Column("verified_by", worded(model.VerifiedBy, "verified_by")),
@@ -387,6 +413,20 @@ pairs = Table(
     Column("because", Words(), nullable=False),
 )
 
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("archive", Name, primary_key=True),
+    Column("destination", Name, primary_key=True),
+    Column("reached_at", UTCDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("failed_since", UTCDateTime),
+    Column("failed_at", UTCDateTime),
+    Column("reason", Words()),
+    Column("remedy", Words()),
+)
+"""Whether an archive knows a Move Destination, as moves have shown; `pairs` are those that wait now."""
+
 nodes = Table(
     "nodes",
     metadata,
@@ -396,9 +436,55 @@ nodes = Table(
     Column("loaded_at", UTCDateTime),
     Column("refused_at", UTCDateTime),
     Column("refused_because", Words()),
+    Column("at_start", Document, nullable=False),
+    Column("waits_for_restart", Document, nullable=False),
+    Column("exams_planned_anew", Integer),
     Column("turned_away", Document, nullable=False),
     Column("learnt", Document, nullable=False),
+    Column("refusals", Document, nullable=False),
 )
+
+# --- trouble ---------------------------------------------------------------------------------------
+
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("subject", Name, primary_key=True),
+    Column("since", UTCDateTime, nullable=False),
+    Column("seen_at", UTCDateTime, nullable=False),
+)
+"""What is in the way now: a row from when it begins to when it ends, whoever notices it first."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("known_since", UTCDateTime, nullable=False),
+    Column("last_message_at", UTCDateTime, nullable=False),
+    Column("read_to", Identifier, nullable=False),
+)
+"""What is known of each listener's feed; `read_to` is the last message of the inbox that was counted."""
+
+feed_hours = Table(
+    "feed_hours",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("hour", UTCDateTime, primary_key=True),
+    Column("busy_minutes", Integer, nullable=False),
+)
+"""In how many minutes of an hour a feed sent anything; hours without a message have no row."""
+
+sender_clocks = Table(
+    "sender_clocks",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("sender", Name, primary_key=True),
+    Column("zone", Name, nullable=False),
+    Column("heard_at", UTCDateTime, nullable=False),
+    Column("measures", Document, nullable=False),
+)
+"""How the times of a sender's last messages compare with the clock; `zone` is in which they were read."""
 
 # --- history ---------------------------------------------------------------------------------------
 

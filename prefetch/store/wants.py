@@ -20,7 +20,7 @@ from prefetch.model import RetrieveState
 from prefetch.store import history
 from prefetch.store.dialects import is_shared
 from prefetch.store.prepared import Prepared
-from prefetch.store.retrieves import BY_NUMBER, COLUMNS, as_retrieve, take_step
+from prefetch.store.retrieves import BY_NUMBER, COLUMNS, legible, take_step
 from prefetch.store.tables import in_numbers, in_state, orders, retrieves, wants
 
 _STANDS = wants.c.withdrawn.is_(False)
@@ -81,7 +81,7 @@ def retime(c: Connection, retrieve_ids: Collection[int], *, now: datetime) -> li
         return []
     live = retrieves.c.id.in_(retrieve_ids) & in_state(*LIVE)
     rows = c.execute(select(*COLUMNS).where(live).order_by(retrieves.c.id).with_for_update()).mappings()
-    found = [as_retrieve(row) for row in rows]
+    found = [legible(row) for row in rows]
     urgency = _urgency(c, retrieve_ids)
     for retrieve in found:
         if retrieve.id in urgency:

@@ -85,7 +85,9 @@ class Work:
 class Writer:
     """The writer thread: started by the first piece of work, ended by `close` when all is done."""
 
-    def __init__(self, connections: Engine, place: str) -> None:
+    def __init__(self, connections: Engine, place: str, require: Callable[[], None] = lambda: None) -> None:
+        """`require` raises where a durable commit would not be found again."""
+        self._require = require
         self._engine = connections
         self._hasty = engine.hasty(connections)
         self._place = place
@@ -168,6 +170,7 @@ class Writer:
         # What no peer waits for is not to keep those who do.
         full_at, for_others = began + longest, began + (FILLED_FOR if peers else longest)
         try:
+            self._require()
             with (self._engine if durable else self._hasty).begin() as connection:
                 for work in batch:
                     done.append(work)

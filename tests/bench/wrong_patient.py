@@ -2,12 +2,15 @@
 
     python -m tests.bench.wrong_patient --patients 10000
     python -m tests.bench.wrong_patient --patients 10000 --no-daemon
+    python -m tests.bench.wrong_patient --patients 10000 --no-issuers
 
 Numbers that two hospitals gave out to two people, twins, misfiled studies, misspelt names, mistyped birth
 dates, swapped sex, missing birth dates and issuers. The judge reads the instances on the workstation and
 knows whose each study is from making it; it never asks the daemon. Exit status 1 where, as the daemon is
 shipped, any study of another person moved. Beside it stands what other settings of `identity` would do to
-the same people, by the daemon's checks alone; `--no-daemon` prints only that.
+the same people, by the daemon's checks alone; `--no-daemon` prints only that. With `--no-issuers` the archive
+names no issuer, as most do, and nothing is said of it but its address: two people with one number stand side
+by side in its answers.
 """
 
 from __future__ import annotations
@@ -162,14 +165,15 @@ def _answer(uid: str, filed: model.Patient) -> model.Study:
     )
 
 
-def file_all(people: Sequence[Person], chance: random.Random) -> Truth:
-    """File everybody's studies."""
+def file_all(people: Sequence[Person], chance: random.Random, *, issuers: bool) -> Truth:
+    """File everybody's studies, with their issuers where the archive names any."""
     truth = Truth()
     for person in people:
         group = people[person.number // 4 * 4 :][:4]
         for nth in range(STUDIES):
             uid = f"2.25.{person.number * STUDIES + nth + 10**9}"
-            truth.file(uid, person, as_filed(group, person, chance))
+            filed = as_filed(group, person, chance)
+            truth.file(uid, person, filed if issuers else replace(filed, issuer_of_patient_id=None))
     return truth
 
 
@@ -219,11 +223,12 @@ class Outcome:
 class Trial:
     """People and their studies, how each was filed and ordered."""
 
-    def __init__(self, *, patients: int, seed: int) -> None:
-        """Make them up, the same ones for the same seed."""
+    def __init__(self, *, patients: int, seed: int, issuers: bool = True) -> None:
+        """Make them up, the same ones for the same seed; `issuers`: whether the archive names any."""
+        self.known: Mapping[str, Any] = KNOWN if issuers else {}
         chance = random.Random(seed)  # noqa: S311 (not a secret)
         self.people = list(make_people(patients, chance))
-        self.truth = file_all(self.people, chance)
+        self.truth = file_all(self.people, chance, issuers=issuers)
         self.ordered = {one.number: as_ordered(one, chance) for one in self.people if one.expected}
 
     def run(self, directory: Path, hospital: Hospital) -> Outcome:
@@ -233,7 +238,7 @@ class Trial:
         paths = write_all(self.truth, directory)
         for at in range(0, len(paths), CHUNK):
             archive.load(paths[at : at + CHUNK])
-        hospital.open(rules=ANYTHING, archives={"main": KNOWN})
+        hospital.open(rules=ANYTHING, archives={"main": self.known})
         start = soon(hours=6)
         exams = [
             hospital.exam(f"T{number}", patient=patient, scheduled_start=start)
@@ -247,7 +252,7 @@ class Trial:
 
     def foresee(self, said: Mapping[str, str]) -> Outcome:
         """What the daemon's checks alone would do with this said of identity; no judge, only a comparison."""
-        site = _site(said)
+        site = _site(said, self.known)
         moved, quarantined = set[str](), set[str]()
         for patient in self.ordered.values():
             sure, doubtful = _check(patient, self.truth.under(patient.patient_id), site)
@@ -281,8 +286,8 @@ KNOWN: Mapping[str, Any] = {"send_issuer": False, "issuers": {issuer: issuer for
 """What is said of the archive: both hospitals' numbers lie in it, and it is asked by number alone."""
 
 
-def _site(said: Mapping[str, str]) -> Config:
-    archive = {"ae_title": "MAIN", "host": "127.0.0.1", "port": "104", **KNOWN, "send_issuer": "false"}
+def _site(said: Mapping[str, str], known: Mapping[str, Any]) -> Config:
+    archive = {"ae_title": "MAIN", "host": "127.0.0.1", "port": "104", **known, "send_issuer": "false"}
     workstation = {"ae_title": "ROOM", "verify": "counters"}
     return Config.model_validate(
         {
@@ -296,7 +301,8 @@ def _site(said: Mapping[str, str]) -> Config:
 
 def _check(patient: model.Patient, found: Sequence[model.Study], site: Config) -> tuple[set[str], set[str]]:
     """The studies that would move, and those that a person would decide on."""
-    asked, policy = keys.keys_for(patient.ids, site.archives["main"]).asked, identity.Policy.of(site)
+    asked = [key.alone() for key in keys.keys_for(patient.ids, site.archives["main"]).asked]
+    policy = identity.Policy.of(site)
     kinds = {
         study.study_instance_uid: identity.check_identity(patient, study, asked=asked, policy=policy).kind
         for study in found
@@ -315,8 +321,9 @@ def main() -> int:
     parser.add_argument("--patients", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-daemon", action="store_true", help="only the checks, no archive and no daemon")
+    parser.add_argument("--no-issuers", action="store_true", help="an archive that names no issuer")
     said = parser.parse_args()
-    trial = Trial(patients=said.patients, seed=said.seed)
+    trial = Trial(patients=said.patients, seed=said.seed, issuers=not said.no_issuers)
     print(f"{said.patients} people, {len(trial.truth.owner)} studies, seed {said.seed}")  # noqa: T201 (a bench tells)
     print("| setting | moved | of another | right ones moved | right ones kept back | kept back in all |")  # noqa: T201
     for setting, identities in SETTINGS.items():

@@ -8,8 +8,7 @@ async with feed.connected(8):
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from prefetch.sandbox import ris
@@ -17,6 +16,8 @@ from tests import peers
 
 RECONNECT = 0.02
 """Seconds until a connection that broke, or was refused, is tried again."""
+PATIENCE = 600.0
+"""Seconds that an answer may take of a daemon that lives: a busy machine is slow, and no failure."""
 
 
 class Feed:
@@ -29,7 +30,10 @@ class Feed:
         """What came instead: the code and words of each acknowledgement that was not AA."""
         self.unanswered = 0
         """Messages that were sent whole and whose connection broke before the answer came."""
+        self.under_way = 0
+        """Messages that were sent and are not answered yet."""
         self._port = port
+        self._offered = 0
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
     @asynccontextmanager
@@ -45,7 +49,13 @@ class Feed:
 
     def offer(self, message: str) -> None:
         """Have a message sent over the connection that is free first."""
+        self._offered += 1
         self._waiting.put_nowait(message)
+
+    @property
+    def is_through(self) -> bool:
+        """Whether all that was offered is acknowledged."""
+        return self._offered == len(self.acknowledged)
 
     async def all_acknowledged(self) -> None:
         """Wait until all that was offered is acknowledged."""
@@ -55,7 +65,7 @@ class Feed:
         message: str | None = None
         while True:
             try:
-                async with ris.Ris(host=peers.HOST, port=self._port) as sender:
+                async with ris.Ris(host=peers.HOST, port=self._port, patience=PATIENCE) as sender:
                     while True:
                         message = message or await self._waiting.get()
                         if await self._send(sender, message):
@@ -65,22 +75,17 @@ class Feed:
                 await asyncio.sleep(RECONNECT)
 
     async def _send(self, sender: ris.Ris, message: str) -> bool:
+        self.under_way += 1
         try:
             answer = await sender.send(message)
         except ris.NotAcknowledgedError:
             self.unanswered += 1
             raise
+        finally:
+            self.under_way -= 1
         if answer.code != "AA":
             self.refusals.append(f"{answer.code}: {answer.text}")
             await asyncio.sleep(RECONNECT)
             return False
         self.acknowledged.append(message)
         return True
-
-
-async def offer_at(feed: Feed, offers: Iterable[tuple[float, str]]) -> None:
-    """Offer messages, each so many seconds from now."""
-    began = time.monotonic()
-    for seconds, message in sorted(offers):
-        await asyncio.sleep(began + seconds - time.monotonic())
-        feed.offer(message)

@@ -1,4 +1,6 @@
-"""SIGKILL at random instants while orders stream in: nothing acknowledged is lost, nothing is sent twice.
+"""SIGKILL at random acts of each stage while orders stream in: nothing acknowledged is lost or sent twice.
+
+The seed says which stage each kill interrupts and in which phase of its work; no clock has a say (`aim`).
 
 CHAOS_SEED=7 CHAOS_KILLS=200 CHAOS_ORDERS=2500 pytest -s tests/chaos/test_killed_at_random.py
 """
@@ -13,8 +15,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,33 +25,31 @@ from typing import Any
 import pytest
 
 from prefetch.sandbox.daemon import Daemon
-from tests.chaos import wreck
-from tests.chaos.feed import Feed, offer_at
+from tests.chaos import aim, wreck
+from tests.chaos.aim import Aim
+from tests.chaos.feed import Feed
 from tests.chaos.town import Town
 
 # One run for all of these tests, on one worker.
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(600), pytest.mark.xdist_group("killed at random")]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(3600), pytest.mark.xdist_group("killed at random")]
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
 KILLS = int(os.environ.get("CHAOS_KILLS", "40"))
 ORDERS = int(os.environ.get("CHAOS_ORDERS", "500"))
 
 CONNECTIONS = 8
-LONGEST_LIFE = 1.2
-"""Seconds from ready to the kill, at most."""
-LONGEST_START = 0.8
-"""Seconds from the start to the kill, of those that are killed before they are ready."""
-START_EVERY, BURST_EVERY = 10, 5
-"""So often a daemon is killed while it starts, and so often its share of the messages comes all at once."""
-BURST = 0.02
-"""Seconds before the kill in which such messages come."""
+MOST_AT_ONCE = 6
+"""Messages that come together, at most; the next come when these are acknowledged."""
+BURST_EVERY = 5
+"""So often a daemon's share of the messages comes all at once."""
+IN_RESERVE = 5
+"""Shares of the messages that are left for daemons that have done all before the aim was met."""
+LOOK_EVERY = 0.002
+"""Seconds between two looks at a daemon that is to be killed."""
 SEEN_WITHIN = 0.02
-"""Seconds until the connections have seen that the daemon is gone."""
-PATIENCE = 240.0
-"""Seconds that the last daemon has for all that is left."""
-
-LISTENER, START = "listener", "start"
-MUST_BE_HIT = (LISTENER, "reader", "planner", "mover", "settling", "verifier")
+"""Seconds in which the connections read what had come, and see that the daemon is gone."""
+PATIENCE = 900.0
+"""Seconds that one daemon has at most, and the last one for all that is left: only a hang ends by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,9 @@ class Kill:
     """One kill: when it came, and what it interrupted."""
 
     number: int
+    aim: Aim
     seconds: float
-    """From ready, or from the start for one that was not ready yet."""
+    """From the start."""
     interrupted: dict[str, int]
     """Stage → connections, messages, orders or studies."""
     in_flight: frozenset[wreck.Flight]
@@ -66,7 +67,8 @@ class Kill:
     def __str__(self) -> str:
         """Read as one line of the story."""
         hit = ", ".join(f"{stage} {count}" for stage, count in self.interrupted.items() if count)
-        return f"kill {self.number:3} after {self.seconds:.3f} s: {hit or 'nothing was under way'}"
+        meant = f"{self.aim.stage}, look {self.aim.looks}"
+        return f"kill {self.number:3} ({meant}) after {self.seconds:.3f} s: {hit or 'nothing was under way'}"
 
 
 class Run:
@@ -80,6 +82,9 @@ class Run:
         """How long it took, all in all."""
         self._directory = directory
         self._chance = random.Random(SEED)  # noqa: S311 (no secret)
+        self._aims = tuple(aim.take_aim(KILLS, self._chance))
+        self._wires: deque[str] = deque()
+        """The messages that no daemon has had yet."""
 
     def live(self) -> None:
         """Have one daemon after the other killed, and let the last one do all that is left."""
@@ -88,7 +93,7 @@ class Run:
         try:
             asyncio.run(self._kill_all_but(last))
             deadline = time.monotonic() + PATIENCE
-            while any(row["readiness"] != "ready" for row in self.orders()) and time.monotonic() < deadline:
+            while not self._is_done() and time.monotonic() < deadline:
                 time.sleep(0.5)
         finally:
             last.stop()
@@ -124,32 +129,99 @@ class Run:
     async def _kill_all_but(self, last: Daemon) -> None:
         """Give each daemon its share of the orders and kill it; the last one takes what is left of them."""
         wires = self.town.book(self._chance)
+        self._chance.shuffle(wires)
+        self._wires.extend(wires)
         async with self.feed.connected(CONNECTIONS):
-            for number in range(1, KILLS + 1):
-                await self._live_and_die(number, wires[number - 1 :: KILLS])
+            for number, meant in enumerate(self._aims, 1):
+                await self._live_and_die(number, meant)
             last.start()
+            for wire in self._wires:
+                self.feed.offer(wire)
             async with asyncio.timeout(PATIENCE):
                 await self.feed.all_acknowledged()
 
-    async def _live_and_die(self, number: int, share: Sequence[str]) -> None:
-        starts = number % START_EVERY == 0
-        seconds = self._chance.uniform(0, LONGEST_START if starts else LONGEST_LIFE)
-        first = max(0, seconds - BURST) if number % BURST_EVERY == 1 else 0
-        offers = [(self._chance.uniform(first, seconds), wire) for wire in share]
+    async def _live_and_die(self, number: int, meant: Aim) -> None:
+        began = time.monotonic()
         daemon = self._daemon(number)
         daemon.start()
-        if not starts:
+        streaming = asyncio.create_task(self._offer(ORDERS // (KILLS + IN_RESERVE), number))
+        if meant.stage == aim.START:
+            await self._await_milestone(daemon, meant)
+        else:
             await asyncio.to_thread(daemon.await_ready)
-        await asyncio.gather(offer_at(self.feed, offers), asyncio.sleep(seconds))
+            await self._await_act(daemon, meant)
         unanswered = self.feed.unanswered
         daemon.kill()
         left = wreck.look(self.town.store)
+        streaming.cancel()
         await asyncio.sleep(SEEN_WITHIN)
-        stages = {LISTENER: self.feed.unanswered - unanswered, **left.stages}
+        stages = {aim.LISTENER: self.feed.unanswered - unanswered, **left.stages}
         was_ready = any(line["event"] == "daemon_ready" for line in daemon.said())
-        interrupted = stages if was_ready else {START: 1}  # the rest is what the last kill left
-        kill = Kill(number=number, seconds=seconds, interrupted=interrupted, in_flight=left.in_flight)
+        kill = Kill(
+            number=number,
+            aim=meant,
+            seconds=time.monotonic() - began,
+            interrupted=stages if was_ready else {aim.START: 1},  # the rest is what the last kill left
+            in_flight=left.in_flight,
+        )
         self.kills.append(kill)
+
+    async def _offer(self, count: int, number: int) -> None:
+        """Offer a daemon's share in groups, each when the one before is acknowledged, or all at once."""
+        while count > 0:
+            size = count if number % BURST_EVERY == 1 else self._chance.randint(1, MOST_AT_ONCE)
+            for _ in range(min(size, count, len(self._wires))):
+                self.feed.offer(self._wires.popleft())
+            count -= size
+            await self.feed.all_acknowledged()
+
+    async def _await_milestone(self, daemon: Daemon, meant: Aim) -> None:
+        store, log = self.town.store, daemon.log
+        looks = meant.looks
+        async with asyncio.timeout(PATIENCE):
+            while looks:
+                await asyncio.sleep(LOOK_EVERY)
+                looks -= aim.has_come_to(meant.milestone, process_id=daemon.process_id, store=store, log=log)
+
+    async def _await_act(self, daemon: Daemon, meant: Aim) -> None:
+        """Leave a daemon frozen at the act that is aimed at; one that has nothing to do gets more to do."""
+        looks = meant.looks
+        async with asyncio.timeout(PATIENCE):
+            with closing(aim.reader_of(self.town.store)) as store:
+                while True:
+                    await asyncio.sleep(LOOK_EVERY)
+                    if not self._is_at(meant.stage, store):
+                        if not self._has_more_to_do(store):
+                            return  # all orders are done: it is killed idle, and the story says so
+                        continue
+                    looks -= 1
+                    if looks > 0:
+                        continue
+                    aim.freeze(daemon.process_id)
+                    if await self._is_frozen_at(meant.stage):
+                        return
+                    aim.thaw(daemon.process_id)
+
+    def _is_at(self, stage: str, store: sqlite3.Connection) -> bool:
+        return self.feed.under_way > 0 if stage == aim.LISTENER else aim.under_way(store, stage)
+
+    async def _is_frozen_at(self, stage: str) -> bool:
+        if stage != aim.LISTENER:
+            return wreck.look(self.town.store).stages[stage] > 0
+        await asyncio.sleep(SEEN_WITHIN)  # an answer that went out before is read
+        return self.feed.under_way > 0
+
+    def _has_more_to_do(self, store: sqlite3.Connection) -> bool:
+        """Offer one more message to a daemon that has done all; false where none is left."""
+        if self.feed.is_through and aim.is_idle(store):
+            if not self._wires:
+                return False
+            self.feed.offer(self._wires.popleft())
+        return True
+
+    def _is_done(self) -> bool:
+        with closing(aim.reader_of(self.town.store)) as store:
+            return aim.is_idle(store) and all(row["readiness"] == "ready" for row in self.orders())
 
     def _daemon(self, number: int) -> Daemon:
         return Daemon(configuration=self.town.configuration, log=self._directory / f"daemon-{number}.log")
@@ -172,7 +244,7 @@ def test_each_stage_was_interrupted(run: Run, record_property: Callable[[str, ob
     """At least twice, or the other promises would say little."""
     record_property("story", run.story())
     hits = run.hits()
-    assert {stage: hits[stage] for stage in MUST_BE_HIT if hits[stage] < 2} == {}
+    assert {stage: hits[stage] for stage in aim.STAGES if hits[stage] < 2} == {}
 
 
 def test_what_was_acknowledged_is_ready(run: Run) -> None:

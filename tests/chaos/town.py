@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,15 +50,33 @@ SETTINGS: dict[str, Any] = {
 class Town:
     """Two archives, a workstation and a RIS; everything ends with the test."""
 
-    def __init__(self, directory: Path, *, orders: int) -> None:
-        """Write the studies that the patients of so many orders had before."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        orders: int,
+        strangers: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        archives: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the studies that the patients of so many orders had before.
+
+        `strangers` have studies in the first archive and no order. `settings` stand for whole sections of the
+        configuration, `archives` are added to that of each archive.
+        """
         self.store = directory / "prefetch.db"
         self.configuration = directory / "prefetch.yaml"
         self.listener_port = peers.free_port()
         patients = [_patient(number) for number in range(-(-orders // ORDERS_OF_A_PATIENT))]
         self.main = [_write(directory / "main", patient, "20230105") for patient in patients]
         self.offsite = [_write(directory / "offsite", patient, "20190105") for patient in patients[::EVERY]]
+        for number in range(strangers):
+            _write(directory / "main", _patient(number, "S"), "20220105")
         self.orders = orders
+        self.called: dict[str, str] = {}
+        """Message → what the daemon calls its order."""
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._of_archives = dict(archives or {})
         self.workstation = Workstation(ae_title="READ1", faults=[faults.takes(find=0.1)])
         self.archive = Archive(ae_title="MAIN", faults=[faults.takes(find=0.05, move=0.1)])
         self.archive.holdings.add_directory(directory / "main")
@@ -149,24 +167,26 @@ class Town:
         )
         build = chance.choice([messages.orm, messages.omi, messages.siu])
         self._names.append(booking.filler_order_number if build is messages.siu else booking.accession_number)
-        return build(booking, messages.Change.NEW, control_id=f"C{number:04}", now=datetime.now(UTC))
+        wire = build(booking, messages.Change.NEW, control_id=f"C{number:04}", now=datetime.now(UTC))
+        self.called[wire] = self._names[-1]
+        return wire
 
     def _configure(self) -> None:
         rules = self._directory / "rules"
         rules.mkdir()
         (rules / "rules.yaml").write_text(RULES)
         archives: dict[str, peers.Addressed] = {"main": self.archive, "offsite": self.dcmqrscp}
-        said = SETTINGS | {
+        said = self._settings | {
             "listeners": {"ris": {"port": self.listener_port}},
-            "archives": {name: _called(archive) for name, archive in archives.items()},
+            "archives": {name: _called(archive) | self._of_archives for name, archive in archives.items()},
             "workstations": {"read1": _called(self.workstation) | {"settle": "1s"}},
         }
         self.configuration.write_text(json.dumps(said))  # JSON is YAML
 
 
-def _patient(number: int) -> model.Patient:
+def _patient(number: int, letter: str = "T") -> model.Patient:
     return model.Patient(
-        patient_id=f"T{number:04}",
+        patient_id=f"{letter}{number:04}",
         issuer_of_patient_id="HOSP",
         name=f"Muster^Person{number:04}",
         birth_date=f"19{30 + number % 60}0{1 + number % 9}15",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from prefetch import together
 from prefetch.lifecycle import Step
 from prefetch.model import MoveResult, Outcome, Priority, Retrieve, RetrieveState
-from prefetch.store import archives, checks, claims, history, horizon, orders, wants
+from prefetch.store import archives, checks, claims, clock, history, horizon, orders, wants
 from prefetch.store.database import Database, is_shared
 from tests.queued import (
     ARCHIVE,
@@ -40,7 +40,7 @@ def queue(database: Database) -> Queue:
 
 def lapse(queue: Queue, retrieve: Retrieve) -> None:
     """Let the lease of a claim have run out, by whatever clock leases go."""
-    queue.do(claims.renew_leases, OWNER, now=NOW, lease=-HOUR)
+    queue.renew(lease=-HOUR)
     assert retrieve.fence == queue.retrieve(retrieve.id).fence
 
 
@@ -362,20 +362,40 @@ def test_what_a_dead_process_moved_is_looked_for_first(queue: Queue) -> None:
     assert (moving.id, S.MOVED, 1) == (look.id, recovered.state, look.checks)
 
 
-def test_a_move_whose_result_was_never_written_is_taken_back(queue: Queue) -> None:
-    """The store was away when the move ended: its row is ours, nobody works on it, and it is looked for."""
+def test_a_move_that_nobody_works_on_is_taken_back(queue: Queue) -> None:
+    """The store was away when the move ended: its lease is not renewed, and it is looked for."""
     moving = queue.moving()
-    later = NOW + timedelta(minutes=1)
+    queue.renew(lease=-HOUR)
+    assert 0 == queue.renew()
+    assert [moving.id] == [retrieve.id for retrieve in queue.do(claims.sweep_leases, NOW)]
 
-    def recover(under_way: list[int], claimed_before: datetime) -> list[int]:
-        lost = queue.do(
-            claims.recover_lost, OWNER, under_way=under_way, claimed_before=claimed_before, now=later
-        )
-        return [retrieve.id for retrieve in lost]
 
-    assert [] == recover([moving.id], later)
-    assert [] == recover([], NOW - timedelta(minutes=1))
-    assert [moving.id] == recover([], later)
+def test_an_order_and_a_look_that_nobody_works_on_are_claimed_again(queue: Queue) -> None:
+    """By the same daemon: a lease that ran out is no obstacle, whoever it was."""
+    looked_at(queue)
+    order = queue.order()
+    claimed = queue.claim_order()
+    queue.renew(lease=-HOUR)
+    queue.renew()
+    again = queue.claim_order()
+    assert claimed is not None
+    assert again is not None
+    assert (order.id, order.id, 1) == (claimed.id, again.id, len(queue.claim_checks()))
+
+
+def test_a_lease_from_before_the_clock_was_set_back_runs_out(queue: Queue) -> None:
+    """It ends when a new one would, not by the old time."""
+    moving = queue.moving()
+    queue.renew(now=NOW + HOUR, lease=10 * HOUR, retrieving=[moving.id])
+    queue.renew(lease=-HOUR)
+    assert [moving.id] == [retrieve.id for retrieve in queue.do(claims.sweep_leases, NOW)]
+
+
+def test_a_move_that_broke_off_for_our_reason_is_no_attempt(queue: Queue) -> None:
+    """The archive had no chance to show what it makes of it."""
+    moving = queue.moving()
+    (recovered,) = queue.do(claims.recover, now=NOW)
+    assert (1, 0) == (moving.attempts, recovered.attempts)
 
 
 def test_at_start_all_that_anyone_held_is_free(queue: Queue) -> None:
@@ -414,8 +434,9 @@ def test_a_lease_that_is_renewed_does_not_run_out(queue: Queue) -> None:
     moving = queue.moving()
     lapse(queue, moving)
     queue.order()
-    queue.claim_order()
-    renewed = queue.do(claims.renew_leases, OWNER, now=NOW, lease=LEASE)
+    planned = queue.claim_order()
+    assert planned is not None
+    renewed = queue.renew(planning=[planned.id], retrieving=[moving.id])
     assert (2, []) == (renewed, queue.do(claims.sweep_leases, NOW))
 
 
@@ -423,7 +444,7 @@ def test_an_order_whose_planner_is_gone_is_planned_by_another(queue: Queue) -> N
     """Its lease is no obstacle once it has run out."""
     order = queue.order()
     queue.claim_order()
-    queue.do(claims.renew_leases, OWNER, now=NOW, lease=-HOUR)
+    queue.renew(lease=-HOUR)
     taken_over = queue.claim_order(owner=OTHER)
     assert taken_over is not None
     assert order.id == taken_over.id
@@ -452,7 +473,7 @@ def test_a_look_is_claimed_once_until_its_lease_runs_out(queue: Queue) -> None:
     """Two verifiers do not ask for the same prior at the same time."""
     looked_at(queue)
     held = queue.claim_checks(owner=OTHER)
-    queue.do(claims.renew_leases, OWNER, now=NOW, lease=-HOUR)
+    queue.renew(lease=-HOUR)
     assert ([], 1) == (held, len(queue.claim_checks(owner=OTHER)))
 
 
@@ -514,7 +535,7 @@ def test_what_stays_incomplete_is_partial_with_its_reason(queue: Queue) -> None:
 def test_the_result_of_a_look_that_was_taken_over_is_dropped(queue: Queue) -> None:
     """As that of a move is."""
     late = looked_at(queue)
-    queue.do(claims.renew_leases, OWNER, now=NOW, lease=-HOUR)
+    queue.renew(lease=-HOUR)
     (look,) = queue.claim_checks(owner=OTHER)
     assert (None, []) == (queue.check(late), queue.check(look, Step.CHECK_AGAIN))
 
@@ -584,3 +605,26 @@ def test_orders_held_for_planning_are_free_at_once_when_given_back(queue: Queue)
     queue.claim_order()
     queue.do(orders.release_orders, owner=OWNER)
     assert NOW == queue.do(horizon.horizon, NOW).plan_at
+
+
+# --- the clock was set back ------------------------------------------------------------------------
+
+
+def test_what_waits_by_the_time_before_is_due_when_the_clock_was_set_back(queue: Queue) -> None:
+    """A retry, a look, a plan that was put off and a rest; what an exam's time begins keeps it."""
+    later = NOW + 6 * HOUR
+    retried, moved = queue.moving(wish("1.1")), queue.moving(wish("1.2"))
+    scheduled = queue.wanted(wish("1.3", start_at=later))
+    queue.finish(retried, Step.RETRY, at=later)
+    queue.finish(moved, at=later)
+    order = queue.order(accession_number="A9")
+    claimed = next(each for each in queue.claim_orders(100) if each.id == order.id)
+    queue.do(orders.postpone_planning, claimed, owner=OWNER, at=later, because="put off", now=NOW)
+    queue.do(archives.know_archives, [ARCHIVE])
+    queue.do(archives.rest_archive, ARCHIVE, until=later, because="rests")
+    queue.do(archives.park_pair, ARCHIVE, DESTINATION, until=later, because="parked")
+    assert 5 == queue.do(clock.cut_waits_short, NOW)
+    assert ["1.1"] == [each.study_instance_uid for each in queue.claim_many()]
+    assert ["1.2"] == [each.study_instance_uid for each in queue.claim_checks()]
+    assert order.id in [each.id for each in queue.claim_orders(100)]
+    assert later == queue.retrieve(scheduled.id).start_at

@@ -20,7 +20,7 @@ from prefetch.store import nodes, writer
 from prefetch.store.database import Connection, Database
 from tests.queued import NOW
 
-DEADLINE = 20.0
+DEADLINE = 120.0
 
 
 def add(c: Connection, name: str) -> str:
@@ -50,10 +50,15 @@ class Held:
     """Keeps the writer thread busy, so that what is written meanwhile meets in one commit."""
 
     def __init__(self) -> None:
-        self._go_on = threading.Event()
+        self._holding, self._go_on = threading.Event(), threading.Event()
+
+    async def has_begun(self) -> None:
+        """Wait until the writer thread is held."""
+        assert await asyncio.to_thread(self._holding.wait, DEADLINE)
 
     def hold(self, _: Connection) -> None:
         """Wait until told to go on."""
+        self._holding.set()
         assert self._go_on.wait(DEADLINE)
 
     def let_go(self) -> None:
@@ -67,7 +72,7 @@ async def together(
     """Have all these writes share a commit; gives what they came to."""
     held = Held()
     holding = asyncio.ensure_future(database.write(held.hold))
-    await asyncio.sleep(0.05)
+    await held.has_begun()
     writing = [asyncio.ensure_future(write()) for write in writes]
     await asyncio.sleep(0.05)
     held.let_go()
@@ -122,9 +127,9 @@ def test_a_commit_in_which_no_peer_waits_ends_when_one_comes(
         first, then = Held(), Held()
         writing = [asyncio.ensure_future(database.write(held.hold)) for held in (first, then)]
         writing += [asyncio.ensure_future(database.write(note, f"stage {number}")) for number in range(3)]
-        await asyncio.sleep(0.05)
+        await first.has_begun()
         first.let_go()
-        await asyncio.sleep(0.05)
+        await then.has_begun()
         writing.append(asyncio.ensure_future(database.write_first(note, "peer")))
         await asyncio.sleep(0.05)
         then.let_go()
@@ -194,7 +199,7 @@ def test_a_write_is_done_even_if_its_asker_is_cancelled(database: Database) -> N
     async def cancel() -> None:
         held = Held()
         holding = asyncio.ensure_future(database.write(held.hold))
-        await asyncio.sleep(0.05)
+        await held.has_begun()
         writing = asyncio.ensure_future(database.write(add, "cancelled"))
         await asyncio.sleep(0)
         writing.cancel()

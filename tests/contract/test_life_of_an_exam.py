@@ -39,12 +39,13 @@ def siu(minute: int, trigger: str = "S12", *, placer: str = "", start: str = "20
     )
 
 
-def tell(database: Database, *messages: str) -> list[model.Order]:
-    """What these messages leave, heard in this order."""
+def tell(database: Database, *messages: str, heard_after: int = 0) -> list[model.Order]:
+    """What these messages leave, heard in this order, all of them so many seconds after `HEARD`."""
     for raw in messages:
         reading = hl7.read_message(raw.encode())
         assert reading.problem is None
-        origin = upserts.Origin(source="ris", heard_at=HEARD, detail={})
+        heard_at = HEARD + timedelta(seconds=heard_after)
+        origin = upserts.Origin(source="ris", heard_at=heard_at, detail={})
         with database.transaction() as connection:
             applying = upserts.Upserts(connection=connection, origin=origin, clock=CLOCK, now=HEARD)
             for event in reading.events:

@@ -36,7 +36,7 @@ def test_two_that_wait_for_each_other_both_come_through(url: str) -> None:
             tries.append(first)
             nodes.see_node(c, first, NOW)
             if tries.count(first) == 1:
-                meet.wait(10)
+                meet.wait(120)
             nodes.see_node(c, second, NOW)
 
         return in_this_order

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from prefetch.store.database import Database
-from prefetch.store.dialects import insert_unless_known, upsert
+from prefetch.store.dialects import insert_if_new, insert_unless_known, is_shared, upsert
 from prefetch.store.prepared import Prepared
 from prefetch.store.tables import KeyKind, archives, events, order_keys, orders, retrieves
 from tests.queued import NOW, Queue, wish
@@ -119,6 +119,14 @@ def test_a_row_that_is_there_is_left_or_written_anew(database: Database) -> None
             {"name": "main", "paused_by": "night"},
             {"name": "offsite", "paused_by": None},
         ]
+
+
+def test_an_insert_tells_whether_it_wrote(database: Database) -> None:
+    """Of two nodes that insert the same row one knows that it was the first."""
+    row = {"name": "main"}
+    with database.transaction() as c:
+        add = insert_if_new(archives, shared=is_shared(c))
+        assert [add.run(c, row), add.run(c, row)] == [1, 0]
 
 
 def test_an_error_is_what_sqlalchemy_makes_of_it_and_names_no_patient(database: Database) -> None:

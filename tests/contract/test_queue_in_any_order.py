@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -200,14 +199,13 @@ class AnyOrder(RuleBasedStateMachine):
             self.fences[each.id] = each.fence
 
 
-@pytest.mark.timeout(300)
 def test_the_promises_of_the_queue_hold_in_any_order(url: str) -> None:
     """Plans, moves, looks, deaths, cancels and people's verbs, as they come."""
     machine = type("AnyOrderOnThis", (AnyOrder,), {"url": url})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20,
+            max_examples=settings().max_examples // 5,  # by the profile: 20, or 5 in `make quick`
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

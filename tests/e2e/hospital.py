@@ -41,7 +41,7 @@ Build = Callable[..., str]
 """Makes the HL7 message of a booking: `messages.orm`, `omi` or `siu`."""
 
 BEFORE_EXAM = timedelta(minutes=30)
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds within which everything that a test waits for must have come, on a busy machine too."""
 LOOK_AGAIN = 0.05
 
@@ -97,6 +97,8 @@ class Hospital:
         self.directory = directory
         self.archives: dict[str, peers.Server] = {}
         self.workstations: dict[str, peers.Server] = {}
+        self.environment: Mapping[str, str] | None = None
+        """Of the daemons that are started from here on; ours where it is None."""
         self.daemon: Daemon | None = None
         self._latest: Daemon | None = None
         self.configuration = directory / "prefetch.yaml"
@@ -188,8 +190,9 @@ class Hospital:
         if settings or not self.configuration.exists():
             self.configure(**settings)
         log = self.directory / f"daemon-{next(self._starts)}.log"
-        self.daemon = self._latest = Daemon(configuration=self.configuration, log=log)
-        self.daemon.__enter__()
+        self._latest = Daemon(configuration=self.configuration, log=log, environment=self.environment)
+        self._latest.__enter__()
+        self.daemon = self._latest
 
     def close(self) -> int | None:
         """Ask the daemon to end, and give its exit status; no process of it is left."""
@@ -209,9 +212,13 @@ class Hospital:
 
     def reload(self, *, rules: str | None = None) -> None:
         """Have the daemon reload by SIGHUP, other rules if any, and wait until it has taken or refused it."""
-        assert self.daemon is not None
         if rules is not None:
             (self.directory / "rules" / "rules.yaml").write_text(rules)
+        self.reload_files()
+
+    def reload_files(self) -> None:
+        """Have the daemon reload the files as they are, and wait until it has taken or refused them."""
+        assert self.daemon is not None
         before = self._reloads()
         os.kill(self.daemon.process_id, signal.SIGHUP)
         self.await_that(lambda: self._reloads() > before, "the daemon to reload")

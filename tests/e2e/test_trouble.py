@@ -103,6 +103,12 @@ SHORT_REST = {"rest": {"first": "1s", "longest": "1s"}}
 ONE_ATTEMPT = {"retry": {"attempts": 1}}
 
 
+def waits_are_told(hospital: Hospital) -> bool:
+    """Whether `status` says that moves to the workstation wait, as it does between two probes."""
+    (status,) = hospital.rows("status")
+    return any(line.startswith("moves from main to read1 wait until") for line in status["trouble"])
+
+
 def test_workstation_that_is_away_is_sent_nothing(hospital: Hospital) -> None:
     """It rests and is probed, others go on, and no attempt is lost; in the end it has its priors."""
     away = hospital.workstation(peers.Orthanc, "READ1")
@@ -117,8 +123,7 @@ def test_workstation_that_is_away_is_sent_nothing(hospital: Hospital) -> None:
     hospital.await_said("peer_rests", peer="read1")
     waits = hospital.await_retrieve("A1", prior, "waiting", to="read1")
     assert "READ1 does not answer C-ECHO: " in waits["problem"]
-    (status,) = hospital.rows("status")
-    assert any(line.startswith("moves from main to read1 wait until") for line in status["trouble"])
+    hospital.await_that(lambda: waits_are_told(hospital), "`status` to tell of it while it rests")
     assert moves_asked(archive) == [prior.study_instance_uid]
     assert holds_exactly(there, prior)
     away.start()

@@ -12,9 +12,10 @@ from tests.e2e.hospital import Hospital
 pytestmark = pytest.mark.peers
 
 
-def test_no_study_of_another_person_moves(tmp_path: Path, hospital: Hospital) -> None:
+@pytest.mark.parametrize("issuers", [True, False], ids=["issuers named", "no issuer named"])
+def test_no_study_of_another_person_moves(tmp_path: Path, hospital: Hospital, issuers: bool) -> None:
     """Of some hundred people with namesakes, twins and strangers under their numbers, as we are shipped."""
-    trial = wrong_patient.Trial(patients=300, seed=3)
+    trial = wrong_patient.Trial(patients=300, seed=3, issuers=issuers)
     outcome = trial.run(tmp_path, hospital)
     trial.tell("as shipped", outcome)
     assert outcome.wrong == ()

@@ -68,7 +68,7 @@ class Running:
     def stop(self) -> int:
         """End it in order; gives its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
     def _command(self, *verb: str) -> list[str]:
         return [sys.executable, "-m", "prefetch", *verb, "--config", str(self.directory / "prefetch.yaml")]
@@ -97,7 +97,7 @@ class Running:
         with contextlib.suppress(BlockingIOError):
             while self.told():
                 pass
-        self.heard.settimeout(60)
+        self.heard.settimeout(300)
         while times:
             times -= self.told() == b"WATCHDOG=1"
 
@@ -118,7 +118,7 @@ class Running:
         return answer
 
 
-def wait_until(look: Callable[[], list[dict[str, Any]]], seconds: float = 60.0) -> list[dict[str, Any]]:
+def wait_until(look: Callable[[], list[dict[str, Any]]], seconds: float = 300.0) -> list[dict[str, Any]]:
     """Look until there is something to see."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -136,7 +136,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     (tmp_path / "prefetch.yaml").write_text(SITE)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(60)
+        heard.settimeout(300)
         daemon = Running(tmp_path, heard)
         try:
             daemon.start()
@@ -193,7 +193,7 @@ def test_a_slow_archive_is_no_stall(running: Running) -> None:
     with socket.socket() as archive:
         archive.bind(("127.0.0.1", 0))
         archive.listen()
-        archive.settimeout(60)
+        archive.settimeout(300)
         running.stop()
         said_of_it = f"port: {archive.getsockname()[1]}, timeouts: {{acse: 1h}}"
         (running.directory / "prefetch.yaml").write_text(SITE.replace("port: 9", said_of_it))
@@ -264,22 +264,20 @@ def test_status_shows_a_refused_configuration(running: Running, file: str, text:
     assert answer["trouble"] == []
 
 
-def test_what_a_reload_cannot_change_is_said_and_nothing_is_changed(running: Running) -> None:
-    """Another archive needs a restart; the rules beside it are not taken either: all or nothing."""
+def test_what_a_reload_cannot_change_is_said_and_all_else_is_taken(running: Running) -> None:
+    """An archive at another address needs a restart; the rules beside it are in force."""
     (running.directory / "rules" / "more.yaml").write_text(RULES.replace("first", "second"))
     site = SITE.replace("port: 9", "port: 10")
     (running.directory / "prefetch.yaml").write_text(site)
     running.process.send_signal(signal.SIGHUP)
-    assert "archives changed" in running.wait_for("configuration_refused")["problems"][0]
-    (running.directory / "prefetch.yaml").write_text(SITE)
-    running.process.send_signal(signal.SIGHUP)
     assert running.wait_for("configuration_loaded")["rules"] == 2
+    assert "its address changed" in running.wait_for("configuration_waits_for_restart")["because"][0]
 
 
 def test_two_daemons_cannot_share_a_database(running: Running) -> None:
     """The second says who has it and ends with status 3."""
     command = [sys.executable, "-m", "prefetch", "run", "--config", str(running.directory / "prefetch.yaml")]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert done.returncode == 3
     assert f"in use by process {running.process.pid}" in done.stderr.decode()
 
@@ -320,7 +318,7 @@ def test_a_database_that_must_not_be_used_is_refused(
     Database.migrate(f"sqlite:///{tmp_path / 'prefetch.db'}")
     damage(tmp_path / "prefetch.db")
     command = [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 3
     assert words in done.stderr.splitlines()[-1]
     assert "daemon_ready" not in done.stderr
@@ -336,7 +334,7 @@ def test_a_database_on_a_network_file_system_is_refused(tmp_path: Path) -> None:
     running = f"exec {sys.executable} -m prefetch run --config {tmp_path / 'prefetch.yaml'}"
     script = f"mount --bind {tmp_path / 'mounts'} /proc/$$/mounts && {running}"
     command = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if "mount: " in done.stderr or "unshare: " in done.stderr:
         pytest.skip("may not make a mount namespace")
     assert done.returncode == 3
@@ -355,6 +353,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         (tmp_path / "rules" / "all.yaml").write_text(RULES)
         (tmp_path / "prefetch.yaml").write_text(SITE.replace("port: 0", f"port: {port}"))
         command = [sys.executable, "-m", "prefetch", "run", "--config", str(tmp_path / "prefetch.yaml")]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert done.returncode == 3
     assert str(port) in done.stderr.decode().splitlines()[-1]

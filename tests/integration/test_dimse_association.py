@@ -31,7 +31,6 @@ from tests.scripted import HOST, Conversation, Script, ScriptedScp
 T = TypeVar("T")
 
 PATIENT = encoded(StudyInstanceUID="1.2.3", PatientID="P1", PatientName="Quist^Ada")
-QUICK = peer.Timeouts(connect=0.5, acse=0.5, idle=2, find_total=4, move_idle=20, move_total=20)
 HOUR = 3600.0
 UNHURRIED = peer.Timeouts(
     connect=HOUR, acse=HOUR, idle=HOUR, find_total=HOUR, move_idle=HOUR, move_total=HOUR
@@ -64,7 +63,7 @@ def _is_ours(thread: threading.Thread) -> bool:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until something is so, in another thread or process."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
@@ -523,7 +522,7 @@ def test_whoever_waits_for_a_turn_comes_back_at_once(interrupts: bool) -> None:
             assert (await moving).outcome is Outcome.SUCCESS
         await eventually(lambda: scp.open < 2)
         go_on.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             assert (await remote.echo()).verified or interrupts
 
     def held(conversation: Conversation) -> None:
@@ -756,7 +755,7 @@ def test_interrupted_calls_end_as_cancelled() -> None:
         return [(result.outcome, result.because) for result in await asyncio.gather(*calls)]
 
     with ScriptedScp(find=Conversation.hang) as scp:
-        results = use(scp.peer(timeouts=QUICK), work)
+        results = use(scp.peer(timeouts=UNHURRIED), work)
         assert scp.requested == 2
     assert results == [(Outcome.CANCELLED, "interrupted by us")] * 6
 
@@ -772,7 +771,7 @@ def test_interrupted_remote_ae_goes_on() -> None:
         return (await find(remote)).outcome
 
     with ScriptedScp(find=answer, move=Conversation.hang) as scp:
-        assert use(scp.peer(timeouts=QUICK), work) is Outcome.SUCCESS
+        assert use(scp.peer(timeouts=UNHURRIED), work) is Outcome.SUCCESS
 
 
 # --- the end ---------------------------------------------------------------------------------------
@@ -857,18 +856,18 @@ def test_echo_tells_what_is_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "problem"),
+    ("script", "idle", "problem"),
     [
-        (lambda conversation: conversation.respond(0x0122), "C-ECHO was answered with 0x0122"),
-        (Conversation.hang, "no answer to C-ECHO within 0.3 s"),
-        (Conversation.abort, "the association was aborted or its connection lost"),
+        (lambda conversation: conversation.respond(0x0122), HOUR, "C-ECHO was answered with 0x0122"),
+        (Conversation.hang, 0.3, "no answer to C-ECHO within 0.3 s"),
+        (Conversation.abort, HOUR, "the association was aborted or its connection lost"),
     ],
     ids=["refused", "silent", "aborted"],
 )
-def test_echo_tells_what_is_wrong(script: Script, problem: str) -> None:
+def test_echo_tells_what_is_wrong(script: Script, idle: float, problem: str) -> None:
     """A peer that accepts the association may still not verify."""
     with ScriptedScp(echo=script) as scp:
-        seen = use(scp.peer(timeouts=peer.Timeouts(idle=0.3)), RemoteAE.echo)
+        seen = use(scp.peer(timeouts=replace(UNHURRIED, idle=idle)), RemoteAE.echo)
     assert (seen.reachable, seen.verified, seen.problem) == (True, False, problem)
 
 
@@ -894,12 +893,12 @@ def test_a_peer_that_cannot_be_reached_rests_and_is_tried_again() -> None:
 
     async def run() -> list[str]:
         with ScriptedScp() as scp:
-            to = scp.peer(rest=peer.Rest(after=2, first=0.2, longest=0.2))
+            to = scp.peer(rest=peer.Rest(after=2, first=HOUR, longest=HOUR))
         async with RemoteAE(to) as remote:
             said = [(await remote.find_studies(patient_id="P1")).because for _ in range(3)]
             assert (1, True) == (remote.move_slots, remote.resting is not None)
             with scp:
-                await asyncio.sleep(0.3)  # longer than the rest
+                remote._breaker._clock = lambda: time.monotonic() + HOUR  # noqa: SLF001 (the rest is over)
                 said.append((await remote.find_studies(patient_id="P1")).because)
                 said.append((await remote.find_studies(patient_id="P1")).because)
         return said
@@ -909,3 +908,37 @@ def test_a_peer_that_cannot_be_reached_rests_and_is_tried_again() -> None:
     assert resting.startswith("SCRIPTED rests until ")
     assert resting.endswith(f"UTC: {first}")
     assert ["Success", "Success"] == back
+
+
+def test_settings_of_the_same_peer_change_while_it_lives() -> None:
+    """Who waits for one of two associations has it as soon as two are allowed."""
+    both_asked = threading.Barrier(2)
+
+    def answer_both(conversation: Conversation) -> None:
+        both_asked.wait(60)
+        answer(conversation)
+
+    async def work(remote: RemoteAE) -> list[Outcome]:
+        asking = [asyncio.ensure_future(find(remote)) for _ in range(2)]
+        await eventually(lambda: scp.open == 1)
+        remote.use(replace(remote.peer, max_associations=2))
+        return [(await each).outcome for each in asking]
+
+    with ScriptedScp(find=answer_both) as scp:
+        assert use(scp.peer(max_associations=1, timeouts=UNHURRIED), work) == [Outcome.SUCCESS] * 2
+
+
+def test_a_peer_that_rests_is_tried_with_other_settings() -> None:
+    """What kept it may be mended; the same settings end no rest."""
+
+    async def work(remote: RemoteAE) -> list[bool]:
+        rests = []
+        await find(remote)
+        for settings in (remote.peer, replace(remote.peer, codes=True)):
+            remote.use(settings)
+            rests.append(remote.resting is not None)
+        return rests
+
+    with ScriptedScp() as scp:  # and away
+        to = scp.peer(rest=peer.Rest(after=1, first=HOUR, longest=HOUR))
+    assert use(to, work) == [True, False]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prefetch import model
-from prefetch.dimse import find, identifier, manner, peer, status, wire
+from prefetch.dimse import exchange, find, identifier, manner, peer, status, wire
 from prefetch.model import Outcome
 from tests.identifiers import encoded
 from tests.scripted import Conversation, Script, ScriptedScp
@@ -142,6 +142,19 @@ def test_query_ends_at_the_limit() -> None:
     assert result.because == "more than 5 answers; only the first 5 were read"
 
 
+def test_a_passing_refusal_for_want_of_resources_is_asked_again() -> None:
+    """Once more in the same words: asked in parts, a study without a date would not be found."""
+
+    def script(conversation: Conversation) -> None:
+        if conversation.number == 1:
+            return conversation.respond(0xA700)
+        conversation.respond(0xFF00, answer())
+        return conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (Outcome.SUCCESS, 1) == (result.outcome, len(result.studies))
+
+
 def test_exactly_the_limit_is_whole() -> None:
     """The limit itself is not too many."""
 
@@ -152,6 +165,97 @@ def test_exactly_the_limit_is_whole() -> None:
 
     result = ask(script, answer_limit=5)
     assert (result.outcome, len(result.studies)) == (Outcome.SUCCESS, 5)
+
+
+def test_answers_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more bytes than we take the first answers are kept, and the archive is not listened to any more."""
+    monkeypatch.setattr(exchange, "MOST_BYTES", 2**20)
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, answer(number, StudyDescription="x" * 50_000))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert (Outcome.PARTIAL, True) == (result.outcome, 10 < len(result.studies) < 30)
+    assert f"more than 1 MiB of answers; only the first {len(result.studies)} were read" == result.because
+
+
+EMPTY_ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
+
+
+def full_of_items(count: int, number: int = 0) -> bytes:
+    """An answer with a Procedure Code Sequence of so many empty items."""
+    items = EMPTY_ITEM * count
+    return b"\x08\0\x32\x10" + len(items).to_bytes(4, "little") + items + answer(number)[8:]
+
+
+def test_answer_full_of_items_is_not_decoded() -> None:
+    """A thousand items are read, 300,000 are not; the answers beside it are."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, full_of_items(30_000))
+        conversation.respond(0xFF00, answer(1))
+        conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (Outcome.WARNING, 1) == (result.outcome, len(result.studies))
+
+
+def test_items_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small answers that are full of items are listened to until there are too many of them."""
+    monkeypatch.setattr(exchange, "MOST_ITEMS", 10_000)
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, full_of_items(1_000, number))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert Outcome.PARTIAL is result.outcome
+    assert "more than 10000 items in answers; only the first 10 were read" == result.because
+
+
+def test_elements_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs the processor as much as some hundred bytes, and has eight."""
+    monkeypatch.setattr(exchange, "MOST_ELEMENTS", 10_000)
+    tiny = b"".join((0x10_0009 + (number << 16)).to_bytes(4, "little") + bytes(4) for number in range(1_000))
+
+    def script(conversation: Conversation) -> None:
+        for number in range(10_000):
+            conversation.respond(0xFF00, tiny + answer(number))
+            if conversation.over:
+                return
+
+    result = ask(script)
+    assert "more than 10000 elements in answers; only the first 10 were read" == result.because
+
+
+def test_text_is_cut_to_what_is_kept() -> None:
+    """A description of 100 kB costs no more memory than a long one."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, answer(StudyDescription="x" * 100_000))
+        conversation.respond(0x0000)
+
+    (study,) = ask(script).studies
+    assert "x" * 1024 == study.description
+
+
+@pytest.mark.parametrize("items", [40_000, 300_000])
+def test_an_answer_of_nothing_but_items_is_not_decoded(items: int) -> None:
+    """It costs itself alone: the other answers are read, and the whole is not called whole."""
+    sequence = bytes.fromhex("08001011ffffffff") + bytes.fromhex("feff00e000000000") * items
+
+    def script(conversation: Conversation) -> None:
+        conversation.respond(0xFF00, sequence + bytes.fromhex("feffdde000000000"))
+        conversation.respond(0xFF00, answer())
+        conversation.respond(0x0000)
+
+    result = ask(script)
+    assert (Outcome.WARNING, 1) == (result.outcome, len(result.studies))
 
 
 @pytest.mark.parametrize(

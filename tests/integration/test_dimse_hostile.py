@@ -7,6 +7,7 @@ wait: a test that hangs has failed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -297,12 +298,71 @@ def test_a_peer_that_reads_nothing_keeps_nobody() -> None:
     """What cannot be sent within the time for the rest of a PDU is not sent at all."""
     uids = [f"1.2.{'3' * 50}.{number}" for number in range(100_000)]
     with ScriptedScp() as scp, deaf(scp.port) as port:
-        remote = replace(scp.peer(timeouts=replace(UNHURRIED, acse=0.5)), port=port)
+        remote = replace(scp.peer(timeouts=replace(UNHURRIED, acse=2)), port=port)
         result = use(remote, lambda made: made.find_studies(study_instance_uids=uids))
     assert (result.outcome, result.because) == (
         Outcome.TRANSIENT,
         "the association was lost before the request was sent",
     )
+
+
+def test_an_association_answered_byte_by_byte_is_given_up() -> None:
+    """The ACSE timeout bounds the answer as a whole, not each byte of it."""
+    over = threading.Event()
+
+    def drip(door: socket.socket) -> None:
+        client, _ = door.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(65_536)
+            client.sendall(b"\x02\0\0\1\0\0")  # an A-ASSOCIATE-AC of 65,536 bytes
+            while not over.wait(0.05):
+                client.sendall(b"\0")
+
+    with socket.create_server((HOST, 0)) as door:
+        thread = threading.Thread(target=drip, args=(door,))
+        thread.start()
+        with ScriptedScp() as scp:
+            timeouts = replace(UNHURRIED, acse=0.5)
+            remote = replace(scp.peer(timeouts=timeouts), port=door.getsockname()[1])
+            result = use(remote, find)
+        over.set()
+        thread.join()
+    assert Outcome.TRANSIENT is result.outcome
+
+
+@pytest.mark.parametrize(
+    ("octets", "because"),
+    [
+        *(
+            (
+                b"\x03\0\0\0\0\x04\0" + bytes(codes),
+                f"result {codes[0]}, source {codes[1]}, reason {codes[2]}, which DICOM does not know",
+            )
+            for codes in [(1, 1, 11), (1, 4, 1), (3, 1, 1), (0, 0, 0), (255, 255, 255), (2, 3, 99)]
+        ),
+        (b"\x07\0\0\0\0\x04\0\0\x02\x63", "did not answer the association request"),
+        (b"\x07\0\0\0\0\x04\0\0\x63\x63", "did not answer the association request"),
+    ],
+)
+def test_codes_that_nobody_knows_end_no_thread(octets: bytes, because: str) -> None:
+    """A rejection is told with its codes, and an abort is one; no traceback comes of them."""
+    failed: list[BaseException | None] = []
+
+    def refuse(door: socket.socket) -> None:
+        client, _ = door.accept()
+        with client:
+            client.recv(65_536)
+            client.sendall(octets)
+            client.recv(1)
+
+    with socket.create_server((HOST, 0)) as door, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda args: failed.append(args.exc_value))
+        thread = threading.Thread(target=refuse, args=(door,))
+        thread.start()
+        with ScriptedScp() as scp:
+            result = use(replace(scp.peer(timeouts=UNHURRIED), port=door.getsockname()[1]), find)
+        thread.join()
+    assert (True, []) == (because in result.because, failed)
 
 
 def descriptors() -> int:

@@ -256,7 +256,7 @@ def test_unknown_destination(archive: peers.Server, study: WrittenStudy) -> None
 
 def test_unknown_destination_of_the_first_move(archive: peers.Server, study: WrittenStudy) -> None:
     """Before anything has arrived there a failure is looked into: it is the destination, whoever says so."""
-    result = use(archive, move_to(study, "STRANGER", is_first=never_before))
+    result = use(archive, move_to(study, "STRANGER", is_suspect=never_before))
     assert result.outcome is Outcome.UNKNOWN_DESTINATION
 
 

@@ -212,7 +212,7 @@ def test_a_call_is_cancelled_amid_a_handshake(authority: Authority) -> None:
 
 def test_half_a_record_keeps_nobody(authority: Authority) -> None:
     """A record in two parts is read as one; where the second never comes the wait for a response ends."""
-    waits = peer.Timeouts(connect=5, acse=3600, idle=1)
+    waits = peer.Timeouts(connect=3600, acse=3600, idle=3600)
     with ScriptedScp() as scp, Halves(scp.port, authority.issue("halves")) as halves:
         to = replace(peer_at(halves.port, tls(authority), "SCRIPTED"), timeouts=waits)
         association = wire.associate(to)
@@ -220,7 +220,8 @@ def test_half_a_record_keeps_nobody(authority: Authority) -> None:
         try:
             assert [True] * 3 == [echo.echo(association, of=to).verified for _ in range(3)]
             halves.stuck = True
-            assert not echo.echo(association, of=to).verified
+            hurried = replace(to, timeouts=replace(waits, idle=1))
+            assert not echo.echo(association, of=hurried).verified
         finally:
             wire.discard(association)
 

@@ -130,3 +130,19 @@ def test_store_away(site: Path, verb: tuple[str, ...]) -> None:
 def test_peer_away(site: Path) -> None:
     """3: nobody listens where the archive should."""
     assert terms.Exit.COULD_NOT_ASK == end_of(site, "echo")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("orders", "--days", "99999999999"),
+        ("orders", "--ahead", "9" * 40),
+        ("explain", f"#{'9' * 40}"),
+        ("retry", "9" * 40),
+        ("dead-letters", "show", "9" * 40),
+    ],
+)
+def test_a_number_that_nothing_can_be_is_wrong_use(site: Path, verb: tuple[str, ...]) -> None:
+    """2, with a sentence and without a traceback."""
+    result = CliRunner().invoke(program, [*verb, "--config", str(site)])
+    assert (terms.Exit.WRONG_USE, True) == (result.exit_code, "a number is too large" in result.stderr)

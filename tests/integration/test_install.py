@@ -27,7 +27,7 @@ CHANGED = ("/etc", "/opt", "/usr/local/bin", "/usr/lib/sysusers.d", "/usr/lib/tm
 
 pytestmark = [
     pytest.mark.peers,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(os.environ.get("CI") != "true", reason="takes a minute; CI=true runs it"),
     pytest.mark.skipif(os.geteuid() != 0, reason="an installation is root's"),
     pytest.mark.skipif(
@@ -38,7 +38,7 @@ pytestmark = [
 SITE = """\
 time_zone: UTC
 mode: observe
-listeners: {{ris: {{port: {listener}}}}}
+listeners: {{ris: {{port: {listener}, max_connections: 90}}}}
 archives: {{main: {{ae_title: MAIN, host: 127.0.0.1, port: {port}}}}}
 workstations: {{room-1: {{ae_title: READ1, verify: counters}}}}
 """
@@ -47,11 +47,47 @@ ALIVE = """
 prefetch status --json | grep '"alive": true.*"trouble": \\[\\]'
 """
 
+MEMBER = """
+cd /
+getent passwd alice || useradd --no-create-home --shell /bin/sh alice
+usermod -aG prefetch alice
+cat > /usr/local/bin/all-verbs <<'EOF'
+set -eux
+umask 077
+prefetch orders --json
+prefetch status --json
+prefetch pause main
+prefetch resume main
+printf 'MSH|^~\\\\&|RIS|HOSP|||20260302||ADT^A08|M%s|P|2.5\\rPID|||P1\\r' $$ | prefetch submit -
+prefetch fetch --patient P1
+for verb in release retry cancel; do
+    status=0; prefetch $verb 999999 || status=$?
+    test $status = 1
+done
+prefetch retrieves --json
+EOF
+runuser -u alice -- sh /usr/local/bin/all-verbs
+ls -l /var/lib/prefetch
+cd "$OLDPWD"
+"""
+"""A member of the group, with another umask: each verb that looks, and each that writes."""
+
 WRONG_RULES = """
 echo 'rules: [' > /etc/prefetch/rules/wrong.yaml
 if systemctl reload prefetch; then exit 1; fi
 rm /etc/prefetch/rules/wrong.yaml
 """
+
+WAITS = """
+cp /etc/prefetch/prefetch.yaml /etc/prefetch/before.yaml
+sed -i 's/^mode: .*/mode: active/; s/max_connections: 90/max_connections: 80/' /etc/prefetch/prefetch.yaml
+if systemctl reload prefetch; then exit 1; fi
+until prefetch status --json | grep '"waits_for_restart": \\["listeners.ris"\\]'; do sleep 1; done
+cat /etc/prefetch/before.yaml > /etc/prefetch/prefetch.yaml
+systemctl reload prefetch
+until prefetch status --json | grep '"waits_for_restart": \\[\\]'; do sleep 1; done
+"""
+"""A reload is over some time after it was asked for."""
 
 
 def commands(heading: str) -> Iterator[str]:
@@ -101,7 +137,16 @@ def test_the_page_installs_upgrades_and_rolls_back(tmp_path: Path) -> None:
             f"cat {tmp_path}/site.yaml > /etc/prefetch/prefetch.yaml\n",
             all_of("Describe your site"),
             *(all_of("Start"), ALIVE),
-            *(all_of("Change rules while it runs"), WRONG_RULES, ALIVE),
+            *(
+                MEMBER,
+                ALIVE,
+                "systemctl stop prefetch\n",
+                MEMBER,
+                "systemctl start prefetch\n",
+                ALIVE,
+                MEMBER,
+            ),
+            *(all_of("Change rules while it runs"), WRONG_RULES, ALIVE, WAITS, ALIVE),
             *(upgrade, ALIVE, change_over, ALIVE),
             *(roll_back, ALIVE, put_back, ALIVE),
             "systemctl stop prefetch\n",

@@ -25,8 +25,10 @@ from prefetch.intake.limits import Limits
 from prefetch.intake.listener import Accepted, Listener, Received
 from prefetch.intake.refusals import Cause
 from prefetch.rules import Pattern
+from tests import clocks
 
-SECOND = 1.0
+PATIENCE = 120.0
+"""Seconds that anything may take on a busy machine."""
 _RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 """Close with a reset instead of a farewell."""
 
@@ -85,7 +87,7 @@ class Sender:
     async def raw_answer(self) -> bytes:
         """The next acknowledgement as it came."""
         while not self.answers:
-            data = await asyncio.wait_for(self.reader.read(65536), 5 * SECOND)
+            data = await asyncio.wait_for(self.reader.read(65536), PATIENCE)
             assert data, "closed without an answer"
             self.answers += [
                 event.payload for event in self.decoder.feed(data) if isinstance(event, mllp.Frame)
@@ -106,7 +108,7 @@ class Sender:
     async def closed(self) -> bool:
         """Whether the listener closes the connection within a moment."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 5 * SECOND) == b""
+            return await asyncio.wait_for(self.reader.read(), PATIENCE) == b""
         except ConnectionError:
             return True
 
@@ -155,7 +157,7 @@ async def door(
     try:
         yield at
     finally:
-        await listener.close(seconds=SECOND)
+        await listener.close(seconds=1.0)
         for sender in at.senders:
             sender.writer.close()
             with suppress(ConnectionError):
@@ -164,14 +166,14 @@ async def door(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until this holds."""
-    async with asyncio.timeout(5 * SECOND):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 (the condition is the listener's, seen from outside)
             await asyncio.sleep(0.005)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run a test's own coroutine."""
-    asyncio.run(test)
+    """Run a test's own coroutine; its clock may be moved on."""
+    clocks.run_adjustable(test)
 
 
 def test_stored_message_is_accepted() -> None:
@@ -422,12 +424,13 @@ def test_message_begun_behind_another_has_its_own_time() -> None:
     """The time for a message counts from its own beginning, not from that of the one before."""
 
     async def test() -> None:
-        async with door(message_seconds=0.3) as at:
+        async with door(message_seconds=300) as at:
             sender = await at.sender()
             first, second = mllp.encode(order("M1")), mllp.encode(order("M2"))
             for piece in (first[:9], first[9:] + second[:9], second[9:]):
                 await sender.send_bytes(piece)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
+                clocks.adjustable().move_on(160)
             assert [await sender.answer(), await sender.answer()] == [("AA", "M1"), ("AA", "M2")]
 
     run(test())
@@ -460,7 +463,7 @@ def test_shutdown_does_not_wait_for_ever() -> None:
             sender = await at.sender()
             await sender.send(order("M1"))
             await until(lambda: at.store.waiting == 1)
-            async with asyncio.timeout(SECOND):
+            async with asyncio.timeout(PATIENCE):
                 await at.listener.close(seconds=0.05)
 
     run(test())
@@ -542,12 +545,16 @@ def test_fast_sender_is_read_slowly_and_loses_nothing(limit: str) -> None:
         limits: dict[str, Any] = {limit: 20}
         async with door(**limits) as at:
             sender = await at.sender()
+            clock = clocks.adjustable()
             names = [f"M{number}" for number in range(30)]
-            began = asyncio.get_running_loop().time()
-            await sender.send(*map(order, names))
-            assert [await sender.answer() for _ in names] == [("AA", name) for name in names]
-            # A second's worth may come at once; the other ten take a twentieth of a second each.
-            assert asyncio.get_running_loop().time() - began >= 10 / 20
+            with clock.stopped():
+                await sender.send(*map(order, names))
+                # A second's worth may come at once; the other ten take a twentieth of a second each.
+                assert [await sender.answer() for _ in range(20)] == [("AA", name) for name in names[:20]]
+                for number, name in enumerate(names[20:], 21):
+                    assert len(at.store.kept) < number
+                    clock.move_on(1.001 / 20)
+                    assert await sender.answer() == ("AA", name)
             assert set(at.listener.refused) == {Cause.RATE}
 
     run(test())
@@ -559,9 +566,10 @@ def test_one_connection_s_rate_is_not_another_s() -> None:
     async def test() -> None:
         async with door(messages_per_second_per_connection=1) as at:
             fast, other = await at.sender(), await at.sender()
-            await fast.send(*(order(f"M{number}") for number in range(5)))
-            assert await other.ask(order("OTHER")) == ("AA", "OTHER")
-            assert len(at.store.kept) < 6
+            with clocks.adjustable().stopped():
+                await fast.send(*(order(f"M{number}") for number in range(5)))
+                assert await other.ask(order("OTHER")) == ("AA", "OTHER")
+                assert set(at.store.control_ids) <= {"M0", "OTHER"}
 
     run(test())
 
@@ -591,12 +599,13 @@ def test_large_messages_take_turns_and_small_ones_go_by() -> None:
     """Half of a large message holds up other large ones for its time at most, and small ones not at all."""
 
     async def test() -> None:
-        async with door(large_bytes=1000, max_large=1, message_seconds=0.5) as at:
+        async with door(large_bytes=1000, max_large=1, message_seconds=300) as at:
             stuck, large, small = [await at.sender() for _ in range(3)]
             await stuck.send_bytes(mllp.encode(order("STUCK", text="x" * 5000))[:4000])
             await until(lambda: at.listener.large_under_way == 1)
             await large.send_bytes(mllp.encode(order("LARGE", text="x" * 200_000)))
             assert await small.ask(order("SMALL")) == ("AA", "SMALL")
+            clocks.adjustable().move_on(301)
             assert await large.answer() == ("AA", "LARGE")
             assert await stuck.closed()
             await until(lambda: at.listener.large_under_way == 0)

@@ -21,8 +21,9 @@ from prefetch.intake import mllp
 from prefetch.intake.refusals import Cause
 from prefetch.sandbox import daemon as daemons
 from prefetch.sandbox import ris
+from tests import clocks
 from tests.authorities import DAY, NOW, Authority, Issued
-from tests.integration.test_listener import door, order, run, until
+from tests.integration.test_listener import PATIENCE, door, order, run, until
 
 OPENSSL = "/usr/bin/openssl"
 SITE = """\
@@ -77,7 +78,7 @@ async def ask_openssl(command: list[str], message: bytes) -> bytes:
     assert client.stdout
     try:
         client.stdin.write(mllp.encode(message))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return await client.stdout.readuntil(b"\x1c\r")
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""
@@ -156,11 +157,12 @@ def test_handshake_that_is_never_finished_does_not_hold_a_place(files: Files, au
 
     async def test() -> None:
         context = certificates.make_context(files)
-        async with door(tls=context, max_connections=2, handshake_seconds=0.5) as at:
+        async with door(tls=context, max_connections=2, handshake_seconds=300) as at:
             for _ in range(2):
                 await at.sender()
             await until(lambda: at.listener.connections == 2)
             assert await (await at.sender()).closed()
+            clocks.adjustable().move_on(301)
             await until(lambda: at.listener.connections == 0)
             sender = await at.sender(tls=authority.client())
             assert await sender.ask(order("M1")) == ("AA", "M1")
@@ -175,8 +177,8 @@ def test_shutdown_does_not_wait_for_a_handshake(files: Files) -> None:
         async with door(tls=certificates.make_context(files)) as at:
             await at.sender()
             await until(lambda: at.listener.connections == 1)
-            async with asyncio.timeout(5):
-                await at.listener.close(seconds=60)
+            async with asyncio.timeout(PATIENCE):
+                await at.listener.close(seconds=10 * PATIENCE)
 
     run(test())
 
@@ -221,7 +223,7 @@ def send(port: int, name: str, context: ssl.SSLContext) -> ris.Acknowledgement:
 def shown_at(port: int, context: ssl.SSLContext) -> str:
     """The certificate that a port shows."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
     ):
         return ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")

@@ -150,7 +150,7 @@ def test_no_message_waits_for_one_that_takes_long(store: str, tmp_path: Path) ->
 
     async def main(database: Database) -> list[str | None]:
         async def placers(count: int) -> list[str | None]:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while len(found := await database.read(order_rows.list_orders, limit=100)) < count:  # noqa: ASYNC110 (it asks a store)
                     await asyncio.sleep(0.01)
             return [order.placer_order_number for order in sorted(found, key=lambda order: order.id)]

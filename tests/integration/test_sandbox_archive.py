@@ -153,7 +153,7 @@ def test_nothing_is_left_after_a_stop() -> None:
     with scu.associated(archive):
         archive.stop()
     for thread in set(threading.enumerate()) - before:  # one that was told to end may be at its last step
-        thread.join(timeout=10)
+        thread.join(timeout=120)
         assert not thread.is_alive(), thread.name
     archive.start()
     assert archive.port == port

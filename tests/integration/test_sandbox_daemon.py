@@ -51,7 +51,7 @@ def test_a_daemon_that_dies_is_noticed(tmp_path: Path) -> None:
     with configured(tmp_path) as daemon:
         os.kill(daemon.process_id, signal.SIGKILL)
         with pytest.raises(DaemonEndedError, match="has ended"):
-            watch(daemon, seconds=5)
+            watch(daemon, seconds=120)
 
 
 def watch(daemon: Daemon, *, seconds: float) -> None:

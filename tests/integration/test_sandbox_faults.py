@@ -197,7 +197,7 @@ def test_success_stores_later(archive: Archive, workstation: Workstation) -> Non
     archive.misbehave("success-stores-later")
     final, _ = scu.move(archive, "READING1", UID)[-1]
     assert (final.Status, counts(final), workstation.holdings.counts()) == (0x0000, (3, 0), {})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while workstation.holdings.counts() != {UID: 3} and time.monotonic() < deadline:
         time.sleep(0.05)
     assert workstation.holdings.counts() == {UID: 3}

@@ -6,10 +6,12 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 from sqlalchemy import text
 
 from prefetch import errors
-from prefetch.store import engine, nodes, schema
+from prefetch.store import engine, integrity, made_stores, nodes, schema
 from prefetch.store.database import Connection, Database
 from tests.queued import NOW
 
@@ -262,3 +264,190 @@ def test_a_local_disk_is_not_refused() -> None:
     """Nor is a file system that the kernel does not tell of."""
     engine.refuse_network_file_system(Path("/srv/pacs/local/prefetch.db"), MOUNTS)
     engine.refuse_network_file_system(Path("/srv/pacs/prefetch.db"), "")
+
+
+# --- ours, or we say so ----------------------------------------------------------------------------
+
+
+def put_aside(file: Path) -> Path:
+    """Move the file away."""
+    return file.rename(file.with_suffix(".aside"))
+
+
+@pytest.mark.parametrize("name", ["link", "symlink", "without the lock beside it"])
+def test_a_second_daemon_is_refused_by_whatever_name(file: Path, name: str) -> None:
+    """The lock is on the file, not on a name."""
+    other = file.with_name("other.db")
+    with opened(file, exclusive=True):
+        if name == "link":
+            other.hardlink_to(file)
+        elif name == "symlink":
+            other.symlink_to(file)
+        else:
+            file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
+            other = file
+        with pytest.raises(errors.StoreRefusedError, match=f"in use by process {os.getpid()}"):
+            Database.open(url_of(other), exclusive=True)
+
+
+def test_nothing_is_committed_into_a_file_that_was_deleted(file: Path) -> None:
+    """Nor into one that was cut short; put back under its name it is used again."""
+    with opened(file, exclusive=True) as database:
+        assert [None] == write(database, "before")
+        aside = put_aside(file)
+        (deleted,) = write(database, "deleted")
+        aside.rename(file)
+        assert [None] == write(database, "after")
+        with database.snapshot() as connection:
+            names = {node.owner for node in nodes.list_nodes(connection)}
+        with file.open("r+b") as cut:
+            cut.truncate(4096)
+        (short,) = write(database, "short")
+    assert {"before", "after"} == names
+    assert isinstance(deleted, errors.StoreUnavailableError)
+    assert "it was deleted while the daemon ran" in str(deleted)
+    assert "it was cut short while the daemon ran" in str(short)
+
+
+def test_nothing_is_committed_into_a_file_that_was_replaced(file: Path) -> None:
+    """Another database in its place knows nothing of what this one acknowledged."""
+    with opened(file, exclusive=True) as database:
+        assert [None] == write(database, "before")
+        aside = put_aside(file)
+        shutil.copy(aside, file)
+        (replaced,) = write(database, "replaced")
+    assert "another file has taken its place while the daemon ran" in str(replaced)
+
+
+def test_a_wal_that_was_deleted_is_noticed(file: Path) -> None:
+    """SQLite itself would write on into what nobody reads again; a restart saves what is in it."""
+    with opened(file, exclusive=True) as database:
+        assert [None] == write(database, "before")
+        assert database.guard is not None
+        database.guard.look_beside()
+        assert database.guard.trouble() is None
+        file.with_name(f"{file.name}-wal").unlink()
+        database.guard.look_beside()
+        (lost,) = write(database, "lost")
+    assert "its -wal or -shm file was deleted while the daemon ran" in str(lost)
+    with opened(file) as database, database.snapshot() as connection:
+        assert ["before"] == [node.owner for node in nodes.list_nodes(connection)]
+
+
+def test_damage_is_found_table_by_table(file: Path) -> None:
+    """While the daemon runs, before anything reads the damaged page."""
+    with opened(file) as database:
+        write(database, *(f"node {number}" for number in range(2000)))
+    with opened(file) as database, database.snapshot() as connection:
+        root = connection.execute(
+            text("SELECT rootpage FROM sqlite_master WHERE name = 'nodes'")
+        ).scalar_one()
+        assert {None} == {integrity.check_table(connection, name) for name in integrity.tables_in_order()}
+    with file.open("r+b") as damaged:
+        damaged.seek((root - 1) * 4096 + 8)
+        damaged.write(b"\xa5" * 64)
+    with opened(file) as database:
+        with database.snapshot() as connection:
+            assert integrity.check_table(connection, "orders") is None
+        assert found(database, "nodes")
+
+
+def found(database: Database, table: str) -> str | None:
+    """The damage of a table, as a finding or as SQLite's refusal to read it."""
+    try:
+        with database.snapshot() as connection:
+            return integrity.check_table(connection, table)
+    except errors.StoreError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(("directory", "mode"), [(0o2770, 0o660), (0o750, 0o600)])
+def test_the_mode_of_the_files_is_the_directorys_and_not_the_umasks(
+    tmp_path: Path, directory: int, mode: int
+) -> None:
+    """Where the group may write into the directory it may write the files, also those that SQLite makes."""
+    home = tmp_path / "state"
+    home.mkdir()
+    home.chmod(directory)
+    before = os.umask(0o027)
+    try:
+        with opened(home / "prefetch.db", exclusive=True, create=True) as database:
+            write(database, "row")
+            modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in home.iterdir()}
+    finally:
+        os.umask(before)
+    assert {"prefetch.db": mode, "prefetch.db-wal": mode, "prefetch.db-shm": mode} == modes
+
+
+DAEMON, GROUP, MEMBER, MEMBERS_OWN = 64001, 64002, 64003, 64004
+
+
+def as_user(user: int, group: int, work: Callable[[], object]) -> None:
+    """Do something in a process of another user, who is in the group of the daemon; fails where it fails."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setgroups([GROUP])
+            os.setgid(group)
+            os.setuid(user)
+            os.umask(0o007 if user == DAEMON else 0o022)
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 (the parent is told by the status)
+            traceback.print_exc()
+        os._exit(status)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is several people")
+def test_members_of_the_group_use_the_store_of_the_daemon() -> None:
+    """Also while the daemon is stopped; they leave nothing behind that keeps it from starting."""
+    with tempfile.TemporaryDirectory(prefix="prefetch-") as directory:
+        Path(directory).chmod(0o755)
+        home = Path(directory) / "state"
+        home.mkdir()
+        os.chown(home, DAEMON, GROUP)
+        home.chmod(0o2770)
+        file = home / "prefetch.db"
+        Database.migrate(url_of(file))
+        os.chown(file, DAEMON, GROUP)
+        file.chmod(0o640)  # as an earlier version made it
+
+        def daemon() -> None:
+            with opened(file, exclusive=True) as database:
+                assert [None] == write(database, "daemon")
+
+        def member() -> None:
+            with opened(file) as database:
+                assert [None] == write(database, "member")
+                with database.snapshot() as connection:
+                    assert nodes.list_nodes(connection)
+
+        def member_who_is_killed() -> None:
+            database = Database.open(url_of(file))
+            write(database, "killed")
+            os._exit(0)
+
+        for user, group, work in (
+            (DAEMON, GROUP, daemon),
+            (MEMBER, MEMBERS_OWN, member),
+            (DAEMON, GROUP, daemon),
+            (MEMBER, MEMBERS_OWN, member_who_is_killed),
+            (DAEMON, GROUP, daemon),
+        ):
+            as_user(user, group, work)
+
+
+def test_a_database_that_was_made_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not there lies on a disk that is not mounted; an empty one would know no exam."""
+    monkeypatch.delenv("CACHE_DIRECTORY", raising=False)
+    url = f"sqlite:///{tmp_path / 'prefetch.db'}"
+    record = made_stores.Record(tmp_path / "prefetch.yaml")
+    record.require(url)
+    Database.migrate(url)
+    record.note(url)
+    record.require(url)
+    (tmp_path / "prefetch.db").unlink()
+    with pytest.raises(errors.StoreRefusedError, match="is not there: mount its disk or put it back"):
+        made_stores.Record(tmp_path / "prefetch.yaml").require(url)

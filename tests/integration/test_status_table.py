@@ -346,7 +346,7 @@ def test_nobody_asks_what_has_arrived_where_a_move_says_what_it_is() -> None:
         raise AssertionError("nobody has to know")
 
     for status in (0x0000, 0xA702, 0xA801, 0xB000):
-        move(says(status, NumberOfCompletedSuboperations=2), is_first=asked)
+        move(says(status, NumberOfCompletedSuboperations=2), is_suspect=asked)
 
 
 def test_a_store_that_is_away_makes_nobody_suspect_a_destination() -> None:
@@ -355,13 +355,13 @@ def test_a_store_that_is_away_makes_nobody_suspect_a_destination() -> None:
     async def away() -> bool:
         raise errors.StoreUnavailableError("the database is away")
 
-    moved = move(says(0xC000), is_first=away)
+    moved = move(says(0xC000), is_suspect=away)
     assert (Outcome.TRANSIENT, ("move STUDY", "find STUDY")) == (moved.result.outcome, moved.asked)
 
 
 def test_an_unknown_destination_is_found_out() -> None:
     """0xC000 that is said of any AE Title that nobody has: parked, as with 0xA801."""
-    moved = move(says(0xC000), is_first=never_before)
+    moved = move(says(0xC000), is_suspect=never_before)
     assert Outcome.UNKNOWN_DESTINATION is moved.result.outcome
     assert (NOW + timedelta(minutes=10), False) == (moved.first.park_until, moved.first.counts)
 
@@ -373,7 +373,7 @@ def test_an_archive_that_says_which_is_believed() -> None:
         known = conversation.destination == "READ1"
         conversation.respond(0xC000 if known else 0xA801)
 
-    assert Outcome.TRANSIENT is move(script, is_first=never_before).result.outcome
+    assert Outcome.TRANSIENT is move(script, is_suspect=never_before).result.outcome
 
 
 def test_a_destination_that_things_have_arrived_at_is_not_suspected() -> None:
@@ -388,7 +388,7 @@ def test_another_answer_for_nobody_is_no_proof() -> None:
     def script(conversation: Conversation) -> None:
         conversation.respond(0xC000 if conversation.destination == "READ1" else 0xC001)
 
-    assert Outcome.TRANSIENT is move(script, is_first=never_before).result.outcome
+    assert Outcome.TRANSIENT is move(script, is_suspect=never_before).result.outcome
 
 
 # --- queries ----------------------------------------------------------------------------------------

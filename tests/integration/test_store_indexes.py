@@ -30,6 +30,7 @@ from prefetch.store import (
     inbox,
     orders,
     patients,
+    replanning,
     retention,
     retrieves,
     tables,
@@ -62,9 +63,19 @@ DEEDS: dict[str, Callable[..., object]] = {
     "list orders": partial(orders.list_orders, since=NOW, until=NOW + HOUR),
     "list exams": partial(exams.list_exams, since=NOW, until=NOW + HOUR),
     "claim orders": partial(orders.claim_orders_to_plan, owner=OWNER, now=NOW, lease=LEASE, limit=4),
+    "plan by another configuration": partial(
+        replanning.plan_by, configuration="new", progress=replanning.Progress(since=NOW - HOUR), now=NOW
+    ),
+    "plan all by hand": partial(
+        replanning.plan_all_by_hand,
+        progress=replanning.Progress(since=NOW - HOUR),
+        asked_at=NOW,
+        by="me",
+        now=NOW,
+    ),
     "promote": partial(claims.promote, now=NOW),
     "expire": partial(checks.expire, now=NOW),
-    "renew": partial(claims.renew_leases, owner=OWNER, now=NOW, lease=LEASE),
+    "renew": partial(claims.renew_leases, owner=OWNER, planning=[1], retrieving=[1], now=NOW, lease=LEASE),
     "sweep": partial(claims.sweep_leases, now=NOW),
     "recover": partial(claims.recover, now=NOW),
     "hand back": partial(claims.recover, now=NOW, owner=OWNER),
@@ -89,9 +100,13 @@ DEEDS: dict[str, Callable[..., object]] = {
         patient_id="4711",
         issuer=None,
         result=FindResult(outcome=Outcome.SUCCESS),
+        address="PACS@localhost:104",
+        asked_as="",
         asked_at=NOW,
     ),
-    "latest answer": partial(answers.latest_answer, archive="a", patient_id="4711", issuer=None),
+    "latest answer": partial(
+        answers.latest_answer, archive="a", patient_id="4711", issuer=None, address="PACS@localhost:104"
+    ),
     "forget": partial(retention.forget, history_before=NOW - HOUR, messages_before=NOW - HOUR, limit=100),
 }
 
@@ -113,7 +128,12 @@ def walk(queue: Queue) -> None:
     queue.plan(order, wish("1", decision=Decision.PRESENT), wish("2"))
 
 
-_TABLES = {table.name for table in tables.metadata.sorted_tables} - {"archives", "pairs", "nodes"}
+_TABLES = {table.name for table in tables.metadata.sorted_tables} - {
+    "archives",
+    "pairs",
+    "destinations",
+    "nodes",
+}
 """Those that grow with the days."""
 _OF_INTEREST = {
     str(index.name)

@@ -10,7 +10,7 @@ from prefetch.sandbox import studies
 from prefetch.sandbox.messages import Booking
 from tests.lies.premises import Premises, Row
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 ANNA = model.Patient(patient_id="P1", name="Muster^Anna", birth_date="19700101", sex="F")
 
 

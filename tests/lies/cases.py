@@ -48,7 +48,7 @@ class Case:
 
 def _timeouts(**short: str) -> dict[str, Any]:
     """Make the archive's timers that the lie is about short; the others are longer than any delay here."""
-    return {"timeouts": {"acse": "60s", "idle": "60s", "move_idle": "60s", **short}}
+    return {"timeouts": {"acse": "10m", "idle": "10m", "move_idle": "10m", **short}}
 
 
 _ASKED_AGAIN = frozenset({"planning.retry"})
@@ -67,7 +67,7 @@ CASES: dict[str, Case] = {
         timers=_ASKED_AGAIN | {"timeouts.acse", "archives.rest"},
         logs='warning: peer_rests because="ARCHIVE did not answer the association request"',
         says="ARCHIVE rests until hh:mm:ss UTC: ARCHIVE did not answer the association request",
-        trouble="archive rests until hh:mm:ss UTC and is tried again then",
+        trouble="archive rests until hh:mm:ss and is tried again then",
     ),
     "rejects-above-1": Case(
         studies=4,

@@ -16,7 +16,7 @@ from prefetch.sandbox.messages import Booking
 from tests.lies.cases import CASES, Case
 from tests.lies.premises import Premises, Row
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds within which every lie must have come to its end."""
 LOOK_AGAIN = 0.5
 HONEST = "an honest archive"

@@ -11,7 +11,7 @@ from tests.lies import page, run
 from tests.lies.cases import CASES, Case
 from tests.lies.run import Observation
 
-pytestmark = [pytest.mark.xdist_group("lies"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("lies"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from prefetch import bell, errors, health, stage
+from tests import clocks
 
 
 def test_a_ring_before_the_wait_is_not_lost() -> None:
@@ -16,7 +17,7 @@ def test_a_ring_before_the_wait_is_not_lost() -> None:
         struck.ring()
         await asyncio.wait_for(struck.wait(), 1)
 
-    asyncio.run(scene())
+    clocks.run_simulated(scene())
 
 
 def test_a_ring_wakes_one_worker_only() -> None:
@@ -33,16 +34,16 @@ def test_a_ring_wakes_one_worker_only() -> None:
             worker.cancel()
         return awake
 
-    assert asyncio.run(scene()) == 1
+    assert clocks.run_simulated(scene()) == 1
 
 
 def test_a_wait_may_end_without_a_ring() -> None:
     """A time limit is no error."""
-    asyncio.run(bell.Bell().wait(0.01))
+    clocks.run_simulated(bell.Bell().wait(0.01))
 
 
 def test_a_planned_ring_comes_when_its_time_has_passed() -> None:
-    """Never before, for the store would still say that nothing is due; and not much later."""
+    """Never before, for the store would still say that nothing is due; and no more than a grain later."""
 
     async def scene() -> float:
         struck = bell.Bell()
@@ -51,8 +52,8 @@ def test_a_planned_ring_comes_when_its_time_has_passed() -> None:
         await asyncio.wait_for(struck.wait(), 2)
         return asyncio.get_running_loop().time() - began
 
-    took = asyncio.run(scene())
-    assert 0.3 <= took <= 0.3 + bell.GRAIN + 0.2
+    took = clocks.run_simulated(scene())
+    assert 0.3 <= took <= 0.3 + bell.GRAIN
 
 
 def test_planned_rings_of_about_the_same_time_are_one() -> None:
@@ -71,7 +72,7 @@ def test_planned_rings_of_about_the_same_time_are_one() -> None:
             rings += loop.time() - before < left
         return rings, 100
 
-    rings, planned = asyncio.run(scene())
+    rings, planned = clocks.run_simulated(scene())
     assert 1 <= rings <= 2 < planned
 
 
@@ -84,7 +85,7 @@ def test_every_stage_has_its_bell() -> None:
         for each in (bells.reader, bells.planner, bells.movers["main"], bells.verifiers["room-1"]):
             await asyncio.wait_for(each.wait(), 1)
 
-    asyncio.run(scene())
+    clocks.run_simulated(scene())
 
 
 def test_a_stage_survives_a_store_that_is_away_for_a_while() -> None:
@@ -106,5 +107,5 @@ def test_a_stage_survives_a_store_that_is_away_for_a_while() -> None:
         worker.cancel()
         await asyncio.wait([worker])
 
-    asyncio.run(scene())
+    clocks.run_simulated(scene())
     assert len(calls) >= 2

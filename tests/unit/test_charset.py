@@ -162,3 +162,12 @@ def test_any_bytes_become_text(raw: bytes, declared: str) -> None:
     assert isinstance(decoded.text, str)
     if raw.isascii() and b"\x1b" not in raw:
         assert decoded.text == raw.decode()
+
+
+@pytest.mark.parametrize("foreign", ["Müller^Jörg", "Grüße", "Löw"])
+@pytest.mark.parametrize("more", ["", "Übelkeit, Schwäche und Gefühlsstörung", "Schädel"])
+def test_one_value_that_is_not_of_the_declared_utf8_is_read_by_itself(foreign: str, more: str) -> None:
+    """And the others as declared: no value is lost to another's mistake, nor read as Chinese."""
+    raw = b"MSH|^~\\&|A\rPID|||1||" + foreign.encode("cp1252") + b"\rOBR|||" + more.encode() + b"|Kopf"
+    text = charset.decode(raw, declared="UNICODE UTF-8").text
+    assert (True, True) == (foreign in text, more in text)

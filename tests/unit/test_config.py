@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prefetch import character_sets, config, errors, lifecycle, logs, rules, spans, yamlfile
 from prefetch.config import BirthDateSaidBy, Config, Gone, Mode, NameConflict, Verify
+from prefetch.domain.issuers import IssuerKey
 from prefetch.peers import Acknowledgement, Allow, AllowedSender, Case, PatientIdForm
 from tests import models
 
@@ -126,7 +127,7 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "archives.main.mode": ("observe", "archives.main.mode", Mode.OBSERVE),
     "archives.main.max_associations": ("9", "archives.main.max_associations", 9),
     "archives.main.studies_per_move": ("4", "archives.main.studies_per_move", 4),
-    "archives.main.send_issuer": ("no", "archives.main.send_issuer", False),
+    "archives.main.send_issuer": ("no", "archives.main.send_issuer", IssuerKey.FALSE),
     "archives.main.codes": ("no", "archives.main.codes", False),
     "archives.main.issuers": ("{A: B}", "archives.main.issuers", {"A": "B"}),
     "archives.main.patient_ids.strip_prefix": ("H-", "archives.main.patient_ids.strip_prefix", "H-"),
@@ -195,6 +196,9 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "relevance.vocabulary": ("words", "relevance.vocabulary", Path("words")),
     "relevance.procedure_codes": ("codes.csv", "relevance.procedure_codes", Path("codes.csv")),
     "relevance.grading": ("tables", "relevance.grading", Path("tables")),
+    "trouble.unknown_patients": ("30", "trouble.unknown_patients", 30),
+    "trouble.unmatched_orders": ("30", "trouble.unmatched_orders", 30),
+    "trouble.feed_silence": ("4h", "trouble.feed_silence", timedelta(hours=4)),
     "retention.history": ("365d", "retention.history", timedelta(days=365)),
     "retention.messages": ("7d", "retention.messages", timedelta(days=7)),
     "logging.level": ("debug", "logging.level", "debug"),
@@ -307,7 +311,7 @@ BAD: dict[str, tuple[str, str]] = {
     "archives.main.mode": ("off", "“off” is not possible; possible: active, observe"),
     "archives.main.max_associations": ("0", "must be at least 1, found 0"),
     "archives.main.studies_per_move": ("0", "must be at least 1, found 0"),
-    "archives.main.send_issuer": ("maybe", "expected true or false, found “maybe”"),
+    "archives.main.send_issuer": ("maybe", "“maybe” is not possible; possible: auto, true, false"),
     "archives.main.codes": ("all", "expected true or false, found “all”"),
     "archives.main.issuers": ("{A: [B]}", "expected a text, found a list"),
     "archives.main.patient_ids": ("zeros", "expected keys and values, found “zeros”"),
@@ -456,6 +460,10 @@ BAD: dict[str, tuple[str, str]] = {
     "relevance.procedure_codes": ("{a: b}", "expected a text, found keys and values"),
     "relevance.grading": ("[]", "expected a text, found a list"),
     "retention": ("30d", "expected keys and values, found “30d”"),
+    "trouble": ("20", "expected keys and values, found “20”"),
+    "trouble.unknown_patients": ("0", "must be at least 1, found 0"),
+    "trouble.unmatched_orders": ("0", "must be at least 1, found 0"),
+    "trouble.feed_silence": ("soon", DURATION),
     "retention.history": ("soon", DURATION),
     "retention.messages": ("forever", "expected a duration such as 90s, 15m, 24h or 2d, found “forever”"),
     "logging": ("debug", "expected keys and values, found “debug”"),

@@ -383,3 +383,35 @@ def test_a_map_that_is_not_there_is_told(tmp_path: Path) -> None:
     """By its name, and why."""
     with pytest.raises(errors.ConfigurationError, match="cannot be read: No such file"):
         codes.load_procedure_codes(tmp_path / "nowhere.csv")
+
+
+# --- where nothing names a region ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["CT guided biopsy", "Drainage CT", "biopsia eco guiada", "IR tube change"])
+def test_a_biopsy_without_a_region_is_of_the_trunk(text: str) -> None:
+    """Unless another witness says where it was done."""
+    assert "chest abdomen pelvis" == regions(text)
+    assert "pelvis" == regions(text, body_part="PROSTATE")
+
+
+@pytest.mark.parametrize(
+    "disease", ["breast cancer", "Lymphom", "melanoma", "carcinoma prostata", "sarcoidose"]
+)
+def test_a_pet_for_a_disease_that_spreads_is_of_the_whole_body(disease: str) -> None:
+    """Whatever organ the disease is named after; a CT for it is of the organ."""
+    assert "whole-body" == regions(f"PET {disease}")
+    assert "whole-body" != regions(f"CT {disease}")
+
+
+def test_a_report_is_no_exam_but_an_exam_may_have_one() -> None:
+    """A word for paperwork counts where region or modality is missing."""
+    assert "paperwork" == facets("consultation")
+    assert "paperwork" == facets("chest, second opinion")
+    assert not facets("CT chest, second opinion")
+
+
+def test_the_catheter_of_a_drainage_is_no_mere_line() -> None:
+    """What is drained is looked at; what a line lies in is not."""
+    assert "guidance" == facets("IR drainage catheter placement abdomen")
+    assert "device" == facets("IR catheter check")

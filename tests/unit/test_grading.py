@@ -13,6 +13,18 @@ from prefetch.relevance import Description, Worth, anatomy, tables
 from prefetch.relevance.grading import same_procedure
 
 YEAR = 365
+PAIRS = Path(__file__).parents[1] / "data" / "pairs"
+
+
+def pairs() -> list[tuple[str, str, int]]:
+    """Order, study and grade of each line in `tests/data/pairs`."""
+    found = []
+    for file in sorted(PAIRS.glob("*.tsv")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                order, study, worth = line.split("\t")
+                found.append((order, study, int(worth)))
+    return found
 
 
 def grade(order: str, study: str, *, age_days: float | None = None, same: str | None = None) -> Worth:
@@ -49,7 +61,7 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("PET CT WHOLE BODY", "CT ABDOMEN PELVIS", MUST),
         ("MRI LUMBAR SPINE", "NM BONE SCAN WHOLE BODY", USEFUL),
         ("CT CHEST", "NM BONE SCAN WHOLE BODY", MARGINAL),
-        ("CT CHEST", "CT ABDOMEN PELVIS", USEFUL),
+        ("CT CHEST", "CT ABDOMEN PELVIS", MARGINAL),
         ("CT ABDOMEN", "CT PELVIS", USEFUL),
         ("CT ABDOMEN", "MRI PELVIS", MARGINAL),
         ("CT CHEST", "CTA CORONARY", USEFUL),
@@ -69,11 +81,11 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("CT MAXILLOFACIAL", "CT HEAD", USEFUL),
         ("CT MAXILLOFACIAL", "MRI BRAIN", MARGINAL),
         ("CTA HEAD", "CTA NECK", USEFUL),
-        ("CT HEAD", "CTA NECK", MARGINAL),
+        ("CT HEAD", "CTA NECK", USEFUL),
         ("XR WRIST RIGHT", "XR HAND RIGHT", USEFUL),
         ("XR FEMUR RIGHT", "XR HIP RIGHT", USEFUL),
         ("MRI KNEE RIGHT", "MRI LOWER EXTREMITY RIGHT", USEFUL),
-        ("MRI KNEE RIGHT", "XR FEMUR RIGHT", MARGINAL),
+        ("MRI KNEE RIGHT", "XR FEMUR RIGHT", USEFUL),
         ("XR FEMUR RIGHT", "XR HIP LEFT", MARGINAL),
         ("MODIFIED BARIUM SWALLOW", "ESOPHAGRAM", USEFUL),
         ("US PELVIS TRANSVAGINAL", "XR PELVIS", MARGINAL),
@@ -85,8 +97,8 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("MAM SCREENING BILATERAL", "MRI BREAST BILATERAL", MUST),
         ("US BREAST RIGHT", "MAM DIAGNOSTIC RIGHT", MUST),
         ("MAM SCREENING BILATERAL", "XR CHEST", NONE),
-        ("XR LUMBAR SPINE", "CT ABDOMEN PELVIS", MARGINAL),
-        ("MRI LUMBAR SPINE", "CT ABDOMEN PELVIS", MARGINAL),
+        ("XR LUMBAR SPINE", "CT ABDOMEN PELVIS", USEFUL),
+        ("MRI LUMBAR SPINE", "CT ABDOMEN PELVIS", USEFUL),
         ("DEXA", "DXA BONE DENSITY AXIAL SKELETON", MUST),
         ("DEXA HIP", "CT PELVIS", NONE),
         ("MRI LUMBAR SPINE", "DEXA", MARGINAL),
@@ -99,7 +111,7 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("XR FACIAL BONES", "OPG XR", MARGINAL),
         ("CT CHEST", "IR PICC PLACEMENT", MARGINAL),
         ("IR PORT REMOVAL", "IR PORT PLACEMENT", MUST),
-        ("IR PORT PLACEMENT", "CT CHEST", MARGINAL),
+        ("IR PORT PLACEMENT", "CT CHEST", USEFUL),
         ("CT CHEST", "CT GUIDED LUNG BIOPSY", MUST),
         # sides
         ("XR KNEE LEFT", "XR KNEE LEFT", MUST),
@@ -143,6 +155,26 @@ MUST, USEFUL, MARGINAL, NONE = Worth.MUST, Worth.USEFUL, Worth.MARGINAL, Worth.N
         ("MRI WRIST", "HAND", MARGINAL),
         ("MRI THORACIC SPINE", "THORACIC SPINE", USEFUL),
         ("SPINE", "NM BONE SCAN", USEFUL),
+        # what belongs together
+        ("CT ABDOMEN", "CT CHEST", MARGINAL),
+        ("ECHOCARDIOGRAM", "XR CHEST", USEFUL),
+        ("CT CORONARY ANGIO", "CT CHEST", USEFUL),
+        ("NM MYOCARDIAL PERFUSION", "CT CHEST", USEFUL),
+        ("ECHOCARDIOGRAM", "MAMMOGRAM", NONE),
+        ("CT CHEST", "ECHOCARDIOGRAM", MARGINAL),
+        ("CT HEAD", "CT CERVICAL SPINE", USEFUL),
+        ("CT CERVICAL SPINE", "CT HEAD", USEFUL),
+        ("CT HEAD", "XR CERVICAL SPINE", NONE),
+        ("MRI BRAIN", "US CAROTID", USEFUL),
+        ("US CAROTID", "MRI BRAIN", USEFUL),
+        ("US THYROID", "MRI BRAIN", NONE),
+        ("MRI BRAIN", "US THYROID", NONE),
+        ("MRI BRAIN", "MRI WHOLE SPINE", USEFUL),
+        ("MRI WHOLE SPINE", "MRI BRAIN", USEFUL),
+        ("MRI BRAIN", "MRI LUMBAR SPINE", MARGINAL),
+        ("CT ABDOMEN", "CT LUMBAR SPINE", MARGINAL),
+        ("XR THORACIC SPINE", "CT CHEST", USEFUL),
+        ("US KNEE LEFT", "XR TIBIA LEFT", USEFUL),
     ],
 )
 def test_worth(order: str, study: str, worth: Worth) -> None:
@@ -297,7 +329,7 @@ def graded_by(directory: Path, order: str, study: str, age_days: float | None = 
 @pytest.mark.parametrize(
     ("name", "line", "pair", "worth"),
     [
-        ("regions.tsv", "1|chest|abdomen|both|any|any|-|ours", ("CT CHEST", "CT ABDOMEN"), (2, 1)),
+        ("regions.tsv", "2|chest|abdomen|both|any|any|-|ours", ("CT CHEST", "CT ABDOMEN"), (1, 2)),
         ("regions.tsv", "0|chest|heart|both|any|any|-|ours", ("CT CHEST", "CTA CORONARY"), (2, 0)),
         ("modalities.tsv", "3|CT|XR|chest", ("CT CHEST", "XR CHEST"), (2, 3)),
         ("modalities.tsv", "0|any|DXA|any", ("MRI LUMBAR SPINE", "DEXA"), (1, 0)),
@@ -311,6 +343,26 @@ def test_a_site_amends_the_tables(
 ) -> None:
     """One line in a file of the same name, and its word is the last."""
     assert worth == (grade(*pair), graded_by(write(tmp_path, name, "# ours", line), *pair))
+
+
+@pytest.mark.parametrize(("order", "study", "worth"), pairs())
+def test_pairs_of_each_kind(order: str, study: str, worth: int) -> None:
+    """What a radiologist says of a pair, in whatever language it is written."""
+    assert worth == grade(order, study, age_days=30)
+
+
+def test_paperwork_takes_no_place_even_under_the_same_code() -> None:
+    """A report that was stored under the code of its exam has no images to compare."""
+    assert NONE == grade("CT CHEST", "CONSULTATION", same="the same procedure code CTX")
+
+
+@pytest.mark.parametrize(
+    ("modality", "text", "worth"), [("SR", "", NONE), ("DOC", "", NONE), ("SR", "CT CHEST", MUST)]
+)
+def test_a_study_of_documents_takes_no_place(modality: str, text: str, worth: Worth) -> None:
+    """Unless its description says of what exam they are: an archive may state one modality of several."""
+    study = relevance.describe(text, modality=modality)
+    assert worth == relevance.grade(relevance.describe("CT CHEST"), study).value
 
 
 def test_what_no_line_speaks_of_is_worth_nothing(tmp_path: Path) -> None:
@@ -334,7 +386,7 @@ def test_a_site_amends_the_ages(tmp_path: Path) -> None:
         ("regions.tsv", "2|chest|abdomen", "8 columns are expected, parted by tabs; here are 3"),
         ("regions.tsv", "2|chests|abdomen|both|any|any|-|x", "“chests” is no region; there are head, face"),
         ("regions.tsv", "2|chest|abdomen|yes|any|any|-|x", "“yes” is none of - both"),
-        ("regions.tsv", "2|chest|abdomen|-|any|any|no|x", "“no” is none of - study both"),
+        ("regions.tsv", "2|chest|abdomen|-|any|any|no|x", "“no” is none of - study order both none"),
         ("modalities.tsv", "4|CT|XR|any", "“4” is no grade from 0 to 3"),
         ("modalities.tsv", "2|CT|XRAY|any", "“XRAY” is no modality"),
         ("ages.tsv", "US|any|5y|1|0", "“5y” is no number of days"),

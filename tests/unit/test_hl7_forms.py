@@ -204,3 +204,22 @@ def test_mapping_with_other_places_keeps_forms_and_the_other_fields() -> None:
     (place,) = changed.places["modality"]
     assert (place.path, place.form) == (FieldPath("ZMO", 1), forms.modality)
     assert changed.places["sex"] == DEFAULT.places["sex"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("12/14/2026 2:30 PM", "2026-12-14T14:30"),
+        ("12/4/2026 2:30:00 PM", "2026-12-04T14:30:00"),
+        ("3/2/2026 12:05 am", "2026-03-02T00:05"),
+        ("3/2/2026 12:05 p.m.", "2026-03-02T12:05"),
+        ("2026-12-14 9:05 AM", "2026-12-14T09:05"),
+        ("14.12.2026 9:05", "2026-12-14T09:05"),
+        ("20261214 9:05", "2026-12-14T09:05"),
+        ("12/14/2026 14:30 PM", None),
+        ("3/2/2026 9:05", None),
+    ],
+)
+def test_a_time_as_people_write_it_is_read(sent: str, read: str | None) -> None:
+    """Where it is plain which number is the month: who writes AM and PM writes it first."""
+    assert read == forms.time(sent, HEADER)

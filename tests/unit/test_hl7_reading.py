@@ -56,6 +56,8 @@ def test_order_with_all_that_an_ris_writes() -> None:
         accession_number="A77",
         placer_order_number="P77",
         filler_order_number="F77",
+        placer_issuer="HIS",
+        filler_issuer="RIS",
         requested_procedure_id="RP77",
         scheduled_procedure_step_id="SPS77",
         procedure_code="CTTH",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -156,7 +158,10 @@ parts = st.lists(
 def test_every_component_keeps_its_place(said: list[str], name: str) -> None:
     """However far a field goes beyond its data type, the nth component is the nth between delimiters."""
     (repetition,) = fields.read_field("^".join(["k", *said]), name, USUAL)
-    expected = [fields.unescape(part.split("&")[0], USUAL) for part in said]
+    expected = [
+        fields.unescape(fields.parts_of(part, name, place, USUAL)[0], USUAL)
+        for place, part in enumerate(said, 2)
+    ]
     assert [repetition.component(place) for place in range(2, len(said) + 2)] == expected
 
 
@@ -165,3 +170,50 @@ def test_any_field_is_read(text: str, name: str) -> None:
     """No text in any field is too odd to be taken apart."""
     for repetition in fields.read_field(text, name, USUAL):
         assert repetition.component(1) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "component", "read"),
+    [
+        ("OBR_4", "CTTAP^CT HEAD & NECK^L", 2, "CT HEAD & NECK"),
+        ("OBR_4", "CTTAP^CT HEAD &amp; NECK^L", 2, "CT HEAD & NECK"),
+        ("OBR_4", "CT HEAD & NECK", 1, "CT HEAD & NECK"),
+        ("OBR_44", "X^Ankle &lt; 2 views&gt;", 2, "Ankle < 2 views>"),
+        ("OBR_31", "^Pain & swelling", 2, "Pain & swelling"),
+        ("OBR_13", "fever & cough", 1, "fever & cough"),
+        ("PID_3", "4711^^^HOSP&1.2.3&ISO", 4, "HOSP"),
+        ("PID_5", "van der Muster&van der&Muster^Anna", 1, "van der Muster"),
+    ],
+)
+def test_an_ampersand_is_text_where_the_data_type_has_no_parts(
+    name: str, sent: str, component: int, read: str
+) -> None:
+    """And a delimiter where it has some: in an authority, or in a family name."""
+    (repetition,) = fields.read_field(sent, name, USUAL)
+    assert read == repetition.component(component)
+
+
+@pytest.mark.parametrize(
+    ("codec", "sent", "read"),
+    [
+        ("iso8859_2", "Ji\\X0159\\\\X00ED\\", "Jiří"),
+        ("iso8859_2", "Ji\\XF8\\\\XED\\", "Jiří"),
+        ("utf_8", "M\\XC3BC\\ller", "Müller"),
+        ("utf_8", "M\\XFC\\ller", "Müller"),
+        ("cp1252", "one\\X0D\\two", "one\rtwo"),
+        ("utf_8", "a\\X07\\b", "ab"),
+    ],
+)
+def test_an_escape_of_bytes_is_read_in_the_messages_own_character_set(
+    codec: str, sent: str, read: str
+) -> None:
+    """Four digits that are no text of it are one letter; no control character comes out of it."""
+    assert read == fields.unescape(sent, replace(USUAL, codec=codec))
+
+
+@pytest.mark.parametrize("note", ["PID", "PID|", "PID||||", " PID "])
+def test_a_line_of_a_note_that_reads_pid_begins_no_patient(note: str) -> None:
+    """What follows it is still the patient's."""
+    text = f"MSH|^~\\&|A\rPID|1||4711\rOBR|1||||||||||||see\r{note}\rORC|NW|P2\r"
+    (message,) = segments.messages(segments.cut(text, USUAL))
+    assert ["4711"] == [segment.field(3) for segment in message if segment.name == "PID"]

@@ -24,6 +24,7 @@ def after_move(
     attempts: int = 1,
     elsewhere: str | None = None,
     in_part: bool = False,
+    begun: bool = True,
     silent_until: datetime | None = None,
 ) -> lifecycle.Next:
     """What follows a C-MOVE, with the usual settings."""
@@ -39,6 +40,7 @@ def after_move(
         park=timedelta(minutes=10),
         because="said so",
         in_part=in_part,
+        begun=begun,
         silent_until=silent_until,
     )
 
@@ -248,3 +250,17 @@ def test_a_destination_that_is_away_is_asked_again_until_the_exam_has_passed() -
     """Not being able to ask costs no move; it ends only with the exam."""
     assert Step.CHECK_AGAIN is after_check(None, checks=1000, attempts=3).step
     assert Step.FALL_SHORT is after_check(None, expire_at=NOW).step
+
+
+@pytest.mark.parametrize(("elsewhere", "counts"), [(None, False), ("offsite", True)])
+def test_an_association_that_was_rejected_is_no_attempt(elsewhere: str | None, counts: bool) -> None:
+    """Nothing was asked; but where another archive has the study, it is asked in the end."""
+    following = after_move(Outcome.TRANSIENT, arrived=False, begun=False, elsewhere=elsewhere)
+    assert (Step.RETRY, counts) == (following.step, following.counts)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.PERMANENT])
+def test_a_move_of_several_studies_is_no_attempt_at_any(outcome: Outcome) -> None:
+    """What one of them does to the archive is not the others' fault."""
+    following = after_move(outcome, arrived=False, alone=False)
+    assert (Step.RETRY, False) == (following.step, following.counts)

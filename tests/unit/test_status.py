@@ -163,6 +163,9 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
     assert (verdict.outcome is Outcome.SUCCESS) == bool(code == 0 and sent_whole)
 
 
+REJECTED = "association rejected (permanent): "
+
+
 @pytest.mark.parametrize(
     ("rejection", "outcome", "because"),
     [
@@ -179,12 +182,25 @@ def test_any_end_of_a_move_has_an_outcome_and_words(code: int, counts: dict[str,
         ((2, 3, 1), Outcome.TRANSIENT, "association rejected (transient): temporary congestion"),
         ((2, 3, 2), Outcome.TRANSIENT, "association rejected (transient): local limit exceeded"),
         ((1, 3, 2), Outcome.TRANSIENT, "association rejected (transient): local limit exceeded"),
-        ((1, 1, 9), Outcome.PERMANENT, "association rejected (permanent): source 1, reason 9"),
-        ((None, None, None), Outcome.PERMANENT, "association rejected (permanent): source None, reason None"),
+        *(
+            (
+                (result, source, reason),
+                Outcome.PERMANENT,
+                f"{REJECTED}result {result}, source {source}, reason {reason}, which DICOM does not know",
+            )
+            for result, source, reason in [(1, 1, 9), (3, 1, 1), (255, 255, 255), (None, None, None)]
+        ),
     ],
 )
 def test_rejections(rejection: tuple[int, int, int], outcome: Outcome, because: str) -> None:
     """A rejection is permanent or transient as it says; congestion is always transient."""
     crowded = outcome is Outcome.TRANSIENT
-    expected = status.Verdict(outcome=outcome, because=because, unwell=not crowded, crowded=crowded)
+    expected = status.Verdict(
+        outcome=outcome,
+        because=because,
+        unwell=not crowded,
+        rejected=True,
+        crowded=crowded,
+        refused=not crowded,
+    )
     assert expected == status.classify_rejection(*rejection)

@@ -13,7 +13,9 @@ from tests.queued import NOW
 TEN = together.Most(studies=10, instances=100)
 
 
-def due(number: int, *, instances: int | None = 10, attempts: int = 0, part: bool = False) -> model.Retrieve:
+def due(
+    number: int, *, instances: int | None = 10, tried: bool = False, part: bool = False
+) -> model.Retrieve:
     """One study that may move."""
     return model.Retrieve(
         id=number,
@@ -27,7 +29,7 @@ def due(number: int, *, instances: int | None = 10, attempts: int = 0, part: boo
         deadline=NOW,
         expire_at=NOW,
         created_at=NOW,
-        attempts=attempts,
+        claimed_at=NOW if tried else None,
         expected_instances=instances,
         series=(model.Part("1.2.3.4", 1),) if part else (),
     )
@@ -64,7 +66,7 @@ def test_what_cannot_be_counted_goes_by_itself(odd: model.Retrieve) -> None:
 
 def test_what_was_tried_in_vain_goes_by_itself() -> None:
     """It would spoil the move of the others once more."""
-    assert chosen(due(1, attempts=1), due(2)) == [1]
+    assert chosen(due(1, tried=True), due(2)) == [1]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ delimiters and nothing more. Escape sequences are resolved last (HL7 v2.5.1 2.7)
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hl7apy import parser
+from hl7apy import load_library, parser
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
 
@@ -66,10 +69,44 @@ def _read_repetition(text: str, name: str, delimiters: Delimiters) -> Repetition
     components = _parse(text, name, delimiters) or tuple(text.split(delimiters.component))
     return Repetition(
         tuple(
-            tuple(unescape(part, delimiters).strip() for part in component.split(delimiters.subcomponent))
-            for component in components
+            tuple(unescape(part, delimiters).strip() for part in parts_of(component, name, place, delimiters))
+            for place, component in enumerate(components, 1)
         )
     )
+
+
+def parts_of(component: str, name: str, place: int, delimiters: Delimiters) -> Sequence[str]:
+    """The subcomponents of a component; of text in a coded or free text field it is itself the only one.
+
+    `CT CHEST & ABDOMEN` is what people write, and no data type of theirs has a part behind the `&`.
+    """
+    if delimiters.subcomponent not in component:
+        return (component,)
+    if not _is_text(name, place):
+        return component.split(delimiters.subcomponent)
+    return (_XML.sub(lambda found: html.unescape(found[0]), component),)
+
+
+_XML = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,4});")
+"""What an interface engine leaves of a text that was XML."""
+
+_TEXT = frozenset({"ST", "TX", "FT", "ID", "IS"})
+_CODED = frozenset({"CE", "CWE", "CNE", "CF"})
+
+
+@lru_cache(_REMEMBERED)
+def _is_text(name: str, place: int) -> bool:
+    """Whether a component is text, by hl7apy's tables: of a coded field, or the whole of a text field."""
+    library = load_library(VERSION)
+    kind = library.FIELDS.get(name, ("", None, ""))[2]
+    if kind in _CODED:
+        component = library.DATATYPES.get(f"{kind}_{place}", ("", None, "ST"))[2]
+        return component in _TEXT
+    return kind in {"TX", "FT"} or (kind == "ST" and name in _PROSE)
+
+
+_PROSE = frozenset({"OBR_13", "ORC_16", "NTE_3", "OBX_5"})
+"""Fields that hold what somebody wrote. Other texts may be numbers with parts, whatever the standard says."""
 
 
 @lru_cache(_REMEMBERED)
@@ -121,11 +158,42 @@ def unescape(text: str, delimiters: Delimiters) -> str:
             return ""
         if code.startswith("."):
             return " "
-        sent = bytes.fromhex(code.removeprefix("X"))
-        try:
-            return sent.decode()
-        except UnicodeDecodeError:  # of a sender that means Western letters by its bytes
-            return sent.decode("cp1252", "replace")
+        return _read_hex(bytes.fromhex(code.removeprefix("X")), delimiters.codec)
 
     pattern = rf"{mark}([FSTREHN]|\.[a-z]{{2}}[+-]?\d*|X(?:[0-9A-Fa-f]{{2}})+){mark}"
     return re.sub(pattern, resolve, text).replace("\0", "")
+
+
+def _read_hex(sent: bytes, codec: str) -> str:
+    r"""Text from the bytes of a `\X…\` escape, in the message's own character set (HL7 v2.5.1 2.7.5).
+
+    Two bytes that are no text of it are one unit of UTF-16, as senders in the East of Europe write them; what
+    is a control character even so is a line end, or nothing.
+    """
+    readings = [
+        reading for each in (codec, "utf_8", "cp1252") if (reading := _decoded(sent, each)) is not None
+    ]
+    plain = next((reading for reading in readings if not _has_control(reading)), None)
+    if plain is None and len(sent) % _UNIT == 0:
+        plain = _decoded(sent, "utf_16_be")
+    text = plain if plain is not None else (readings or [sent.decode("cp1252", "replace")])[0]
+    return "".join(char for char in text if char in _LINE_ENDS or not _is_control(char))
+
+
+_UNIT = 2
+_LINE_ENDS = "\r\n\t"
+
+
+def _decoded(sent: bytes, codec: str) -> str | None:
+    try:
+        return sent.decode(codec)
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def _has_control(text: str) -> bool:
+    return any(_is_control(char) and char not in _LINE_ENDS for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cs", "Cn", "Co"}

@@ -66,7 +66,7 @@ _TIME = re.compile(
 
 def time(value: str, _header: Header) -> str | None:
     """A point in time as `YYYY-MM-DD[THH:MM[:SS]][±hh:mm]`, the zone only where one was sent."""
-    found = _TIME.fullmatch(_year_first(value))
+    found = _TIME.fullmatch(_year_first(_in_24_hours(value)))
     if found is None:
         return None
     day = f"{found['year']}-{found['month']}-{found['day']}"
@@ -77,6 +77,33 @@ def time(value: str, _header: Header) -> str | None:
         day, clock = _day_after(day), clock.replace("24", "00")
     moment = f"{day}T{clock}{_zone(found['zone'])}"
     return moment if _exists(moment) else None
+
+
+def _in_24_hours(value: str) -> str:
+    """A time as people write it (`12/14/2026 2:30 PM`, `14.12.2026 9:05`) with two digits of 24 hours.
+
+    Who writes AM and PM writes the month first.
+    """
+    found = _BY_PEOPLE.fullmatch(value.strip())
+    if found is None:
+        return value
+    day, hour, minute, second, half = found.groups()
+    number = int(hour)
+    if half:
+        if not 1 <= number <= _NOON:
+            return value
+        number = number % _NOON + (_NOON if half in "pP" else 0)
+        day = _MONTH_FIRST.sub(r"\3-\1-\2", day)
+        day = "-".join(part.zfill(2) for part in day.split("-"))
+    return f"{day} {number:02}:{minute}{second or ''}"
+
+
+_NOON = 12
+_BY_PEOPLE = re.compile(
+    r"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{8})[T ]+(\d{1,2}):(\d\d)(:\d\d)?(?:[.,]\d+)?"
+    r"(?:\s*([AaPp])\.?[Mm]\.?)?"
+)
+_MONTH_FIRST = re.compile(r"^(\d{1,2})/(\d{1,2})/(\d{4})$")
 
 
 _MIDNIGHT = frozenset({"24:00", "24:00:00"})

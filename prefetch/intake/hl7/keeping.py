@@ -5,7 +5,7 @@ Nothing is interpreted here, so that any place in a message can be asked for, a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefetch import lastmessage
@@ -24,15 +24,19 @@ def keep(scope: Scope, delimiters: Delimiters) -> lastmessage.Segments:
 
 
 def _segment(segment: Segment, delimiters: Delimiters) -> lastmessage.Segment:
-    said = list(segment.fields[1:])
+    values = list(segment.fields[1:])
     if segment.name == "MSH":  # MSH-1 is the separator itself, and MSH-2 is not to be cut
-        return [segment.name, delimiters.field, *said[:1], *(_field(one, delimiters) for one in said[1:])]
-    while said and not said[-1]:
-        said.pop()
-    return [segment.name, *(_field(one, delimiters) for one in said)]
+        read = (_field(text, f"MSH_{number}", delimiters) for number, text in enumerate(values[1:], 3))
+        return [segment.name, delimiters.field, *values[:1], *read]
+    while values and not values[-1]:
+        values.pop()
+    return [
+        segment.name,
+        *(_field(text, f"{segment.name}_{number}", delimiters) for number, text in enumerate(values, 1)),
+    ]
 
 
-def _field(text: str, delimiters: Delimiters) -> Any:
+def _field(text: str, name: str, delimiters: Delimiters) -> Any:
     """A field's repetitions, components and subcomponents; most fields are empty."""
     if not text:
         return ""
@@ -41,18 +45,18 @@ def _field(text: str, delimiters: Delimiters) -> Any:
         plain = fields.unescape(said, delimiters).strip()
         return "" if plain == fields.NULL else plain[: lastmessage.MOST_LETTERS]
 
-    def component(said: str) -> Any:
-        return _cut(said, delimiters.subcomponent, value)
+    def component(text: str, place: int) -> Any:
+        return _cut(fields.parts_of(text, name, place, delimiters), lambda part, _: value(part))
 
-    def repetition(said: str) -> Any:
-        return _cut(said, delimiters.component, component)
+    def repetition(text: str, _: int) -> Any:
+        return _cut(text.split(delimiters.component), component)
 
-    return _cut(text, delimiters.repetition, repetition)
+    return _cut(text.split(delimiters.repetition), repetition)
 
 
-def _cut(text: str, separator: str, read: Callable[[str], Any]) -> Any:
-    """The parts of a text, each read; a text by itself where nothing was cut."""
-    if separator not in text:
-        alone = read(text)
+def _cut(parts: Sequence[str], read: Callable[[str, int], Any]) -> Any:
+    """The parts of a text, each read with its place; a text by itself where nothing was cut."""
+    if len(parts) == 1:
+        alone = read(parts[0], 1)
         return alone if isinstance(alone, str) else [alone]
-    return [read(part) for part in text.split(separator)]
+    return [read(part, place) for place, part in enumerate(parts, 1)]

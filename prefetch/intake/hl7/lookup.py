@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from prefetch import model
 from prefetch.fieldpath import FieldPath
 from prefetch.intake.header import Header
-from prefetch.intake.hl7 import fields, patient
+from prefetch.intake.hl7 import fields, patient, times
 from prefetch.intake.hl7.groups import Scope
 from prefetch.intake.hl7.mapping import Mapping, Place
 from prefetch.intake.hl7.segments import Segment
@@ -81,15 +81,24 @@ class Lookup:
 
     def _look_up(self, name: str, scope: Scope, values: Values) -> None:
         """The first value that is believed; the explicit null counts only where no place has one."""
+        found = self._believed(name, scope, values)
+        first = next(found, None)
+        if first is None:
+            return
+        if name == "scheduled_start":
+            first = times.weigh([first, *found], self._header)
+        values.take(name, *first)
+
+    def _believed(self, name: str, scope: Scope, values: Values) -> Iterator[tuple[str, str]]:
+        """The values that are believed, in the order of their places, each with its origin."""
         translate = self._mapping.values.get(name, {})
         for place in self._mapping.places[name]:
-            said = list(self._sent(scope, place))
-            for sent in said if not place.alone or len(set(said)) == 1 else ():
+            sent_here = list(self._sent(scope, place))
+            for sent in sent_here if not place.alone or len(set(sent_here)) == 1 else ():
                 if sent == fields.NULL:
                     values.cleared.add(name)
                 elif value := place.form(translate.get(sent.strip().upper(), sent), self._header):
-                    values.take(name, value, str(place.path))
-                    return
+                    yield value, str(place.path)
 
     def _sent(self, scope: Scope, place: Place) -> Iterator[str]:
         path = place.path

@@ -80,6 +80,12 @@ _OF_ORDER = {
         *_places(forms.not_a_status(forms.text), "SCH-27"),
         *_places(forms.text, "SCH-2"),
     ),
+    "accession_issuer": (
+        *_places(forms.text, "IPC-1.2", "IPC-1.3"),
+        *_places(forms.text, "OBR-18.2", only=_holds_no_location),
+    ),
+    "placer_issuer": _places(forms.text, "ORC-2.2", "ORC-2.3", "OBR-2.2", "OBR-2.3"),
+    "filler_issuer": _places(forms.text, "ORC-3.2", "ORC-3.3", "OBR-3.2", "OBR-3.3"),
     "placer_appointment_id": _places(forms.text, "SCH-1"),
     "filler_appointment_id": _places(forms.text, "SCH-2"),
     "requested_procedure_id": _places(forms.text, "IPC-2", "OBR-19"),

@@ -216,7 +216,7 @@ class _Reader:
     def _of_order(self, effect: control.Effect, scope: Scope, place: str) -> _Said:
         made = self._made(effect, self._values(scope, mappings.ALL_FIELDS), place)
         segments = keeping.keep(scope, self.header.delimiters)
-        said = replace(made, event=replace(made.event, segments=segments))
+        said = replace(made, event=_named(replace(made.event, segments=segments)))
         if said.event.identifies_an_order or effect.action is Action.IGNORE:
             return said
         return _Said(said.event, said.origins, "no order, accession or appointment number: no order to keep")
@@ -260,6 +260,15 @@ class _Reader:
         return self.header.trigger or (event.field(1).strip().upper() if event else "")
 
 
+def _named(event: OrderEvent) -> OrderEvent:
+    """An event that no number names, by patient, service and day: what a booking without numbers has."""
+    service = _procedure(event)
+    if event.identifies_an_order or not (event.patient_id and service and event.scheduled_start):
+        return event
+    day = event.scheduled_start[: len("2026-01-31")]
+    return replace(event, filler_appointment_id=f"{event.patient_id} {service} {day}")
+
+
 def _tell_apart(booked: Sequence[_Said]) -> Iterator[_Said]:
     """Services of one booking that no order number names, each with what names it in every such message."""
     known: Counter[str] = Counter()
@@ -290,7 +299,10 @@ def _tell_procedures_apart(ordered: Sequence[_Said]) -> Iterator[_Said]:
 
 
 def _numbers(event: OrderEvent) -> tuple[str | None, ...]:
-    return event.placer_order_number, event.filler_order_number, event.study_instance_uid
+    return (
+        *(event.placer_order_number, event.filler_order_number, event.study_instance_uid),
+        *(event.accession_number, event.requested_procedure_id),
+    )
 
 
 def _procedure(event: OrderEvent) -> str | None:

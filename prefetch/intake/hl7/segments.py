@@ -7,7 +7,7 @@ times longer than the fields that anybody asks for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,11 +54,28 @@ def cut(text: str, delimiters: Delimiters) -> Sequence[Segment]:
     return [Segment(part[:3], tuple(part.split(separator))) for part in parts]
 
 
+def _without_nobody(message: Iterable[Segment]) -> Iterator[Segment]:
+    """Leave out what reads like a PID after the message's own and names nobody: a line of a note.
+
+    Headers and trailers of a batch are left out too.
+    """
+    has_patient = False
+    for segment in message:
+        if segment.name in {"FHS", "BHS", "BTS", "FTS"}:
+            continue
+        if segment.name == "PID":
+            names_somebody = any(segment.field(number).strip() for number in range(2, 6))
+            if has_patient and not names_somebody:
+                continue
+            has_patient = True
+        yield segment
+
+
 def messages(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
     """Each message of a batch (HL7 v2.5.1 2.10.3); file and batch headers and trailers are left out."""
     starts = [at for at, segment in enumerate(segments) if segment.name == "MSH"]
     for start, end in zip(starts, [*starts[1:], len(segments)], strict=False):
-        yield [segment for segment in segments[start:end] if segment.name not in {"FHS", "BHS", "BTS", "FTS"}]
+        yield list(_without_nobody(segments[start:end]))
 
 
 def _join_broken(lines: list[str], separator: str) -> Iterator[str]:

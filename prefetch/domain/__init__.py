@@ -1,0 +1,1 @@
+"""The domain: nouns and pure rules; no I/O and no configuration."""

@@ -1,0 +1,1 @@
+"""The runtime: the few things that every stage lives by."""
