@@ -7,11 +7,11 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import click
 import typer
 
 from prefetch.cli import machine, terms
@@ -119,7 +119,7 @@ def init(
         site, chosen = _describe(given, place, asks=asks)
         site = _try(site, given.patient, asks=asks)
         report = _write(place, site, chosen)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         terms.stop(terms.Exit.NO, "\nEnded; nothing was written.")
     except OSError as error:
         terms.stop(terms.Exit.NO, f"Nothing was written: {error}")
@@ -331,15 +331,17 @@ def _try(site: NewSite, patient_id: str | None, *, asks: bool) -> NewSite:
 
 def _try_peers(peers: list[tuple[str, NewPeer]], ae_title: str, patient_id: str | None) -> list[Trial]:
     from prefetch import logs  # noqa: PLC0415 (what does not write a log needs none)
-    from prefetch.new_site import peer_trial  # noqa: PLC0415 (DICOM is imported only by who speaks it)
+    from prefetch.new_site import peer_trial, writing  # noqa: PLC0415 (DICOM only for who speaks it)
 
     logs.configure(level="error")
     number = "one peer" if len(peers) == 1 else f"{len(peers)} peers"
     terms.say(f"\nTrying {number}, for some seconds at most …")
-    trying = peer_trial.try_peers(
-        peers, calling_ae_title=ae_title, patient_id=patient_id, report=_print_trial
-    )
-    return asyncio.run(trying)
+    with ExitStack() as stack:
+        with writing.undisturbed():  # a half-made event loop complains when it goes
+            runner = stack.enter_context(asyncio.Runner())
+        return runner.run(
+            peer_trial.try_peers(peers, calling_ae_title=ae_title, patient_id=patient_id, report=_print_trial)
+        )
 
 
 def _print_trial(trial: Trial) -> None:

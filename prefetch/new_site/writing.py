@@ -44,7 +44,7 @@ def write(
         _write_all(stage, texts, access)
         final = {name: text for name, text in {**texts, **revise(stage)}.items() if text}
         _write_all(stage, final, access)
-        with _undisturbed():
+        with undisturbed():
             _put_in_place(stage, directory, final)
 
 
@@ -101,8 +101,8 @@ def _give(path: Path, access: Access, mode: int | None) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals that would end us wait until the files are in their places."""
+def undisturbed() -> Iterator[None]:
+    """Signals that would end us wait until this is done."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
