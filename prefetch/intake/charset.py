@@ -159,7 +159,8 @@ def _value_by_value(raw: bytes, home: str, known: str | None) -> str:
         return text
     values = _SEPARATORS.split(raw)
     foreign = [value for value in values if _try(value, "utf_8") is None]
-    if not any(not value.isascii() for value in values if value not in foreign):
+    in_utf8 = len(values) - len(foreign)
+    if in_utf8 == sum(map(bytes.isascii, values)):
         as_a_whole = _as_utf8(raw, ["utf_8"])
         return _best(raw, None, home, known).text if as_a_whole is None else as_a_whole
     codec = _best(b" ".join(foreign), "iso8859_1", home, known, among=_SINGLE_BYTE).codec

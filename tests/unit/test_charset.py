@@ -171,3 +171,10 @@ def test_one_value_that_is_not_of_the_declared_utf8_is_read_by_itself(foreign: s
     raw = b"MSH|^~\\&|A\rPID|||1||" + foreign.encode("cp1252") + b"\rOBR|||" + more.encode() + b"|Kopf"
     text = charset.decode(raw, declared="UNICODE UTF-8").text
     assert (True, True) == (foreign in text, more in text)
+
+
+def test_each_value_is_read_once_however_many_there_are() -> None:
+    """Of a message as long as a listener takes: compared with each other, half a million would take hours."""
+    foreign = "|".join(f"Zürich{number}" for number in range(400_000))
+    text = charset.decode(b"MSH|Z\xc3\xbcrich|" + foreign.encode("cp1252"), declared="UNICODE UTF-8").text
+    assert f"MSH|Zürich|{foreign}" == text
