@@ -17,14 +17,13 @@ hypothesis.settings.load_profile("full")  # `--hypothesis-profile=quick` is what
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Undo what a command that ran within the test set up for its log: its stream is closed by now."""
+    """Undo what the test, or a command within it, set up for its log: its stream is closed by now."""
     handlers, level, hook = logging.root.handlers[:], logging.root.level, threading.excepthook
     yield
-    if structlog.is_configured():
-        logging.captureWarnings(capture=False)
-        logging.root.handlers, threading.excepthook = handlers, hook
-        logging.root.setLevel(level)
-        structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    logging.root.handlers, threading.excepthook = handlers, hook
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -86,7 +86,6 @@ def test_no_log_line_obeys_what_it_says(form: logs.Format) -> None:
     stream = io.StringIO()
     logs.configure(form=form, stream=stream)
     structlog.get_logger().warning("archive_asked", because=f"{HOSTILE}\nforged", archive="main")
-    structlog.reset_defaults()
     written = stream.getvalue()
     styled = re.sub(r"\x1b\[[0-9;]*m", "", written)
     assert [] == OBEYED.findall(styled)

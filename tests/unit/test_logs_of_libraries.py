@@ -7,25 +7,18 @@ import json
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from prefetch import logs
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """A log of JSON lines; what was set up for it is undone."""
-    handlers, hook, level = logging.root.handlers[:], threading.excepthook, logging.root.level
+def stream() -> io.StringIO:
+    """A log of JSON lines."""
     written = io.StringIO()
     logs.configure(form=logs.Format.JSON, stream=written)
-    yield written
-    logging.captureWarnings(capture=False)
-    logging.root.handlers, threading.excepthook = handlers, hook
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+    return written
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
