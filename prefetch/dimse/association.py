@@ -105,7 +105,7 @@ class RemoteAE:
     @property
     def most_moves(self) -> int:
         """How many moves may ever be under way: of two or more associations, one is kept for queries."""
-        return max(1, self.peer.max_associations - 1)
+        return self._turns.most_moves
 
     @property
     def move_slots(self) -> int:
@@ -177,12 +177,7 @@ class RemoteAE:
                 self._asker(association, patient_id), query, today=datetime.now(UTC).date()
             ),
             needs=_FIND,
-            instead=lambda verdict: model.FindResult(
-                outcome=verdict.outcome,
-                because=verdict.because,
-                unwell=verdict.unwell,
-                refused=verdict.refused,
-            ),
+            instead=find.unasked,
         )
 
     async def find_studies_under(
@@ -202,12 +197,7 @@ class RemoteAE:
                 self._asker(association, patient_id), query, root=root
             ),
             needs=(root,),
-            instead=lambda verdict: model.FindResult(
-                outcome=verdict.outcome,
-                because=verdict.because,
-                unwell=verdict.unwell,
-                refused=verdict.refused,
-            ),
+            instead=find.unasked,
         )
 
     async def find_held(self, *, patient_id: str, study_instance_uids: Sequence[str]) -> model.FindResult:

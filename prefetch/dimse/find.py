@@ -156,15 +156,7 @@ def find_studies(asker: Asker, query: Dataset, *, today: date) -> model.FindResu
     says_nobody = "PatientBirthDate" in query and any(study.birth_date is None for study in studies)
     if says_nobody and asker.is_under_patient_root:
         studies = _say_whose(studies, asker)
-    return model.FindResult(
-        outcome=asked.verdict.outcome,
-        studies=studies,
-        status=asked.status,
-        because=asked.verdict.because,
-        unwell=asked.verdict.unwell,
-        refused=asked.verdict.refused,
-        milliseconds=asked.milliseconds,
-    )
+    return _result(asked, studies)
 
 
 def find_studies_under(asker: Asker, query: Dataset, *, root: UID) -> model.FindResult:
@@ -172,14 +164,19 @@ def find_studies_under(asker: Asker, query: Dataset, *, root: UID) -> model.Find
     read = partial(answer.read_study, archive=asker.of.name, character_set=asker.of.character_set)
     put = manner.put(query, manner.Manner(root=root), patient_id=asker.patient_id)
     asked = ask(asker.association, put, root, of=asker.of, read=read, limit=asker.of.answer_limit)
+    return _result(asked, answer.collapse(asked.read))
+
+
+def _result(asked: Answers[model.Study], studies: tuple[model.Study, ...]) -> model.FindResult:
+    return replace(
+        unasked(asked.verdict), studies=studies, status=asked.status, milliseconds=asked.milliseconds
+    )
+
+
+def unasked(verdict: status.Verdict) -> model.FindResult:
+    """Give the result of a query that could not be put, or of one without its answers."""
     return model.FindResult(
-        outcome=asked.verdict.outcome,
-        studies=answer.collapse(asked.read),
-        status=asked.status,
-        because=asked.verdict.because,
-        unwell=asked.verdict.unwell,
-        refused=asked.verdict.refused,
-        milliseconds=asked.milliseconds,
+        outcome=verdict.outcome, because=verdict.because, unwell=verdict.unwell, refused=verdict.refused
     )
 
 

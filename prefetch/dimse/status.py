@@ -173,7 +173,7 @@ def _judge_counts(
 
 
 # PS3.8 Table 9-21: (source, reason) → what may be done about it.
-REJECTIONS: Mapping[tuple[int, int], str] = {
+_REJECTIONS: Mapping[tuple[int, int], str] = {
     (1, 1): "no reason given",
     (1, 2): "application context name not supported",
     (1, 3): "calling AE Title not recognized",
@@ -189,12 +189,17 @@ _CONGESTION = frozenset({(3, 1), (3, 2)})
 """Mended by waiting, even where an archive calls it permanent."""
 
 
+def is_known_rejection(result: int | None, source: int, reason: int) -> bool:
+    """Whether PS3.8 9.3.4 knows such an A-ASSOCIATE-RJ."""
+    return result in _RESULTS and (source, reason) in _REJECTIONS
+
+
 def classify_rejection(result: int | None, source: int | None, reason: int | None) -> Verdict:
     """Judge an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
     key = (source or 0, reason or 0)
     transient = result == _REJECTED_TRANSIENT or key in _CONGESTION
     unknown = f"result {result}, source {source}, reason {reason}, which DICOM does not know"
-    words = REJECTIONS.get(key, unknown) if result in _RESULTS else unknown
+    words = _REJECTIONS[key] if is_known_rejection(result, *key) else unknown
     return Verdict(
         outcome=Outcome.TRANSIENT if transient else Outcome.PERMANENT,
         because=f"association rejected ({'transient' if transient else 'permanent'}): {words}",

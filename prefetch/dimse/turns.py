@@ -73,7 +73,12 @@ class Turns:
     @property
     def for_moves(self) -> int:
         """How many of them may be moves."""
-        return max(1, self.room - 1)
+        return _without_one(self.room)
+
+    @property
+    def most_moves(self) -> int:
+        """How many may ever be moves, as the settings say."""
+        return _without_one(self._peer.max_associations)
 
     @property
     def under_way(self) -> int:
@@ -138,3 +143,8 @@ class Turns:
             self._waiting.remove(waiter)
         elif waiter.turn.done() and waiter.turn.result():
             self.end(waiter.kind)
+
+
+def _without_one(turns: int) -> int:
+    """Give the turns that moves may take, of so many."""
+    return max(1, turns - 1)

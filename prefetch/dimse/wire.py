@@ -41,7 +41,6 @@ _ACCEPTED = 0
 
 Codes = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
-_RESULTS = frozenset({1, 2})
 _NO_REASON: Codes = (1, 1, 1)
 _ABORTS = frozenset({(0, 0), *((2, reason) for reason in (0, 1, 2, 4, 5, 6))})
 """Source and reason of an A-ABORT that PS3.8 9.3.8 knows."""
@@ -245,7 +244,7 @@ def _known_codes(pdu: object) -> tuple[Codes, ...]:
     """
     if isinstance(pdu, A_ASSOCIATE_RJ):
         came = (pdu.result or 0, pdu.source or 0, pdu.reason_diagnostic or 0)
-        if came[0] not in _RESULTS or came[1:] not in status.REJECTIONS:
+        if not status.is_known_rejection(*came):
             pdu.result, pdu.source, pdu.reason_diagnostic = _NO_REASON
         return (came,)
     if isinstance(pdu, A_ABORT_RQ) and (pdu.source, pdu.reason_diagnostic) not in _ABORTS:
