@@ -70,12 +70,11 @@ class Daemon:
     """Whether the clock was set back, and waits by the time before are not cut short yet."""
     owes_planning_anew: bool = False
     """Whether the store was away when the exams that are known were to be planned by what is in force."""
+    store_trouble: str | None = None
+    """What is wrong with the database's file, as it was last told."""
 
     def __post_init__(self) -> None:
         self.at_start = reloading.at_start(self.site)
-
-    store_trouble: str | None = None
-    """What is wrong with the database's file, as it was last told."""
 
     def rests_to_note(self) -> dict[str, breaker.Resting | None]:
         """The rests that have begun or ended since; at first all, for an earlier daemon's are over."""

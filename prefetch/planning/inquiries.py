@@ -94,21 +94,21 @@ class Inquiries:
         silent: draft.Answer | None,
     ) -> list[draft.Answer]:
         """One archive's answer about one ID; and a second, by the ID alone, where the first found nothing."""
-        setting = site.archives[archive].send_issuer
-        held = await self._issuers.of(archive, site)
+        setting, address = site.archives[archive].send_issuer, self._archives[archive].peer.address
+        held = await self._issuers.of(archive, address)
         query = issuers.query_for(setting, held, key.patient_id)
         if key.issuer_of_patient_id is None or query is issuers.Query.ID_ALONE:
             answer = await self._ask(key.alone(), archive, fresh_since, silent=silent)
-            await self._issuers.learn_from(answer, site)
+            await self._issuers.learn_from(answer, address)
             return [answer]
         first = await self._ask(key, archive, fresh_since, silent=silent)
-        await self._issuers.learn_from(first, site)
+        await self._issuers.learn_from(first, address)
         refused = first.outcome is model.Outcome.PERMANENT and first.status is not None
         found_nothing = first.outcome is model.Outcome.SUCCESS and not first.studies
         if query is issuers.Query.WITH_ISSUER or not (refused or found_nothing):
             return [first]
         repeat = await self._ask(key.alone(), archive, fresh_since, silent=silent)
-        await self._issuers.learn_from(repeat, site, after_refusal=refused)
+        await self._issuers.learn_from(repeat, address, after_refusal=refused)
         return [first, repeat]
 
     async def _ask(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from prefetch import config
 from prefetch.domain.issuers import TRUSTED_AFTER, IssuersHeld
 from prefetch.planning import draft
 from prefetch.store import archive_issuers, database
@@ -21,35 +20,31 @@ class LearnedIssuers:
         self._now = now
         self._known: dict[tuple[str, str], IssuersHeld] = {}
 
-    async def of(self, archive: str, site: config.Config) -> IssuersHeld:
+    async def of(self, archive: str, address: str) -> IssuersHeld:
         """Give what is known of an archive; of one that has moved to another address nothing is."""
-        place = archive, _address(site.archives[archive])
+        place = archive, address
         if place not in self._known:
             self._known[place] = await self._store.read(archive_issuers.find, *place)
         return self._known[place]
 
     async def learn_from(
-        self, answer: draft.Answer, site: config.Config, *, after_refusal: bool | None = None
+        self, answer: draft.Answer, address: str, *, after_refusal: bool | None = None
     ) -> None:
-        """Note the issuers that an answer's studies name.
+        """Note the issuers that the studies name of an answer from this address.
 
         `after_refusal` belongs to a repeat by the ID alone: whether the query before it was refused.
         """
         if not answer.whole:
             return
-        before = await self.of(answer.archive, site)
+        before = await self.of(answer.archive, address)
         after = before.with_answer(study.issuer_of_patient_id for study in answer.studies)
         if after_refusal is not None:
             after = after.with_repeat(found=bool(answer.studies), refused=after_refusal)
         # Beyond the number that decides they are not counted: a query should not cost a write each time.
         if after == before or before.empty_repeats > TRUSTED_AFTER < after.empty_repeats:
             return
-        place = answer.archive, _address(site.archives[answer.archive])
+        place = answer.archive, address
         self._known[place] = after
         await self._store.write_soon(archive_issuers.save, *place, after, now=self._now())
         if after.words != before.words:
             log.info("archive_issuers_learned", archive=answer.archive, because=after.words)
-
-
-def _address(archive: config.Archive) -> str:
-    return f"{archive.ae_title}@{archive.host}:{archive.port}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -17,8 +19,10 @@ def find(c: Connection, archive: str, address: str) -> IssuersHeld:
         archive_issuers.c.archive == archive, archive_issuers.c.address == address
     )
     row = c.execute(query).mappings().first()
-    if row is None:
-        return IssuersHeld()
+    return IssuersHeld() if row is None else _read(row)
+
+
+def _read(row: Mapping[Any, Any]) -> IssuersHeld:
     return IssuersHeld(
         names=documents.readable(frozenset, row["names"]) or frozenset(),
         some_unnamed=row["some_unnamed"],
@@ -43,8 +47,7 @@ def save(c: Connection, archive: str, address: str, held: IssuersHeld, *, now: d
 
 def in_words(c: Connection) -> dict[str, str]:
     """Give what was learned in words for an administrator, by archive."""
-    rows = c.execute(select(archive_issuers.c.archive, archive_issuers.c.address)).all()
-    words = {archive: find(c, archive, address).words for archive, address in rows}
+    words = {row["archive"]: _read(row).words for row in c.execute(select(archive_issuers)).mappings()}
     return {archive: sentence for archive, sentence in words.items() if sentence}
 
 

@@ -1,7 +1,7 @@
 """The clock was set back: what was put off by the time before it is looked at now, and not hours later.
 
-What begins at a time that an exam or a window gave keeps it; only waits after a failure, or for another look,
-are cut short.
+What begins at a time that an exam or a window gave keeps it; only what was to be planned at once, and waits
+after a failure or for another look, are cut short.
 """
 
 from __future__ import annotations

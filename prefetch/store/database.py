@@ -40,7 +40,7 @@ class Database:
         self._looking = engine.looking(engine.make_engine(connections.url))
         self.guard = guard
         """Watches the file of a SQLite database that is ours alone; None elsewhere."""
-        self._writer = writer.Writer(connections, place, guard.require if guard else _no_file)
+        self._writer = writer.Writer(connections, place, guard.require if guard else None)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prefetch-store-reader")
         self.place = place
         """The file, or the URL without its password."""
@@ -195,10 +195,6 @@ def _connect(
         if guard:
             guard.close()
         raise
-
-
-def _no_file() -> None:
-    """Nothing to look at before a commit."""
 
 
 @contextmanager

@@ -76,15 +76,6 @@ def learnt(c: Connection) -> dict[str, list[str]]:
     return known
 
 
-def refusals(c: Connection, *, heard_since: datetime) -> dict[str, list[str]]:
-    """Give what peers refuse the daemons that run, each thing once: peer → sentences that say what to do."""
-    refused: dict[str, list[str]] = {}
-    for node in list_nodes(c):
-        for name, words in node.refusals.items() if node.seen_at >= heard_since else ():
-            refused[name] = list(dict.fromkeys([*refused.get(name, []), *words]))
-    return refused
-
-
 def load_configuration(
     c: Connection,
     owner: str,

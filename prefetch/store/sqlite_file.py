@@ -18,15 +18,14 @@ SHARED, OWN = 0o660, 0o600
 _GROUP_MAY_WRITE = stat.S_IWGRP
 
 
-def make(file: Path) -> bool:
-    """Make an empty file unless there is one; gives whether it was made."""
+def make(file: Path) -> None:
+    """Make an empty file unless there is one."""
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWN))
     except FileExistsError:
-        return False
+        return
     except OSError as error:
         raise errors.StoreUnavailableError(f"database {file} cannot be made: {error.strerror}") from error
-    return True
 
 
 def set_mode(file: Path) -> None:
