@@ -95,7 +95,7 @@ class Planner:
         """Plan an order; one that we fail at is tried again later, and set aside at the third failure."""
         try:
             await self.plan(order)
-        except (errors.StoreUnavailableError, errors.StoreRefusedError):
+        except set_aside.NOT_OURS:
             raise
         except Exception as error:
             log.exception("planning_failed", order=order.name, order_id=order.id)

@@ -17,7 +17,7 @@ from functools import partial
 
 import structlog
 
-from prefetch import bell, config, errors, health, lifecycle, model, together
+from prefetch import bell, config, health, lifecycle, model, together
 from prefetch.dimse import association, status
 from prefetch.model import Outcome
 from prefetch.retrieval import destinations as move_destinations
@@ -138,7 +138,7 @@ class Mover:
         """Make one claimed move; where we fail at it, its studies are looked for, in the end set aside."""
         try:
             following = await self.move(moving)
-        except (errors.StoreUnavailableError, errors.StoreRefusedError):
+        except set_aside.NOT_OURS:
             raise
         except Exception as error:
             log.exception("move_failed", archive=self._archive, retrieves=[one.id for one in moving])

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from prefetch import bell, config, errors, health, lifecycle, model
+from prefetch import bell, config, health, lifecycle, model
 from prefetch.dimse import association
 from prefetch.model import Outcome
 from prefetch.retrieval import completeness
@@ -79,7 +79,7 @@ class Verifier:
         """Check what is due of one patient; where we fail, each by itself, and set aside in the end."""
         try:
             await self._check(together)
-        except (errors.StoreUnavailableError, errors.StoreRefusedError):
+        except set_aside.NOT_OURS:
             raise
         except Exception as error:
             if len(together) > 1:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from prefetch import errors
+
 SET_ASIDE = "set aside"
 """Begins the problem of whatever is set aside."""
+
+NOT_OURS = (errors.StoreUnavailableError, errors.StoreRefusedError)
+"""Errors that no row is set aside for: the work is done again when the store is there."""
 
 FAILURES = 3
 """Failures for a reason of our own after which a row is set aside."""

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from prefetch import model, strangers
+from prefetch.runtime.set_aside import SET_ASIDE
 from prefetch.store import documents, history
 from prefetch.store.dialects import insert_unless_known, lease_clock, one_at_a_time
 from prefetch.store.prepared import Prepared
@@ -169,10 +170,6 @@ def list_orders(
     return _orders(c, query.order_by(day_of_order, orders.c.id).limit(limit))
 
 
-SET_ASIDE = "set aside"
-"""How the problem begins of what we failed at, for a reason of ours."""
-
-
 def count_set_aside(c: Connection) -> int:
     """Count the orders whose planning failed for a reason of ours, and that wait for a person."""
     ours = orders.c.plan_problem.like(f"{SET_ASIDE}%"), orders.c.plan_at.is_(None)
@@ -300,7 +297,7 @@ def _readable(c: Connection, row: Mapping[Any, Any], now: datetime) -> model.Ord
     try:
         return as_order(row)
     except documents.UNREADABLE:
-        because = f"set aside: {UNREADABLE}"
+        because = f"{SET_ASIDE}: {UNREADABLE}"
         idle = {"plan_at": None, "plan_problem": because, **RELEASED}
         c.execute(update(orders).where(orders.c.id == row["id"]).values(**idle))
         happening = model.Happening(

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from prefetch import lifecycle, model
 from prefetch.lifecycle import Step
+from prefetch.runtime.set_aside import SET_ASIDE
 from prefetch.store import documents, history
-from prefetch.store.orders import SET_ASIDE
 from prefetch.store.prepared import Prepared
 from prefetch.store.tables import in_numbers, in_state, retrieves, wants
 
@@ -69,7 +69,7 @@ def legible(row: Mapping[Any, Any]) -> model.Retrieve:
         return model.Retrieve(**values | {"archives": (), "series": (), "missing": (), "problem": problem})
 
 
-UNREADABLE = "set aside: its row in the database cannot be read; `prefetch replan ORDER` makes another"
+UNREADABLE = f"{SET_ASIDE}: its row in the database cannot be read; `prefetch replan ORDER` makes another"
 
 
 def claimable(c: Connection, rows: Iterable[Mapping[Any, Any]], *, now: datetime) -> list[model.Retrieve]:
