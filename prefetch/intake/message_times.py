@@ -15,8 +15,6 @@ from prefetch.store import feeds
 _LONGEST_NAME = 60
 """No sender needs a longer name to be told from the others."""
 
-_DAY = len("2026-01-31")
-
 
 def measure_all(
     messages: Iterable[feeds.Message], source: str, *, senders: hl7.Senders, zone: ZoneInfo
@@ -34,7 +32,7 @@ def measure(
     """Compare the time of one message with the clock; None where it says none, or no more than a day."""
     heading = header.read_header(message.raw)
     text = forms.time(heading.message_time, heading) if heading is not None else None
-    if heading is None or text is None or len(text) <= _DAY:
+    if heading is None or text is None or len(text) <= forms.DAY:
         return None
     own = senders.mapping(heading, source).time_zone or zone
     moment = orders.read_time(text, orders.Clock(zone=own))
@@ -49,7 +47,7 @@ def measure(
         measure=sender_clock.Measure(
             received_at=message.received_at,
             ahead=ahead,
-            has_offset="+" in text or "-" in text[_DAY:],
+            has_offset="+" in text or "-" in text[forms.DAY :],
         ),
     )
 

@@ -18,6 +18,9 @@ from prefetch.model import Action
 Form = Callable[[str, Header], str | None]
 """A value as sent, and the header of its message, to a value that is believed."""
 
+DAY, MINUTE = len("2026-01-31"), len("2026-01-31T08:30")
+"""Letters of a time as `time` gives it, to the day and to the minute."""
+
 _NOTHING = frozenset({"", '""', "null", "NULL", "Null", "(null)"})
 """Words for nothing; an interface engine that writes `null` must not make all its patients one."""
 
@@ -155,7 +158,7 @@ def time_to_come(value: str, header: Header) -> str | None:
     moment, sent = time(value, header), time(header.message_time, header)
     if moment is None or sent is None:
         return moment
-    length = min(len(moment), len(sent), len("2026-01-31T08:30"))
+    length = min(len(moment), len(sent), MINUTE)
     return moment if moment[:length] >= sent[:length] else None
 
 

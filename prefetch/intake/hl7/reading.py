@@ -265,7 +265,7 @@ def _named(event: OrderEvent) -> OrderEvent:
     service = _procedure(event)
     if event.identifies_an_order or not (event.patient_id and service and event.scheduled_start):
         return event
-    day = event.scheduled_start[: len("2026-01-31")]
+    day = event.scheduled_start[: forms.DAY]
     return replace(event, filler_appointment_id=f"{event.patient_id} {service} {day}")
 
 

@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from prefetch.intake.header import Header
 from prefetch.intake.hl7 import forms
 
-_DAY = len("2026-01-31")
-_MINUTE = len("2026-01-31T08:30")
-
 Found = tuple[str, str]
 """A time as `forms.time` gives it, and the place that it stands in."""
 
@@ -22,13 +19,15 @@ Found = tuple[str, str]
 def weigh(found: Sequence[Found], header: Header) -> Found:
     """Give the time of the exam, out of those that were found in the order of their places; at least one."""
     written = forms.time(header.message_time, header) or ""
-    to_come = [each for each in found if each[0][:_DAY] >= written[:_DAY]]
+    to_come = [each for each in found if each[0][: forms.DAY] >= written[: forms.DAY]]
     chosen = found[0] if found[0] in to_come or not to_come else to_come[0]
-    if len(chosen[0]) > _DAY:
+    if len(chosen[0]) > forms.DAY:
         return chosen
     exact = (
         each
         for each in found
-        if len(each[0]) > _DAY and each[0].startswith(chosen[0]) and each[0][:_MINUTE] != written[:_MINUTE]
+        if len(each[0]) > forms.DAY
+        and each[0].startswith(chosen[0])
+        and each[0][: forms.MINUTE] != written[: forms.MINUTE]
     )
     return next(exact, chosen)
