@@ -375,6 +375,15 @@ class FindResult:
     """The peer let us in and broke off before any answer, or did not let us in: it may not know us."""
     milliseconds: float = 0.0
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether the archive answered, if not wholly."""
+        return self.outcome in ANSWERED
+
+
+ANSWERED = frozenset({Outcome.SUCCESS, Outcome.WARNING, Outcome.PARTIAL})
+"""Outcomes of a query that was answered, if not wholly."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveResult:
@@ -469,6 +478,15 @@ class Reason:
     prior_class: str | None = None
     place: str | None = None
     """`file:line` of the rule or class."""
+
+    @property
+    def is_match(self) -> bool:
+        """Whether it says of a rule that it matched."""
+        return self.because.startswith(MATCHES)
+
+
+MATCHES = "matches"
+"""Begins the reason of a rule that matched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prefetch.cli import echo_stored, terms
+from prefetch.runtime.tasks import run_together
 
 if TYPE_CHECKING:
     from prefetch import model
@@ -85,9 +86,7 @@ def _of_those(there: Any, names: list[str] | None, kind: str) -> list[str]:
 
 
 async def _ask_all(site: Config, peers: list[tuple[str, str]], stored: echo_stored.Stored) -> list[Row]:
-    async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_ask(site, kind, name, stored)) for kind, name in peers]
-    return [task.result() for task in asking]
+    return await run_together(_ask(site, kind, name, stored) for kind, name in peers)
 
 
 _NEEDED = {
@@ -96,7 +95,7 @@ _NEEDED = {
     "workstation": ("C-FIND",),
 }
 """Kind of peer → the services without which it is of no use."""
-_QUERIED_BY = {"worklist": "Modality Worklist", "archive": "C-FIND", "workstation": "C-FIND"}
+_QUERIED_BY = {kind: services[0] for kind, services in _NEEDED.items()}
 
 
 async def _ask(site: Config, kind: str, name: str, stored: echo_stored.Stored) -> Row:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefetch import errors, model
 from prefetch.cli import terms
+from prefetch.runtime.tasks import run_together
 
 if TYPE_CHECKING:
     from prefetch.config import Archive, Config
@@ -83,9 +84,7 @@ def _refuse_unsafe(site: Config, names: Sequence[str], patient: model.PatientId)
 
 
 async def _ask_all(site: Config, names: Sequence[str], patient: model.PatientId) -> list[list[Row]]:
-    async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_ask(site, name, patient)) for name in names]
-    return [task.result() for task in asking]
+    return await run_together(_ask(site, name, patient) for name in names)
 
 
 async def _ask(site: Config, name: str, patient: model.PatientId) -> list[Row]:
@@ -153,7 +152,6 @@ def _used(
 def _row(name: str, asked: _Result, *, is_used: bool) -> Row:
     """One way and its answer as `--json` prints it; the keys are a contract."""
     way, result = asked.way, asked.result
-    answered = result.outcome in {model.Outcome.SUCCESS, model.Outcome.WARNING, model.Outcome.PARTIAL}
     issuers = Counter(study.issuer_of_patient_id for study in result.studies if study.issuer_of_patient_id)
     return {
         "peer": name,
@@ -162,7 +160,7 @@ def _row(name: str, asked: _Result, *, is_used: bool) -> Row:
         "form": way.form,
         "root": way.root,
         "outcome": result.outcome.value,
-        "studies": len(result.studies) if answered else None,
+        "studies": len(result.studies) if result.has_answered else None,
         "issuers": dict(issuers),
         "with_birth_date": sum(study.birth_date is not None for study in result.studies),
         "milliseconds": round(result.milliseconds, 1),
@@ -197,8 +195,7 @@ def _conclusion(
 
 def _problem(name: str, results: Sequence[_Result], used: _Result) -> str | None:
     """Name the way that finds studies where the daemon's finds none, and the key to set."""
-    failed = used.result.outcome not in {model.Outcome.SUCCESS, model.Outcome.WARNING, model.Outcome.PARTIAL}
-    if failed:
+    if not used.result.has_answered:
         question = ": is our AE title registered there?" if used.result.refused else ""
         return f"it did not answer{question} ({used.result.because})"
     others = [attempt for attempt in results if attempt.result.studies]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -474,11 +473,5 @@ def _conclude(place: Path, report: Report) -> None:
 def _wrapped(text: str, *, indent: str = "", hanging: str | None = None) -> str:
     """Fill lines for a terminal of 80 columns; an empty line in front stays."""
     front = "\n" if text.startswith("\n") else ""
-    return front + textwrap.fill(
-        text.strip(),
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent if hanging is None else hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    following = indent if hanging is None else hanging
+    return front + "\n".join(terms.fold(text.strip(), indent, following, width=_WIDTH))

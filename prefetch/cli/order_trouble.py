@@ -26,7 +26,7 @@ def _of_plan(exam: readiness.Exam) -> Iterator[str]:
     plan = exam.plan
     if plan is None:
         return
-    if not any(reason.because.startswith("matches") for reason in plan.rules):
+    if not any(reason.is_match for reason in plan.rules):
         yield "no rule matched: nothing is fetched for this exam"
     for archive, because in plan.uncompared.items():
         yield f"identity could not be compared by birth date at {archive}: {because}"

@@ -15,6 +15,7 @@ import typer
 from prefetch import config as configuration
 from prefetch import errors, reloading, strangers, timing
 from prefetch.cli import reference, terms
+from prefetch.domain import trouble
 from prefetch.errors import Problem
 
 
@@ -72,7 +73,7 @@ def _waits_for_restart(files: configuration.Config) -> dict[str, str]:
 
     now = timing.now()
     with terms.looking(files) as connection:
-        alive = [node for node in nodes.list_nodes(connection) if now - node.seen_at < terms.UNHEARD]
+        alive = [node for node in nodes.list_nodes(connection) if now - node.seen_at < trouble.UNHEARD]
     here = [node for node in alive if node.owner.startswith(f"{socket.gethostname()}:")]
     if not alive:
         terms.stop(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -62,23 +61,11 @@ def _print(facts: Mapping[str, Any], site: Footing) -> None:
 
 def _trouble_lines(found: Iterable[trouble.Trouble]) -> Iterator[str]:
     """Each trouble, and below it what to do; folded on a terminal only."""
+    width = _WIDTH if sys.stdout.isatty() else None
     for each in found:
         sentence = " ".join(each.sentence.split())
-        yield from _folded(f"{'!':<17}", sentence)
-        yield from _folded(_INDENT, f"→ {each.remedy}")
-
-
-def _folded(begin: str, text: str) -> list[str]:
-    if not sys.stdout.isatty():
-        return [f"{begin}{text}"]
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=begin,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        yield from terms.fold(sentence, f"{'!':<17}", _INDENT, width=width)
+        yield from terms.fold(f"→ {each.remedy}", _INDENT, _INDENT, width=width)
 
 
 def _row(each: trouble.Trouble) -> dict[str, Any]:

@@ -233,11 +233,11 @@ def _fields(said: Mapping[str, str | None]) -> str:
 
 
 def _acting_first(rules: Iterable[model.Reason]) -> list[model.Reason]:
-    return sorted(rules, key=lambda reason: not reason.because.startswith("matches"))
+    return sorted(rules, key=lambda reason: not reason.is_match)
 
 
 def _of_rule(reason: model.Reason) -> Text:
-    style = "" if reason.because.startswith("matches") else "dim"
+    style = "" if reason.is_match else "dim"
     return _text(f"{reason.rule}: {reason.because}{_place(reason)}", style=style)
 
 

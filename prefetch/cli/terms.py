@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from prefetch.config import Config, Footing
     from prefetch.model import Order
     from prefetch.store.database import Connection
-
-UNHEARD = timedelta(seconds=30)
-"""A daemon that has said nothing for so long is not there; it says something every five seconds."""
 
 DEFAULT_CONFIG = Path("/etc/prefetch/prefetch.yaml")
 
@@ -253,23 +250,31 @@ def print_blocks(blocks: Iterable[Block]) -> None:
 
 def write_block(block: Block, width: int | None) -> Iterator[str]:
     """Write the lines of a block, within so many columns where there is a limit."""
-    yield from _wrapped(block.head, "", "    ", width)
+    limit = None if width is None else max(width, _NARROWEST)
+    yield from fold(block.head, "", "    ", width=limit, breaks_words=True)
     words = max((len(word) for word, _ in block.lines), default=0)
     for word, text in block.lines:
         first = f"  {word:<{words}}  "
-        yield from _wrapped(text, first, " " * min(len(first), _DEEPEST_INDENT), width)
+        following = " " * min(len(first), _DEEPEST_INDENT)
+        yield from fold(text, first, following, width=limit, breaks_words=True)
 
 
 _DEEPEST_INDENT = 24
+_NARROWEST = 40
+"""Columns in which a block can be read."""
 
 
-def _wrapped(text: str, first: str, following: str, width: int | None) -> list[str]:
+def fold(
+    text: str, first: str = "", following: str = "", *, width: int | None, breaks_words: bool = False
+) -> list[str]:
+    """Fold text into lines of so many columns, each behind its indent; one line where there is no limit."""
     if width is None:
         return [first + text]
     return textwrap.wrap(
         text,
-        max(width, 40),
+        width,
         initial_indent=first,
         subsequent_indent=following,
+        break_long_words=breaks_words,
         break_on_hyphens=False,
     )

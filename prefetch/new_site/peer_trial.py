@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from prefetch.dimse import association, echo
 from prefetch.dimse.peer import Peer, Timeouts
 from prefetch.model import FindResult, Outcome
 from prefetch.new_site.description import NewPeer
+from prefetch.runtime.tasks import run_together
 
 _TIMEOUTS = Timeouts(connect=4.0, acse=5.0, idle=5.0, find_total=8.0)
 """A person waits."""
@@ -46,9 +46,7 @@ async def try_peers(
         report(trial)
         return trial
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(attempt(kind, peer)) for kind, peer in peers]
-    return [task.result() for task in tasks]
+    return await run_together(attempt(kind, peer) for kind, peer in peers)
 
 
 async def _try_peer(kind: str, peer: NewPeer, *, calling_ae_title: str, patient_id: str | None) -> Trial:

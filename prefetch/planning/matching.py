@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from prefetch import openings, orders, rules
-from prefetch.model import Order, Priority, Reason
+from prefetch.model import MATCHES, Order, Priority, Reason
 from prefetch.planning import conditions, named
 from prefetch.planning.circumstances import Circumstances
 from prefetch.planning.exam import Exam
@@ -90,7 +90,7 @@ def _rule_match(
     waits = matched and order.scheduled_start is None and rule.if_unscheduled is rules.IfUnscheduled.WAIT
     times = _times(rule, order, site=site, now=now) if matched else _at_once(now)
     skips = matched and not waits and times.skips
-    words = "matches, and waits for a time" if waits else "matches" if matched else "does not match"
+    words = f"{MATCHES}, and waits for a time" if waits else MATCHES if matched else "does not match"
     because = f"{words}: {finding.because}"
     if matched and not waits and times.because:
         because = f"{because}; {times.because}"

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, func, select
 
 from prefetch.domain import sender_clock, trouble
-from prefetch.model import OrderStatus, Outcome
+from prefetch.model import ANSWERED, MATCHES, OrderStatus, Outcome
 from prefetch.store import archives as archive_rows
 from prefetch.store import destinations, feeds, inbox, nodes, troubles, worklists
 from prefetch.store import orders as order_rows
@@ -25,8 +25,6 @@ _FAR_BACK = 200
 
 _EXAMS = 20
 """Exams of a source whose times are judged."""
-
-_ANSWERED = (Outcome.SUCCESS, Outcome.WARNING, Outcome.PARTIAL)
 
 
 def read_facts(c: Connection, scope: trouble.TroubleScope, now: datetime) -> trouble.TroubleFacts:
@@ -113,7 +111,7 @@ def _answers(
             func.json_array_length(answers.c.studies).label("studies"),
         )
         .where(answers.c.archive == archive, answers.c.asked_at > now - _LATELY)
-        .where(answers.c.outcome.in_(_ANSWERED))
+        .where(answers.c.outcome.in_(ANSWERED))
         .order_by(answers.c.asked_at.desc())
         .limit(_FAR_BACK)
     )
@@ -171,7 +169,7 @@ def _last_plans(c: Connection, limit: int, now: datetime) -> list[trouble.PlanFa
         trouble.PlanFact(
             order_id=row.order_id,
             made_at=row.made_at,
-            has_match=any(rule["because"].startswith("matches") for rule in row.rules or ()),
+            has_match=any(rule["because"].startswith(MATCHES) for rule in row.rules or ()),
             answered_by=frozenset(each["archive"] for each in row.consulted or () if each["answers"]),
             uncompared=row.uncompared or {},
         )

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 
-_ACTS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-"""C0 and C1 (ISO/IEC 6429), bidirectional and invisible format characters (UAX 9), half surrogates."""
-_BEYOND_JSON = re.compile(
-    "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+_BEYOND_C0 = "\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
+"""DEL and C1 (ISO/IEC 6429), bidirectional and invisible format characters (UAX 9), half surrogates."""
+_ACTS = re.compile(f"[\x00-\x1f{_BEYOND_C0}]")
+_BEYOND_JSON = re.compile(f"[{_BEYOND_C0}]")
 """Those of them that JSON lets stand in a string."""
 _BYTE = 0x100
 
